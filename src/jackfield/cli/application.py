@@ -1,0 +1,44 @@
+"""All commands together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+import jackfield
+from jackfield.cli import bench, config, doctor, key, serve
+
+_app = typer.Typer(
+    name="jackfield",
+    help="An AI gateway in which everything is a plugin.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_app.command()(serve.serve)
+_app.add_typer(key.app, name="key")
+_app.add_typer(config.app, name="config")
+_app.command()(doctor.doctor)
+_app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"jackfield {jackfield.__version__}")
+        raise typer.Exit
+
+
+@_app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    return
+
+
+def command() -> Any:
+    """The command itself, which unlike the application leaves our exceptions and `sys.excepthook` alone."""
+    return typer.main.get_command(_app)

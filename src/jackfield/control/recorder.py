@@ -1,0 +1,205 @@
+"""From the hot path to the ledger: records leave in batches, and wait in memory while the store fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import structlog
+
+from jackfield.control.records import UsageRecord
+from jackfield.control.traces import TraceBody, TraceRecorder
+from jackfield.stores.database import Database
+from jackfield.stores.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How often batches leave, how large they are, how many records wait at most, how long a failing store is
+    left alone, and how long closing may take."""
+
+    every_s: float = 0.05
+    batch: int = 2000
+    capacity: int = 200_000
+    retry_s: float = 0.1
+    retry_most_s: float = 5.0
+    traces_every_s: float = 0.25
+    closing_s: float = 5.0
+
+
+class Recorder:
+    """Belongs to one event loop; use as an async context manager.
+
+    `lost` counts records dropped because too many waited for a failing store or because they could not be
+    encoded; `failures` counts failed writes in a row."""
+
+    def __init__(self, database: Database, pace: Pace | None = None) -> None:
+        self.lost = 0
+        self.failures = 0
+        self._ledger = Ledger(database)
+        self._pace = pace or Pace()
+        self._traces = TraceRecorder(database, self._pace.traces_every_s)
+        self._records: deque[UsageRecord] = deque()
+        self._in_flight = 0
+        self._usual_crowd = min(self._pace.batch, self._pace.capacity + 1)
+        self._crowd = self._usual_crowd
+        self._some = asyncio.Event()
+        self._many = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def depth(self) -> int:
+        """Records that are not durable yet."""
+        return len(self._records) + self._in_flight
+
+    def add(self, record: UsageRecord) -> None:
+        records = self._records
+        records.append(record)
+        waiting = len(records)
+        if waiting == 1:
+            self._some.set()
+        elif waiting >= self._crowd:
+            self._many.set()
+            self._drop_oldest()
+
+    def trace(self, body: TraceBody) -> None:
+        """JSON, or what makes it, called only if it is among the newest when traces are written. Traces may
+        be lost without a count."""
+        self._traces.add(body)
+
+    def _drop_oldest(self) -> None:
+        excess = len(self._records) - self._pace.capacity
+        for _ in range(excess):
+            self._records.popleft()
+        if excess > 0:
+            self._lose(excess, "too many records wait for the store")
+
+    def _lose(self, count: int, reason: str) -> None:
+        if self.lost == 0 or self.lost // 10_000 != (self.lost + count) // 10_000:
+            log.error("usage records lost", reason=reason, lost=self.lost + count)
+        self.lost += count
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [
+            asyncio.create_task(self._run(), name="recorder"),
+            asyncio.create_task(self._traces.run(), name="trace recorder"),
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Writes what is left, for a bounded time; what then is not written counts as lost."""
+        self._closing.set()
+        tasks, self._tasks = self._tasks, []
+        if tasks:
+            recording, tracing = tasks
+            tracing.cancel()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(recording, self._traces.write()), self._pace.closing_s)
+        if self._records:
+            self._lose(len(self._records), "the store failed until the end")
+            self._records.clear()
+
+    async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while not self._closing.is_set():
+            await self._first_of(self._some, self._closing)
+            # From start to start: what came while the last batch was written has waited long enough.
+            await self._first_of(self._many, self._closing, within_s=due - clock())
+            due = clock() + self._pace.every_s
+            if not await self.flush():
+                await self._first_of(self._closing, within_s=self._retry_delay())
+        for _ in range(max(1, round(self._pace.closing_s / self._pace.retry_s))):
+            if await self.flush():
+                return
+            await asyncio.sleep(self._pace.retry_s)
+
+    async def _first_of(self, *events: asyncio.Event, within_s: float | None = None) -> None:
+        if (within_s is not None and within_s <= 0) or any(event.is_set() for event in events):
+            return
+        waits = [asyncio.ensure_future(event.wait()) for event in events]
+        try:
+            await asyncio.wait(waits, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _retry_delay(self) -> float:
+        return float(min(self._pace.retry_s * 2.0 ** min(self.failures - 1, 30), self._pace.retry_most_s))
+
+    async def flush(self) -> bool:
+        """Makes durable what was added until now. False where the store failed: the records wait on."""
+        async with self._writing:
+            self._some.clear()
+            self._many.clear()
+            try:
+                await self._write()
+            except Exception as error:  # noqa: BLE001 - whatever the store does, records wait and recording goes on
+                self._note_failure(error)
+                return False
+            self._note_success()
+            return True
+
+    async def _write(self) -> None:
+        left = len(self._records)
+        while left > 0 and self._records:
+            size = min(left, len(self._records), self._pace.batch)
+            await self._write_batch([self._records.popleft() for _ in range(size)])
+            left -= size
+
+    async def _write_batch(self, batch: list[UsageRecord]) -> None:
+        encoded = self._encode(batch)
+        self._in_flight = len(batch)
+        try:
+            await self._ledger.append(encoded)
+        except BaseException:
+            # Perhaps written, perhaps not: the ledger takes each id once, so they may go again.
+            self._records.extendleft(reversed(batch))
+            self._drop_oldest()
+            raise
+        finally:
+            self._in_flight = 0
+
+    def _encode(self, batch: list[UsageRecord]) -> bytes:
+        try:
+            return msgspec.json.encode(batch)
+        except (TypeError, ValueError, OverflowError):
+            # One record that cannot be encoded must not keep the others out.
+            batch[:] = [record for record in batch if self._can_encode(record)]
+            return msgspec.json.encode(batch)
+
+    def _can_encode(self, record: UsageRecord) -> bool:
+        try:
+            msgspec.json.encode(record)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._lose(1, f"record {record.id} cannot be encoded: {error}")
+            return False
+        return True
+
+    def _note_failure(self, error: Exception) -> None:
+        self.failures += 1
+        self._some.set()
+        # Until the store is back only a full buffer is worth a look at each record.
+        self._crowd = self._pace.capacity + 1
+        if self.failures == 1:
+            log.warning("usage records wait for the store", reason=str(error), waiting=self.depth)
+
+    def _note_success(self) -> None:
+        if self.failures:
+            log.info("usage records are written again", failed_writes=self.failures, waiting=self.depth)
+        self.failures = 0
+        self._crowd = self._usual_crowd
+        if self._records:
+            self._some.set()

@@ -1,0 +1,60 @@
+"""Traces of the last exchanges on their way to the store: best effort, a few times a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from jackfield.stores.database import Database
+from jackfield.stores.traces import KEPT, Traces
+
+log = structlog.get_logger(__name__)
+
+TraceBody = bytes | Callable[[], bytes]
+
+
+class TraceRecorder:
+    """Keeps the newest until the next write; older ones are never even made into JSON."""
+
+    def __init__(self, database: Database, every_s: float) -> None:
+        self._traces = Traces(database)
+        self._every_s = every_s
+        self._bodies: deque[TraceBody] = deque(maxlen=KEPT)
+        self._some = asyncio.Event()
+
+    def add(self, body: TraceBody) -> None:
+        self._bodies.append(body)
+        if len(self._bodies) == 1:
+            self._some.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._some.wait()
+            await self.write()
+            await asyncio.sleep(self._every_s)
+
+    async def write(self) -> None:
+        self._some.clear()
+        makers = list(self._bodies)
+        self._bodies.clear()
+        bodies = [body for maker in makers if (body := _make(maker))]
+        if not bodies:
+            return
+        try:
+            await self._traces.append(bodies)
+        except Exception as error:  # noqa: BLE001 - a trace is worth no retry, and recording goes on
+            log.warning("traces lost", count=len(bodies), reason=str(error))
+
+
+def _make(maker: TraceBody) -> bytes:
+    try:
+        body = maker if isinstance(maker, bytes) else maker()
+        msgspec.json.decode(body)
+    except Exception as error:  # noqa: BLE001 - a trace shows what others wrote; one that fails is left out
+        log.warning("trace lost", reason=str(error))
+        return b""
+    return body

@@ -1,0 +1,1 @@
+"""Running plugins' hooks: order, table, deadlines, failure policy, statistics."""

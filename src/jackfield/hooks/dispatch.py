@@ -1,0 +1,178 @@
+"""The one place where a plugin's hook is called and where what it does wrong becomes an outcome.
+
+A hook may raise anything, answer anything, wait for ever or swallow its cancellation. Each of these becomes one failure,
+counted, reported, and turned by the hook's policy into `go on` or into an error that names the plugin. Only the
+cancellation of the exchange itself passes through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from jackfield.errors import Malformed, PluginError, PluginFailed, PluginQuarantined, PluginTimeout, Refused
+from jackfield.hooks import watchdog
+from jackfield.hooks.deadline import Expired, Resumed
+from jackfield.hooks.guard import BLOCKED_NS
+from jackfield.hooks.table import BoundHook, Hooks
+from jackfield.hooks.trace import PASSED, Trace
+from jackfield.sdk.context import Exchange
+from jackfield.sdk.outcomes import Continue, Outcome, Reject, Replace
+
+
+class Decision:
+    """An outcome that ends a point, and the hook it came from."""
+
+    __slots__ = ("hook", "outcome")
+
+    def __init__(self, outcome: Outcome, hook: BoundHook) -> None:
+        self.outcome, self.hook = outcome, hook
+
+
+async def decide(
+    hooks: Hooks, exchange: Exchange, trace: Trace, replace: Callable[[Any], None], *given: Any
+) -> Decision | None:
+    """Asks each hook in turn. Replacements are applied between hooks; the first other outcome ends the asking.
+
+    Raises `Refused` for a rejection and a `PluginError` for a failure of a closed hook.
+    """
+    for hook in hooks:
+        outcome = await ask(hook, exchange, trace, *given)
+        if outcome is None:
+            continue
+        if type(outcome) is Replace:
+            replace(outcome.value)
+        elif type(outcome) is Reject:
+            raise refusal(outcome, hook.plugin)
+        else:
+            return Decision(outcome, hook)
+    return None
+
+
+async def notify(hooks: Hooks, exchange: Exchange, trace: Trace) -> None:
+    """Calls every hook; what they answer changes nothing."""
+    for hook in hooks:
+        try:
+            await ask(hook, exchange, trace)
+        except PluginError:
+            continue  # ask has counted and reported it; observers do not decide
+
+
+def refusal(outcome: Reject, plugin: str) -> Refused:
+    return Refused(
+        outcome.status, outcome.code, outcome.message, plugin=plugin, retry_after_s=outcome.retry_after_s
+    )
+
+
+async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Outcome | None:
+    """One call of one hook, with its deadline, policy and record. `None` means: go on."""
+    guard = hook.guard
+    if not guard.breaker.allow():
+        return _quarantined(hook, trace)
+    began = perf_counter_ns()
+    resumed: Resumed | None = None
+    watchdog.running = hook
+    watchdog.since = began
+    try:
+        coroutine = hook.call(exchange, *given)
+        try:
+            pending = coroutine.send(None)  # type: ignore[attr-defined]
+        except StopIteration as done:
+            answer = done.value
+            first_ns = perf_counter_ns() - began
+        else:
+            first_ns = perf_counter_ns() - began
+            watchdog.running = None
+            resumed = Resumed(coroutine, pending, hook.deadline_s)  # type: ignore[arg-type]
+            answer = await resumed
+    except BaseException as problem:
+        duration = perf_counter_ns() - began
+        if _is_ours(problem):
+            guard.breaker.abandon()
+            raise
+        return _failed(hook, trace, problem, began, duration)
+    finally:
+        watchdog.running = None
+    duration = perf_counter_ns() - began
+    if resumed is None and first_ns > hook.deadline_s * 1e9:
+        _note_time(hook, first_ns, first_ns)
+        return _failed(hook, trace, Expired(), began, duration)
+    _note_time(hook, first_ns + (resumed.loop_ns if resumed else 0), max(first_ns, resumed.longest_ns if resumed else 0))
+    if answer is None or type(answer) is Continue:
+        guard.breaker.success()
+        guard.stats.add(duration)
+        trace.ran(hook.point.name, hook.plugin, hook.name, PASSED, began, duration)
+        return None
+    return _answered(hook, trace, answer, began, duration)
+
+
+def _note_time(hook: BoundHook, loop_ns: int, longest_ns: int) -> None:
+    hook.guard.stats.loop_ns += loop_ns
+    if longest_ns > BLOCKED_NS:
+        hook.guard.blocked(hook.name, longest_ns)
+
+
+def _is_ours(problem: BaseException) -> bool:
+    """Whether this ends the exchange itself and not just the hook: its task was cancelled or is being torn down, or the
+    client's body turned out to be wrong when the hook asked for it decoded."""
+    if isinstance(problem, GeneratorExit | Malformed):
+        return True
+    task = asyncio.current_task()
+    return isinstance(problem, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _answered(hook: BoundHook, trace: Trace, answer: Any, began: int, duration: int) -> Outcome | None:
+    wrong = _wrong(hook, answer)
+    if wrong is not None:
+        return _failed(hook, trace, TypeError(wrong), began, duration)
+    hook.guard.breaker.success()
+    hook.guard.stats.add(duration)
+    hook.guard.stats.blocks += type(answer) is Reject
+    trace.ran(hook.point.name, hook.plugin, hook.name, type(answer).__name__.lower(), began, duration)
+    outcome: Outcome = answer
+    return outcome
+
+
+def _wrong(hook: BoundHook, answer: Any) -> str | None:
+    """Why this answer is nonsense at this point, or `None`."""
+    if type(answer) not in hook.point.outcomes:
+        allowed = ", ".join(kind.__name__ for kind in hook.point.outcomes)
+        return f"answered {type(answer).__name__}; {hook.point.name} takes None, {allowed}"
+    if type(answer) is Replace and not hook.point.accepts(answer.value):
+        wanted = " or ".join(kind.__name__ for kind in hook.point.replaces)
+        return f"replaced with {type(answer.value).__name__}; {hook.point.name} takes {wanted}"
+    return None
+
+
+def _failed(hook: BoundHook, trace: Trace, problem: BaseException, began: int, duration: int) -> None:
+    """Counts a failure; returns to go on, or raises the error of a closed hook."""
+    timeout = isinstance(problem, Expired)
+    told = f"no answer within {hook.deadline_s * 1000:g} ms" if timeout else _describe(problem)
+    hook.guard.stats.add(duration)
+    hook.guard.failed(hook.name, told, timeout=timeout)
+    trace.ran(hook.point.name, hook.plugin, hook.name, "timeout" if timeout else "failed", began, duration)
+    if not hook.closed:
+        return
+    if timeout:
+        raise PluginTimeout(f"plugin {hook.plugin} did not answer in time ({hook.name})", plugin=hook.plugin) from None
+    raise PluginFailed(f"plugin {hook.plugin} failed ({hook.name})", plugin=hook.plugin) from None
+
+
+def _describe(problem: BaseException) -> str:
+    """The exception in words; its own `__str__` is a stranger's code too."""
+    try:
+        return f"{type(problem).__name__}: {problem}"
+    except Exception:  # noqa: BLE001 - what it says of itself is only for the log
+        return type(problem).__name__
+
+
+def _quarantined(hook: BoundHook, trace: Trace) -> None:
+    trace.ran(hook.point.name, hook.plugin, hook.name, "quarantined", perf_counter_ns(), 0)
+    if hook.closed:
+        raise PluginQuarantined(
+            f"plugin {hook.plugin} is quarantined after repeated failures",
+            plugin=hook.plugin,
+            retry_after_s=hook.guard.breaker.retry_after_s,
+        )

@@ -1,0 +1,92 @@
+"""The hooks of a snapshot, ready to run: for each operation and point a tuple in final order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from jackfield.hooks.guard import PluginGuard
+from jackfield.hooks.order import in_order
+from jackfield.sdk.hooks import POINTS, HookPoint, HookSpec, PointName
+from jackfield.wire.base import OPERATIONS, Operation
+
+
+class BoundHook:
+    """One hook of one plugin instance with everything settled: order, deadline and policy."""
+
+    __slots__ = ("after", "before", "call", "closed", "deadline_s", "guard", "name", "plugin", "point", "priority", "spec")
+
+    def __init__(
+        self,
+        plugin: str,
+        spec: HookSpec,
+        call: Callable[..., Awaitable[Any]],
+        guard: PluginGuard,
+        *,
+        priority: int,
+        timeout_ms: int,
+        closed: bool,
+    ) -> None:
+        self.plugin, self.name, self.spec = plugin, spec.name, spec
+        self.point: HookPoint = POINTS[spec.point]
+        self.call, self.guard = call, guard
+        self.priority, self.deadline_s, self.closed = priority, timeout_ms / 1000, closed
+        self.before, self.after = spec.before, spec.after
+
+
+Hooks = tuple[BoundHook, ...]
+
+
+class HookRow:
+    """The hooks that see one operation. `holds` is whether a stream must be held for a hook that edits the whole."""
+
+    __slots__ = (
+        "attempt",
+        "auth",
+        "background",
+        "holds",
+        "ingress",
+        "pre_flight",
+        "response_body",
+        "response_chunk",
+        "response_head",
+        "routing",
+    )
+
+    def __init__(self, at: dict[PointName, Hooks]) -> None:
+        self.ingress = at["ingress"]
+        self.auth = at["auth"]
+        self.pre_flight = at["pre_flight"]
+        self.routing = at["routing"]
+        self.attempt = at["attempt"]
+        self.response_head = at["response_head"]
+        self.response_chunk = at["response_chunk"]
+        self.response_body = at["response_body"]
+        self.background = at["background"]
+        self.holds = any(hook.spec.edits for hook in self.response_body)
+
+    def at(self, point: PointName) -> Hooks:
+        found: Hooks = getattr(self, point)
+        return found
+
+
+class HookTable:
+    """Immutable. Post points are in reverse, so that the first plugin to see a request is the last to see its answer."""
+
+    __slots__ = ("_rows", "hooks")
+
+    def __init__(self, hooks: Iterable[BoundHook]) -> None:
+        self.hooks = tuple(hooks)
+        ordered = {name: in_order(hook for hook in self.hooks if hook.spec.point == name) for name in POINTS}
+        self._rows = {operation: HookRow(_seen_by(operation, ordered)) for operation in OPERATIONS}
+
+    def row(self, operation: Operation) -> HookRow:
+        return self._rows[operation]
+
+
+def _seen_by(operation: Operation, ordered: dict[PointName, Hooks]) -> dict[PointName, Hooks]:
+    rows: dict[PointName, Hooks] = {}
+    for name, hooks in ordered.items():
+        seen = tuple(hook for hook in hooks if operation in hook.spec.operations)
+        rows[name] = seen[::-1] if POINTS[name].post else seen
+    return rows

@@ -1,0 +1,210 @@
+"""One question to one upstream, over HTTP or in process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+import msgspec
+
+from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
+from jackfield.hooks.dispatch import decide
+from jackfield.host.routes import UpstreamLink
+from jackfield.pipeline.answers import ByteFlow, EventFlow, Got, Whole
+from jackfield.pipeline.exchange import State
+from jackfield.sdk.context import Candidate
+from jackfield.sdk.outcomes import Headers
+from jackfield.sdk.providers import CanonicalProvider, HttpProvider, Target
+from jackfield.transport.messages import OutgoingRequest
+from jackfield.transport.response import UpstreamResponse
+from jackfield.wire import format_named
+from jackfield.wire.anthropic_count_tokens import estimate_tokens
+from jackfield.wire.base import WireFormat
+from jackfield.wire.chat import ChatEvent, ChatRequest, EmbeddingsRequest, TokenCount
+from jackfield.wire.sse import split_whole
+
+T = TypeVar("T")
+
+_PASSED_ON = (b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-")
+
+
+async def ask_upstream(state: State, link: UpstreamLink, candidate: Candidate) -> Got:
+    """Raises `UpstreamError`; for HTTP, a status of 400 and above is `UpstreamRejected`."""
+    provider = link.provider
+    if isinstance(provider, HttpProvider):
+        name = provider.formats.get(state.operation)
+        if name is not None:
+            return await _over_http(state, link, candidate, format_named(name))
+    if state.operation == "count_tokens":
+        return Whole(response=_estimate(state))
+    assert isinstance(provider, CanonicalProvider)
+    return await _in_process(state, link, candidate, provider)
+
+
+def _estimate(state: State) -> TokenCount:
+    request = state.canonical_request()
+    assert isinstance(request, ChatRequest)
+    return TokenCount(input=estimate_tokens(request), estimated=True)
+
+
+async def _over_http(state: State, link: UpstreamLink, candidate: Candidate, format: WireFormat) -> Got:  # noqa: A002
+    target = link.target(state.operation, candidate.model)
+    outgoing = OutgoingRequest(
+        "POST", target.url, _headers(state, link, target, format), _body(state, candidate, format)
+    )
+    if state.row.attempt:
+        outgoing = await _ask_attempt_hooks(state, outgoing)
+    response = await link.client.send(link.with_credential(outgoing, target), link.deadlines)
+    if response.status != 200:
+        await _reject(response, format)
+    if state.stream and state.operation == "chat":
+        return await _open_stream(state, response, format)
+    return await _read_whole(state, response, format)
+
+
+def _headers(state: State, link: UpstreamLink, target: Target, format: WireFormat) -> Headers:  # noqa: A002
+    """The target's headers, the operator's over them, and those of the client's that the provider passes on."""
+    headers = target.headers + link.headers
+    forwards = link.provider.forwards  # type: ignore[union-attr]
+    if forwards and format is state.route.format:
+        passed = tuple(pair for pair in state.inbound.headers if pair[0] in forwards)
+        if passed:
+            names = {name for name, _ in passed}
+            headers = (*(pair for pair in headers if pair[0] not in names), *passed)
+    return headers
+
+
+def _body(state: State, candidate: Candidate, format: WireFormat) -> bytes:  # noqa: A002
+    """The request in the upstream's format: the client's own bytes wherever nothing has to change."""
+    peek = state.peeked()
+    if format is not state.route.format or state.replaced:
+        request = state.canonical_request()
+        changed = msgspec.structs.replace(request, model=candidate.model)
+        if isinstance(changed, ChatRequest) and changed.stream:
+            changed = msgspec.structs.replace(changed, stream_usage=True)
+        encoded = format.encode_request(changed)
+        state.dropped = set(encoded.dropped)
+        return encoded.body
+    body = state.body
+    if candidate.model != peek.model:
+        body = format.with_model(body, candidate.model)
+    if peek.stream and not peek.stream_usage:
+        body = format.with_stream_usage(body)
+    return body
+
+
+async def _ask_attempt_hooks(state: State, outgoing: OutgoingRequest) -> OutgoingRequest:
+    state.outgoing = outgoing
+
+    def replace(value: OutgoingRequest) -> None:
+        state.outgoing = value
+
+    await decide(state.row.attempt, state.view, state.trace, replace)
+    state.trace.phase("attempt")
+    return state.outgoing
+
+
+async def _reject(response: UpstreamResponse, format: WireFormat) -> None:  # noqa: A002
+    body = await response.read()
+    status = response.status
+    if status < 400:
+        raise UpstreamBroken(f"status {status} where an answer was due")
+    code, message = format.decode_error(body)
+    raise UpstreamRejected(
+        status, message, code=code, body=body, format=format.name, retry_after_s=_retry_after(response)
+    )
+
+
+def _retry_after(response: UpstreamResponse) -> float | None:
+    """Seconds; the date form and nonsense count as not given."""
+    value = response.header(b"retry-after")
+    try:
+        seconds = float(value) if value is not None else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < 86_400 else None
+
+
+async def _read_whole(state: State, response: UpstreamResponse, format: WireFormat) -> Whole:  # noqa: A002
+    body = await response.read()
+    state.usage, state.finish_reason = format.usage_of(body)
+    return Whole(body=body, format=format, headers=_passed_on(response.headers))
+
+
+def _passed_on(headers: Headers) -> Headers:
+    return tuple(pair for pair in headers if pair[0].startswith(_PASSED_ON))
+
+
+async def _open_stream(state: State, response: UpstreamResponse, format: WireFormat) -> Got:  # noqa: A002
+    """Waits for the first whole event, so that a stream that breaks before it can still fail over."""
+    kind = (response.header(b"content-type") or b"").split(b";")[0].strip().lower()
+    if kind == b"application/json":
+        return await _read_whole(state, response, format)
+    if kind != b"text/event-stream":
+        await response.aclose()
+        raise UpstreamBroken(f"a stream was due and {kind.decode('latin-1') or 'nothing named'} came")
+    scanner = format.stream_scanner(strip_usage=not state.peeked().stream_usage)
+    flow = ByteFlow(response, format, scanner)
+    flow.headers = _passed_on(response.headers)
+    try:
+        await _await_first(flow)
+    except BaseException:
+        await response.aclose()
+        raise
+    return flow
+
+
+async def _await_first(flow: ByteFlow) -> None:
+    held = b""
+    async for piece in flow.pieces:
+        first, held = split_whole(held + piece)
+        if first:
+            flow.first, flow.rest = first, held
+            break
+    else:
+        raise UpstreamBroken("the stream ended before its first event")
+    probe = flow.format.stream_scanner(strip_usage=False)
+    probe.feed(flow.first)
+    if probe.scan.error is not None:
+        raise UpstreamRejected(502, probe.scan.error)
+
+
+async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, provider: CanonicalProvider) -> Got:
+    request = msgspec.structs.replace(state.canonical_request(), model=candidate.model)
+    if isinstance(request, EmbeddingsRequest):
+        response: Any = await stranger(provider.embed(request, link.seen), link.deadlines.first_byte_s, link.name)
+    elif request.stream:
+        return await _open_events(provider.stream(request, link.seen), link)
+    else:
+        response = await stranger(provider.complete(request, link.seen), link.deadlines.first_byte_s, link.name)
+    if not hasattr(response, "usage"):
+        raise UpstreamBroken(f"provider {link.provider_id} answered {type(response).__name__}")
+    state.usage = response.usage
+    return Whole(response=response)
+
+
+async def _open_events(events: AsyncIterator[ChatEvent], link: UpstreamLink) -> EventFlow:
+    first = await stranger(anext(events, None), link.deadlines.first_byte_s, link.name)
+    if first is None:
+        raise UpstreamBroken("the stream ended before its first event")
+    return EventFlow(first, watched(events, link))
+
+
+async def watched(events: AsyncIterator[ChatEvent], link: UpstreamLink) -> AsyncGenerator[ChatEvent, None]:
+    """A provider's events, each within the idle deadline."""
+    while (event := await stranger(anext(events, None), link.deadlines.idle_s, link.name)) is not None:
+        yield event
+
+
+async def stranger(call: Awaitable[T], seconds: float, name: str) -> T:
+    """Awaits a provider in process. A boundary: whatever it raises becomes an `UpstreamError`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except TimeoutError as error:
+        raise UpstreamTimeout(f"{name}: nothing came within {seconds:g} s") from error
+    except JackfieldError:
+        raise
+    except Exception as error:
+        raise UpstreamBroken(f"{name}: {type(error).__name__}: {error}") from error

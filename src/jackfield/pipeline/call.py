@@ -1,0 +1,150 @@
+"""Phase `attempt`: asking upstreams until one answers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import perf_counter_ns
+
+import structlog
+
+from jackfield.errors import (
+    DeadlineExceeded,
+    JackfieldError,
+    Unavailable,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
+from jackfield.host.routes import UpstreamLink
+from jackfield.pipeline.answers import Got
+from jackfield.pipeline.ask import ask_upstream
+from jackfield.pipeline.exchange import State
+from jackfield.sdk.context import Attempt, Candidate
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 20.0
+
+log = structlog.get_logger("jackfield.upstreams")
+
+
+async def call(state: State, timeout_s: float) -> Got:
+    """Tries the candidates in order, and again after a pause, until one answers.
+
+    Raises the last `UpstreamError`, or `Unavailable` where every breaker is open. Nothing has been sent to the client yet,
+    so any of them may answer.
+    """
+    failure: JackfieldError | None = None
+    spent: set[str] = set()
+    for turn in range(1 + max(state.snapshot.routes.links[item.upstream].max_retries for item in state.candidates)):
+        if turn and not await _pause(state, turn, failure, timeout_s):
+            break
+        tried = False
+        for candidate in state.candidates:
+            link = state.snapshot.routes.links[candidate.upstream]
+            if turn > link.max_retries or link.name in spent:
+                continue
+            if not link.breaker.allow():
+                failure = failure or _unavailable(link)
+                continue
+            tried = True
+            try:
+                return await _attempt(state, link, candidate)
+            except UpstreamError as error:
+                if not worth_another(error):
+                    raise
+                failure = error
+                if isinstance(error, UpstreamTimeout):
+                    spent.add(link.name)
+        if not tried:
+            break
+    raise failure or Unavailable("no upstream is able to serve this model")
+
+
+def worth_another(error: UpstreamError) -> bool:
+    """Whether another upstream, or the same one later, may do better. What the client got wrong stays wrong."""
+    if isinstance(error, UpstreamRejected):
+        return error.status >= 500 or error.status in (401, 408, 409, 425, 429)
+    return error.transient
+
+
+async def _pause(state: State, turn: int, failure: JackfieldError | None, timeout_s: float) -> bool:
+    """Waits before another turn; `False` where that would be too long to be worth it."""
+    wanted = FIRST_PAUSE_S * 2 ** (turn - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+    if failure is not None and failure.retry_after_s is not None:
+        wanted = max(wanted, failure.retry_after_s)
+    left_s = timeout_s - (perf_counter_ns() - state.began) / 1e9
+    if wanted > min(LONGEST_PAUSE_S, left_s):
+        return False
+    await asyncio.sleep(wanted)
+    return True
+
+
+def _unavailable(link: UpstreamLink) -> Unavailable:
+    return Unavailable(
+        f"upstream {link.name} is paused after repeated failures", retry_after_s=link.breaker.retry_after_s
+    )
+
+
+async def _attempt(state: State, link: UpstreamLink, candidate: Candidate) -> Got:
+    """One try: its outcome is told to the breaker and kept with the exchange."""
+    began = perf_counter_ns()
+    state.upstream_ns = None
+    try:
+        got = await ask_upstream(state, link, candidate)
+    except UpstreamError as error:
+        _tell_breaker(link, error)
+        _note(state, candidate, began, error)
+        raise _for_client(error, link) from error
+    except BaseException:
+        link.breaker.abandon()
+        raise
+    link.breaker.success()
+    state.served_by = candidate
+    _note(state, candidate, began, None)
+    return got
+
+
+def _tell_breaker(link: UpstreamLink, error: UpstreamError) -> None:
+    if isinstance(error, UpstreamRejected) and error.status < 500:
+        link.breaker.abandon()
+    else:
+        link.breaker.failure()
+
+
+def _note(state: State, candidate: Candidate, began: int, error: UpstreamError | None) -> None:
+    duration = perf_counter_ns() - began
+    state.upstream_ns = duration
+    status = 200 if error is None else error.status if isinstance(error, UpstreamRejected) else None
+    state.attempts.append(
+        Attempt(
+            upstream=candidate.upstream,
+            model=candidate.model,
+            status=status,
+            error=None if error is None else error.message,
+            duration_ms=duration / 1e6,
+        )
+    )
+    if error is not None:
+        log.warning("upstream_failed", upstream=candidate.upstream, request=state.id, status=status, error=error.message)
+
+
+def _for_client(error: UpstreamError, link: UpstreamLink) -> UpstreamError:
+    """The error as a client may see it: where an upstream lives and how it is called is the operator's business."""
+    if isinstance(error, UpstreamRejected):
+        if error.status != 401:
+            return error
+        return UpstreamRejected(502, f"upstream {link.name} refused the gateway's credential")
+    if isinstance(error, UpstreamTimeout):
+        told: UpstreamError = UpstreamTimeout(f"upstream {link.name} did not answer in time", sent=error.sent)
+    elif isinstance(error, UpstreamBroken):
+        told = UpstreamBroken(f"upstream {link.name} broke off or answered nonsense", sent=error.sent)
+    else:
+        told = UpstreamError(f"upstream {link.name} could not be reached", sent=error.sent)
+        told.code = error.code
+    return told
+
+
+def deadline_passed(timeout_s: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"no whole answer within {timeout_s:g} s")

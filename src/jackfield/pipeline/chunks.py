@@ -1,0 +1,92 @@
+"""The `response_chunk` hooks of one stream: each hook is a stage with its own held-back text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from jackfield.hooks.dispatch import ask, refusal
+from jackfield.hooks.table import BoundHook, Hooks
+from jackfield.pipeline.exchange import State
+from jackfield.sdk.context import Exchange
+from jackfield.sdk.outcomes import Drop, Outcome, Reject, Replace
+from jackfield.wire.chat import ChatEvent, TextDelta
+
+_Events = tuple[ChatEvent, ...]
+
+
+class Stage:
+    """One hook. With `hold`, text is shown together with what was held back before, and its last `hold` characters stay
+    back until more text or another kind of event comes."""
+
+    __slots__ = ("_behind", "_exchange", "_held", "_hold", "_hook", "_look_behind", "_state")
+
+    def __init__(self, hook: BoundHook, state: State, exchange: Exchange) -> None:
+        self._hook, self._state, self._exchange = hook, state, exchange
+        self._hold, self._look_behind = hook.spec.hold, hook.spec.look_behind
+        self._held: dict[int, TextDelta] = {}
+        self._behind = ""
+
+    async def take(self, event: ChatEvent) -> _Events:
+        if not isinstance(event, TextDelta):
+            return (*self._release_all(), *await self._show(event))
+        held = self._held.pop(event.choice, None)
+        if held is not None:
+            event = msgspec.structs.replace(event, text=held.text + event.text)
+        return self._keep_back(await self._show(event))
+
+    async def _show(self, event: ChatEvent) -> _Events:
+        """What the hook makes of one event."""
+        self._state.behind = self._behind
+        outcome = await ask(self._hook, self._exchange, self._state.trace, event)
+        return (event,) if outcome is None else self._apply(outcome)
+
+    def _apply(self, outcome: Outcome) -> _Events:
+        if isinstance(outcome, Drop):
+            return ()
+        if isinstance(outcome, Reject):
+            raise refusal(outcome, self._hook.plugin)
+        assert isinstance(outcome, Replace)
+        value = outcome.value
+        return value if isinstance(value, tuple) else (value,)
+
+    def _keep_back(self, events: _Events) -> _Events:
+        """Holds back the end of the last text; what goes on is remembered for looking behind."""
+        if events and self._hold and isinstance(last := events[-1], TextDelta):
+            cut = max(0, len(last.text) - self._hold)
+            self._held[last.choice] = msgspec.structs.replace(last, text=last.text[cut:])
+            events = (*events[:-1], msgspec.structs.replace(last, text=last.text[:cut])) if cut else events[:-1]
+        self._remember(events)
+        return events
+
+    def _release_all(self) -> _Events:
+        released = tuple(self._held.values())
+        self._held.clear()
+        self._remember(released)
+        return released
+
+    def _remember(self, events: Iterable[ChatEvent]) -> None:
+        if self._look_behind:
+            text = "".join(event.text for event in events if isinstance(event, TextDelta))
+            self._behind = (self._behind + text)[-self._look_behind :]
+
+
+class Chain:
+    """All stages in order."""
+
+    __slots__ = ("_stages",)
+
+    def __init__(self, hooks: Hooks, state: State) -> None:
+        view = state.view
+        self._stages = tuple(Stage(hook, state, view) for hook in hooks)
+
+    async def pass_on(self, event: ChatEvent) -> _Events:
+        """The events that go on to the client for this one. Raises `Refused` or a `PluginError` to cut the stream."""
+        events: _Events = (event,)
+        for stage in self._stages:
+            out: list[ChatEvent] = []
+            for item in events:
+                out += await stage.take(item)
+            events = tuple(out)
+        return events

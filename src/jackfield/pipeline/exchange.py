@@ -1,0 +1,189 @@
+"""The state of one request on its way through the phases."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns, time
+from typing import Any
+
+import msgspec
+
+from jackfield.errors import JackfieldError
+from jackfield.hooks.table import HookRow
+from jackfield.hooks.trace import Trace
+from jackfield.host.snapshot import Snapshot
+from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundRequest, Timings
+from jackfield.sdk.outcomes import Headers, Identity
+from jackfield.transport.messages import OutgoingRequest
+from jackfield.wire.base import Operation, Peek, WireFormat
+from jackfield.wire.chat import ErrorResponse, FinishReason, Request, Response, Usage
+
+
+class Route(msgspec.Struct, frozen=True):
+    """An inference path of the gateway: what it does and the format it speaks."""
+
+    method: str
+    path: str
+    format: WireFormat
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class State:
+    """Mutable, for the phases only; plugins get `view`.
+
+    `body` is the request as bytes in the client's format until a hook replaces the canonical request; from then on
+    `replaced` is set and only `request` counts.
+    """
+
+    __slots__ = (
+        "_local",
+        "_request",
+        "answer_cached",
+        "at",
+        "attempts",
+        "began",
+        "behind",
+        "body",
+        "candidates",
+        "client_format",
+        "client_gone",
+        "cost_nanousd",
+        "cost_usd",
+        "decided_by",
+        "dropped",
+        "error",
+        "finish_reason",
+        "first_byte_ns",
+        "head",
+        "id",
+        "identity",
+        "inbound",
+        "operation",
+        "outgoing",
+        "peek",
+        "replaced",
+        "response",
+        "response_bytes",
+        "route",
+        "route_name",
+        "row",
+        "served_by",
+        "skipped",
+        "snapshot",
+        "status",
+        "timings",
+        "trace",
+        "upstream_ns",
+        "usage",
+    )
+
+    def __init__(self, request_id: str, route: Route, inbound: InboundRequest, snapshot: Snapshot, began: int) -> None:
+        self.id = request_id
+        self.at = time()
+        self.began = began
+        self.route = route
+        self.route_name = ""
+        self.operation: Operation = route.format.operation
+        self.client_format = route.format.name
+        self.snapshot = snapshot
+        self.row: HookRow = snapshot.table.row(self.operation)
+        self.inbound = inbound
+        self.body = inbound.body
+        self.peek: Peek | None = None
+        self.identity: Identity | None = None
+        self.replaced = False
+        self.candidates: tuple[Candidate, ...] = ()
+        self.outgoing: OutgoingRequest | None = None
+        self.attempts: list[Attempt] = []
+        self.served_by: Candidate | None = None
+        self.head: Head | None = None
+        self.response: Response | None = None
+        self.answer_cached = False
+        self.usage: Usage | None = None
+        self.finish_reason: FinishReason | None = None
+        self.cost_nanousd: int | None = None
+        self.cost_usd: float | None = None
+        self.decided_by: str | None = None
+        self.error: JackfieldError | None = None
+        self.status = 0
+        self.timings: Timings | None = None
+        self.behind = ""
+        self.dropped: set[str] = set()
+        self.skipped: frozenset[str] = frozenset()
+        self.trace = Trace(began)
+        self.first_byte_ns: int | None = None
+        self.upstream_ns: int | None = None
+        self.response_bytes = 0
+        self.client_gone = False
+        self._request: Request | None = None
+        self._local: dict[type, Any] | None = None
+
+    @property
+    def view(self) -> Exchange:
+        """Made anew each time: keeping it would be a cycle that only the collector could free."""
+        return Exchange(self)
+
+    @property
+    def local(self) -> dict[type, Any]:
+        if self._local is None:
+            self._local = {}
+        return self._local
+
+    @property
+    def model(self) -> str:
+        return self.peeked().model
+
+    @property
+    def stream(self) -> bool:
+        return self.peeked().stream
+
+    def peeked(self) -> Peek:
+        """Model and stream flag. Raises `Malformed` where the body is not what the route takes."""
+        if self.peek is None:
+            self.peek = self.route.format.peek(self.body)
+        return self.peek
+
+    def canonical_request(self) -> Request:
+        if self._request is None:
+            self._request = self.route.format.decode_request(self.body)
+        return self._request
+
+    def canonical_response(self) -> Response | None:
+        return self.response
+
+    def replace_inbound(self, inbound: InboundRequest) -> None:
+        self.inbound, self.body = inbound, inbound.body
+        self.peek = self._request = None
+
+    def replace_request(self, request: Request) -> None:
+        self._request, self.replaced = request, True
+        peek = self.peeked()
+        self.peek = Peek(model=request.model, stream=request.stream, stream_usage=peek.stream_usage)
+
+    def fail(self, error: JackfieldError) -> None:
+        """Notes the error that the client is told; the first one is the one that decided."""
+        if self.error is None:
+            self.error = error
+            self.decided_by = error.plugin or self.decided_by
+
+    def mark_first_byte(self) -> None:
+        if self.first_byte_ns is None:
+            self.first_byte_ns = perf_counter_ns()
+
+
+def error_response(error: JackfieldError) -> ErrorResponse:
+    return ErrorResponse(status=error.status, code=error.code, message=error.message, plugin=error.plugin)
+
+
+def answer_headers(state: State) -> Headers:
+    """The gateway's own headers on an answer."""
+    headers = [(b"x-request-id", state.id.encode("ascii"))]
+    if state.served_by is not None:
+        headers.append((b"x-jackfield-upstream", state.served_by.upstream.encode("latin-1", "replace")))
+    if state.cost_usd is not None:
+        headers.append((b"x-jackfield-cost-usd", b"%.9g" % state.cost_usd))
+    if state.dropped:
+        headers.append((b"x-jackfield-dropped", ", ".join(sorted(state.dropped)).encode("latin-1", "replace")))
+    return tuple(headers)

@@ -1,0 +1,88 @@
+"""Phases `ingress` and `auth`: who calls."""
+
+from __future__ import annotations
+
+from jackfield.control.credentials import Credential
+from jackfield.control.directory import Directory
+from jackfield.errors import Unauthenticated
+from jackfield.hooks.dispatch import Decision, decide
+from jackfield.pipeline.exchange import State
+from jackfield.sdk.context import InboundRequest
+from jackfield.sdk.outcomes import Headers, Identity
+
+_made: dict[str, tuple[Credential, Identity]] = {}
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"proxy-authorization", b"cookie"})
+
+
+async def enter(state: State) -> Decision | None:
+    """The `ingress` hooks."""
+    if not state.row.ingress:
+        return None
+    decision = await decide(state.row.ingress, state.view, state.trace, state.replace_inbound)
+    state.trace.phase("ingress")
+    return decision
+
+
+async def identify(state: State, directory: Directory) -> None:
+    """Sets the identity: the first that an `auth` hook gives, else that of the key. Raises `Unauthenticated`.
+
+    From here on the credential is out of the request that plugins see.
+    """
+    identity = await _ask_plugins(state) if state.row.auth else None
+    state.identity = identity or identity_of_key(state.inbound.headers, directory)
+    if state.snapshot.table.hooks:
+        state.inbound = without_credentials(state.inbound)
+
+
+async def _ask_plugins(state: State) -> Identity | None:
+    decision = await decide(state.row.auth, state.view, state.trace, _refuse_replacement)
+    state.trace.phase("auth")
+    if decision is None:
+        return None
+    state.decided_by = decision.hook.plugin
+    identity: Identity = decision.outcome  # type: ignore[assignment]
+    return identity
+
+
+def _refuse_replacement(value: object) -> None:
+    raise AssertionError("the auth point takes no replacement")
+
+
+def presented_key(headers: Headers) -> bytes | None:
+    """The key in `Authorization: Bearer …` or `x-api-key`."""
+    for name, value in headers:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            return value[7:].strip()
+        if name == b"x-api-key":
+            return value.strip()
+    return None
+
+
+def identity_of_key(headers: Headers, directory: Directory) -> Identity:
+    key = presented_key(headers)
+    if not key:
+        raise Unauthenticated("No API key: send it as `Authorization: Bearer …` or `x-api-key`")
+    credential = directory.identify(key)
+    if credential is None:
+        raise Unauthenticated("The API key is not known, or no longer valid")
+    return _identity(credential)
+
+
+def _identity(credential: Credential) -> Identity:
+    """Made once for each version of a credential."""
+    known = _made.get(credential.id)
+    if known is None or known[0] is not credential:
+        identity = Identity(
+            app=credential.app,
+            credential=credential.id,
+            namespace=credential.namespace,
+            role=credential.role,
+            models=frozenset(credential.models),
+        )
+        known = _made[credential.id] = (credential, identity)
+    return known[1]
+
+
+def without_credentials(inbound: InboundRequest) -> InboundRequest:
+    headers = tuple(pair for pair in inbound.headers if pair[0] not in CREDENTIAL_HEADERS)
+    return InboundRequest(inbound.method, inbound.path, headers, inbound.body, inbound.query, inbound.client)

@@ -1,0 +1,123 @@
+"""Phases `response_head` and `response_body`: what the client gets of a whole answer, an error included."""
+
+from __future__ import annotations
+
+from jackfield.errors import JackfieldError, UpstreamRejected
+from jackfield.hooks.dispatch import decide
+from jackfield.hooks.table import Hooks
+from jackfield.pipeline.answers import Answer, Whole
+from jackfield.pipeline.exchange import State, answer_headers, error_response
+from jackfield.sdk.context import Head
+from jackfield.sdk.outcomes import Headers
+from jackfield.wire.chat import ErrorResponse, Response, TokenCount
+
+JSON: Headers = ((b"content-type", b"application/json"),)
+
+
+async def respond(state: State, whole: Whole) -> Answer:
+    """The client's answer. Never raises what a hook does: that has become the answer."""
+    head = Head(_status_of(whole.response), JSON + answer_headers(state) + whole.headers + _note_of(whole.response))
+    if not (state.row.response_head or state.row.response_body):
+        return Answer(head, render(state, whole, whole.response))
+    state.head = head
+    if state.row.response_body and whole.response is None and whole.format is not None:
+        whole.response = whole.format.decode_response(whole.body)
+        if whole.format is state.route.format:
+            state.response = whole.response
+    state.response = whole.response
+    await run_head_hooks(state)
+    await run_body_hooks(state)
+    if isinstance(state.response, ErrorResponse):
+        return error_answer(state)
+    return Answer(state.head, render(state, whole, state.response))
+
+
+def error_answer(state: State) -> Answer:
+    """The error that `state.response` is, with the headers that hooks have left in the head."""
+    response, head = state.response, state.head
+    assert isinstance(response, ErrorResponse)
+    assert head is not None
+    return Answer(Head(response.status, head.with_header("content-type", "application/json").headers),
+                  render_error(state, response))
+
+
+async def respond_error(state: State, error: JackfieldError) -> Answer:
+    """The answer to an exchange that failed or was refused."""
+    state.fail(error)
+    headers: Headers = ()
+    if error.retry_after_s is not None:
+        headers = ((b"retry-after", b"%d" % max(1, -(-error.retry_after_s // 1))),)
+    return await respond(state, Whole(response=error_response(error), headers=headers))
+
+
+def _status_of(response: Response | None) -> int:
+    return response.status if isinstance(response, ErrorResponse) else 200
+
+
+def _note_of(response: Response | None) -> Headers:
+    if isinstance(response, TokenCount) and response.estimated:
+        return ((b"x-jackfield-estimated", b"true"),)
+    return ()
+
+
+def due(state: State, hooks: Hooks) -> Hooks:
+    """Post hooks without those of plugins whose own pre hook was never reached."""
+    if not state.skipped:
+        return hooks
+    return tuple(hook for hook in hooks if hook.plugin not in state.skipped)
+
+
+async def run_head_hooks(state: State) -> None:
+    def replace(head: Head) -> None:
+        state.head = head
+
+    for hook in due(state, state.row.response_head):
+        try:
+            await decide((hook,), state.view, state.trace, replace)
+        except JackfieldError as error:
+            turn_into_error(state, error)
+    state.trace.phase("response_head")
+
+
+async def run_body_hooks(state: State) -> None:
+    """Every hook runs, also after one of them has refused: the rest then see the refusal."""
+
+    def replace(response: Response) -> None:
+        state.response = response
+
+    for hook in due(state, state.row.response_body):
+        try:
+            await decide((hook,), state.view, state.trace, replace)
+        except JackfieldError as error:
+            turn_into_error(state, error)
+    state.trace.phase("response_body")
+
+
+def turn_into_error(state: State, error: JackfieldError) -> None:
+    state.fail(error)
+    state.response = error_response(error)
+
+
+def render(state: State, whole: Whole, response: Response | None) -> bytes:
+    """The body in the client's format: the upstream's own bytes where nobody changed them."""
+    own = state.route.format
+    if response is whole.response and whole.format is own:
+        return whole.body
+    if response is None:
+        assert whole.format is not None
+        response = whole.format.decode_response(whole.body)
+    if isinstance(response, ErrorResponse):
+        return render_error(state, response)
+    encoded = own.encode_response(response)
+    state.dropped.update(encoded.dropped)
+    return encoded.body
+
+
+def render_error(state: State, response: ErrorResponse) -> bytes:
+    """An upstream's own error body passes unchanged to a client of the same format."""
+    error = state.error
+    if isinstance(error, UpstreamRejected) and error.format == state.client_format and error.message == response.message:
+        return error.body
+    told = JackfieldError(response.message, plugin=response.plugin, param=error.param if error else None)
+    told.status, told.code = response.status, response.code
+    return state.route.format.encode_error(told, state.id)

@@ -1,0 +1,95 @@
+"""One request: the phases in their order."""
+
+from __future__ import annotations
+
+from jackfield.control.directory import Directory
+from jackfield.errors import JackfieldError, Unavailable
+from jackfield.hooks.dispatch import Decision
+from jackfield.pipeline.admit import admit, check_model
+from jackfield.pipeline.answers import Answer, Whole
+from jackfield.pipeline.call import call
+from jackfield.pipeline.exchange import State
+from jackfield.pipeline.identify import enter, identify
+from jackfield.pipeline.respond import respond, respond_error
+from jackfield.pipeline.select import select
+from jackfield.pipeline.settle import Settler
+from jackfield.pipeline.stream import stream, stream_whole
+from jackfield.sdk.outcomes import Answer as Answered
+from jackfield.wire.chat import ChatResponse, ErrorResponse
+
+
+class Pipeline:
+    """The way of every inference request. `run`, then send the answer, then `settle`, whatever happened."""
+
+    def __init__(self, directory: Directory, settler: Settler, timeout_s: float) -> None:
+        self._directory, self._settler, self._timeout_s = directory, settler, timeout_s
+
+    async def run(self, state: State) -> Answer:
+        """The answer, errors included. Only the cancellation of the exchange passes through."""
+        try:
+            answer = await self._run(state)
+        except JackfieldError as error:
+            _note_skipped(state)
+            answer = await respond_error(state, error)
+        state.status = answer.head.status
+        return answer
+
+    async def _run(self, state: State) -> Answer:
+        decision = await enter(state)
+        if decision is None:
+            await identify(state, self._directory)
+            decision = await admit(state)
+        if decision is not None:
+            return await _answer_for(state, decision)
+        check_model(state)
+        await select(state)
+        got = await call(state, self._timeout_s)
+        state.trace.phase("attempt")
+        if not isinstance(got, Whole):
+            return await stream(state, got)
+        self._settler.price(state)
+        return await _finish(state, got)
+
+    async def identify(self, state: State) -> None:
+        """Only finds out who calls; for what is asked of the gateway itself. Raises `Unauthenticated` or `Refused`."""
+        if await enter(state) is not None:
+            raise Unavailable("a plugin answered where only the gateway can")
+        await identify(state, self._directory)
+
+    async def settle(self, state: State) -> None:
+        await self._settler.settle(state)
+
+
+async def _finish(state: State, whole: Whole) -> Answer:
+    """A whole answer, as a stream where the client wants one and the upstream had none."""
+    if not (state.stream and state.operation == "chat"):
+        return await respond(state, whole)
+    response = whole.response
+    if response is None and whole.format is not None:
+        decoded = whole.format.decode_response(whole.body)
+        response = decoded
+    if isinstance(response, ErrorResponse):
+        return await respond(state, Whole(response=response))
+    assert isinstance(response, ChatResponse)
+    return await stream_whole(state, response)
+
+
+async def _answer_for(state: State, decision: Decision) -> Answer:
+    """A plugin has answered in the upstream's place."""
+    _note_skipped(state)
+    state.decided_by = decision.hook.plugin
+    state.answer_cached = True
+    outcome = decision.outcome
+    if not isinstance(outcome, Answered):
+        raise Unavailable(f"plugin {decision.hook.plugin} decided nothing that can be answered")
+    response = outcome.response
+    state.usage = None
+    return await _finish(state, Whole(response=response))
+
+
+def _note_skipped(state: State) -> None:
+    """Finds the plugins whose pre hooks were not reached: their post hooks do not run either."""
+    pre = state.row.ingress + state.row.pre_flight
+    if pre:
+        ran = {call[1] for call in state.trace.hooks if call[0] in ("ingress", "pre_flight") and call[3] != "quarantined"}
+        state.skipped = frozenset(hook.plugin for hook in pre if hook.plugin not in ran)

@@ -1,0 +1,264 @@
+"""Phase `response_chunk`: a stream on its way to the client.
+
+There are three ways: bytes are forwarded whole event by whole event; or events are decoded, shown to hooks and encoded
+for the client; or, where a hook edits the whole answer, everything is held until it is known and then sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
+
+from jackfield.errors import JackfieldError, UpstreamBroken
+from jackfield.pipeline.answers import Answer, ByteFlow, EventFlow
+from jackfield.pipeline.chunks import Chain
+from jackfield.pipeline.exchange import State, answer_headers, error_response
+from jackfield.pipeline.respond import due, error_answer, respond_error, run_body_hooks, run_head_hooks
+from jackfield.sdk.context import Head
+from jackfield.sdk.outcomes import Headers
+from jackfield.wire.base import StreamEncoder
+from jackfield.wire.chat import (
+    ChatEvent,
+    ChatResponse,
+    ErrorResponse,
+    Finish,
+    Response,
+    StreamEnd,
+    StreamFailure,
+    UsageReport,
+)
+from jackfield.wire.collect import StreamCollector, replay
+from jackfield.wire.sse import EventReader, split_whole
+
+EVENT_STREAM: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
+HELD_BYTES = 32 * 1024 * 1024
+
+Flow = ByteFlow | EventFlow
+Batch = tuple[bytes | None, tuple[ChatEvent, ...]]
+
+
+async def stream(state: State, flow: Flow) -> Answer:
+    """The client's answer to a stream that has begun. Raises nothing that a hook does."""
+    if state.row.holds:
+        return await _hold(state, flow)
+    await _open_head(state, flow.headers if isinstance(flow, ByteFlow) else ())
+    if state.error is not None:
+        await close(flow)
+        await run_body_hooks(state)
+        return error_answer(state)
+    assert state.head is not None
+    return Answer(state.head, pieces=_choose_way(state, flow), release=partial(close, flow))
+
+
+def _choose_way(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
+    if isinstance(flow, ByteFlow) and flow.format is state.route.format and not state.row.response_chunk:
+        return _forward(state, flow)
+    return _translate(state, flow)
+
+
+async def _open_head(state: State, headers: Headers) -> None:
+    state.head = Head(200, EVENT_STREAM + answer_headers(state) + headers)
+    if state.row.response_head:
+        await run_head_hooks(state)
+
+
+async def close(flow: Flow) -> None:
+    if isinstance(flow, ByteFlow):
+        await flow.response.aclose()
+    else:
+        await flow.events.aclose()
+
+
+async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
+    """Whole events as they came. Half an event is never sent on."""
+    scanner = flow.scanner
+    scan = scanner.scan
+    observed: list[bytes] | None = [] if state.row.response_body else None
+    rest = flow.rest
+    whole = flow.first
+    try:
+        while True:
+            if whole:
+                if observed is not None:
+                    observed.append(whole)
+                passed = scanner.feed(whole)
+                if passed:
+                    yield passed
+            piece = await anext(flow.pieces, None)
+            if piece is None:
+                break
+            whole, rest = split_whole(rest + piece if rest else piece)
+        if not scan.finished and scan.error is None:
+            raise UpstreamBroken(_cut_short(rest))
+    except JackfieldError as error:
+        state.fail(_told(state, error))
+        yield state.route.format.stream_encoder(model=state.model, usage=False).fail(_told(state, error))
+    finally:
+        state.usage, state.finish_reason = scan.usage, scan.finish_reason
+        if scan.error is not None:
+            state.fail(UpstreamBroken(scan.error))
+        await flow.response.aclose()
+    if observed is not None:
+        await _observe(state, lambda: _collect(flow, b"".join(observed)))
+
+
+def _cut_short(rest: bytes) -> str:
+    return "the stream ended in the middle of an event" if rest.strip() else "the stream ended without its end mark"
+
+
+def _told(state: State, error: JackfieldError) -> JackfieldError:
+    """A break in the stream as the client may see it."""
+    if isinstance(error, UpstreamBroken) and state.served_by is not None:
+        return UpstreamBroken(f"upstream {state.served_by.upstream} broke off in the stream")
+    return error
+
+
+def _collect(flow: ByteFlow, data: bytes) -> ChatResponse:
+    decoder, collector = flow.format.stream_decoder(), StreamCollector()
+    for event in EventReader().feed(data):
+        for canonical in decoder.decode(event.event, event.data):
+            collector.add(canonical)
+    return collector.response()
+
+
+async def _observe(state: State, collect: Callable[[], Response]) -> None:
+    """The `response_body` hooks at a stream's end: all has been sent, so what they answer changes nothing."""
+    try:
+        state.response = error_response(state.error) if state.error is not None else collect()
+    except JackfieldError as error:
+        state.response = error_response(error)
+    await run_body_hooks(state)
+
+
+async def batches(state: State, flow: Flow) -> AsyncIterator[Batch]:
+    """Canonical events with the bytes they came in, where the client could be sent these same bytes.
+
+    Raises `UpstreamBroken` where the stream is not whole.
+    """
+    if isinstance(flow, EventFlow):
+        if flow.first is not None:
+            yield None, (flow.first,)
+        async for event in flow.events:
+            yield None, (event,)
+        return
+    same = flow.format is state.route.format
+    reader, decoder = EventReader(), flow.format.stream_decoder()
+    data: bytes | None = flow.first + flow.rest
+    finished = False
+    while data is not None:
+        for event in reader.feed(data):
+            events = decoder.decode(event.event, event.data)
+            finished = finished or any(isinstance(item, Finish | StreamEnd | StreamFailure) for item in events)
+            yield (event.raw if same else None), events
+        data = await anext(flow.pieces, None)
+    if not finished:
+        raise UpstreamBroken(_cut_short(reader.finish()))
+
+
+async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
+    encoder = state.route.format.stream_encoder(model=state.model, usage=state.peeked().stream_usage)
+    chain = Chain(due(state, state.row.response_chunk), state) if state.row.response_chunk else None
+    collector = StreamCollector() if state.row.response_body else None
+    try:
+        async for raw, events in batches(state, flow):
+            out = await _pass_batch(state, raw, events, chain, encoder, collector)
+            if out:
+                yield out
+    except JackfieldError as error:
+        state.fail(_told(state, error))
+        yield encoder.fail(_told(state, error))
+    finally:
+        await close(flow)
+    if collector is not None:
+        await _observe(state, collector.response)
+
+
+async def _pass_batch(
+    state: State,
+    raw: bytes | None,
+    events: tuple[ChatEvent, ...],
+    chain: Chain | None,
+    encoder: StreamEncoder,
+    collector: StreamCollector | None,
+) -> bytes:
+    """What the client gets for one event of the upstream: its own bytes where no hook changed it."""
+    passed = events
+    for event in events:
+        note(state, event)
+    if chain is not None:
+        out: list[ChatEvent] = []
+        for event in events:
+            out += await chain.pass_on(event)
+        passed = tuple(out)
+    if collector is not None:
+        for event in passed:
+            collector.add(event)
+    if raw is not None and _same(passed, events) and not _only_ours(state, events):
+        for event in passed:
+            encoder.observe(event)
+        return raw
+    return b"".join([encoder.encode(event) for event in passed])
+
+
+def _only_ours(state: State, events: tuple[ChatEvent, ...]) -> bool:
+    """Whether these report usage that only the gateway asked for."""
+    return not state.peeked().stream_usage and len(events) == 1 and isinstance(events[0], UsageReport)
+
+
+def _same(passed: tuple[ChatEvent, ...], events: tuple[ChatEvent, ...]) -> bool:
+    return len(passed) == len(events) and all(one is other for one, other in zip(passed, events, strict=True))
+
+
+def note(state: State, event: ChatEvent) -> None:
+    """Keeps what the record needs of a stream."""
+    if isinstance(event, UsageReport):
+        state.usage = event.usage
+    elif isinstance(event, Finish):
+        state.finish_reason = event.reason
+    elif isinstance(event, StreamFailure):
+        state.fail(UpstreamBroken(event.message))
+
+
+async def _hold(state: State, flow: Flow) -> Answer:
+    """Waits for the whole answer, lets the hooks edit it, then streams what they left."""
+    collector = StreamCollector()
+    size = 0
+    try:
+        async for raw, events in batches(state, flow):
+            size += len(raw) if raw else 64
+            if size > HELD_BYTES:
+                raise UpstreamBroken("the stream is longer than what can be held for a plugin")
+            for event in events:
+                note(state, event)
+                collector.add(event)
+    except JackfieldError as error:
+        return await respond_error(state, error)
+    finally:
+        await close(flow)
+    return await stream_whole(state, collector.response())
+
+
+async def stream_whole(state: State, response: ChatResponse) -> Answer:
+    """A whole completion, after the hooks have seen it, as a stream."""
+    await _open_head(state, ())
+    state.response = response
+    if state.row.response_body:
+        await run_body_hooks(state)
+    if isinstance(state.response, ErrorResponse):
+        return error_answer(state)
+    assert isinstance(state.response, ChatResponse)
+    assert state.head is not None
+    return Answer(state.head, pieces=_replayed(state, state.response))
+
+
+async def _replayed(state: State, response: ChatResponse) -> AsyncGenerator[bytes, None]:
+    encoder = state.route.format.stream_encoder(model=state.model, usage=state.peeked().stream_usage)
+    chain = Chain(due(state, state.row.response_chunk), state) if state.row.response_chunk else None
+    try:
+        for event in replay(response):
+            out = await _pass_batch(state, None, (event,), chain, encoder, None)
+            if out:
+                yield out
+    except JackfieldError as error:
+        state.fail(error)
+        yield encoder.fail(error)

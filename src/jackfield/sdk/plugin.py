@@ -1,0 +1,68 @@
+"""The class that a native plugin is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Generic, get_args, get_origin
+
+import msgspec
+import structlog
+from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class PluginConfig(BaseModel):
+    """The parent of a plugin's config model: closed, immutable, refused with the field's name where it is wrong."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`ok=False` makes a plugin degraded; `detail` says why, for operators."""
+
+    ok: bool = True
+    detail: str = ""
+
+
+C = TypeVar("C", bound=BaseModel, default=PluginConfig)
+
+
+class Plugin(Generic[C]):
+    """One plugin: subclass it, mark methods with `@hook`, and offer what else the SDK's protocols describe.
+
+    `class Greeter(Plugin[GreeterConfig])` gives `self.config` that type. Keep `__init__` as it is; prepare in `on_load`.
+    """
+
+    id: str = ""
+    version: str = "0.0.0"
+    description: str = ""
+
+    def __init__(self, plugin_id: str, config: C) -> None:
+        self.id = plugin_id
+        self.config: C = config
+        self.log: Any = structlog.get_logger("plugin").bind(plugin=plugin_id)
+
+    async def on_load(self) -> None:
+        """Runs before the plugin sees its first exchange. Raising keeps the plugin out."""
+
+    async def on_unload(self) -> None:
+        """Runs after its last exchange. Cancel tasks and close what `on_load` opened."""
+
+    async def health(self) -> Health:
+        return Health()
+
+
+def config_model(kind: type[Plugin[Any]]) -> type[BaseModel]:
+    """The config model of a plugin class: the argument of the nearest `Plugin[...]`, or an empty closed model."""
+    for parent in kind.__mro__:
+        for base in getattr(parent, "__orig_bases__", ()):
+            if get_origin(base) is Plugin and isinstance(found := get_args(base)[0], type):
+                return found
+    return PluginConfig
+
+
+def id_of(kind: type[Plugin[Any]]) -> str:
+    """The id a class gives itself: its `id`, or its name in snake case."""
+    return kind.id or _CAMEL.sub("_", kind.__name__).lower()

@@ -1,0 +1,165 @@
+"""The inference API: `/v1/…` in the formats of OpenAI and Anthropic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from time import perf_counter_ns
+
+from jackfield.errors import ClientGone, JackfieldError, MethodNotAllowed, NotFound, Unavailable
+from jackfield.host.host import Host
+from jackfield.ids import new_id
+from jackfield.pipeline.answers import Answer
+from jackfield.pipeline.exchange import Route, State
+from jackfield.pipeline.respond import respond_error
+from jackfield.pipeline.run import Pipeline
+from jackfield.sdk.context import InboundRequest
+from jackfield.server.asgi import Receive, Scope, Send, read_body, send_whole
+from jackfield.server.in_flight import Call, InFlight
+from jackfield.wire import format_named
+from jackfield.wire.openai_models import encode_model, encode_models
+
+ROUTES: Mapping[str, Route] = {
+    route.path: route
+    for route in (
+        Route("POST", "/v1/chat/completions", format_named("openai_chat")),
+        Route("POST", "/v1/embeddings", format_named("openai_embeddings")),
+        Route("POST", "/v1/messages", format_named("anthropic_messages")),
+        Route("POST", "/v1/messages/count_tokens", format_named("anthropic_count_tokens")),
+    )
+}
+MODELS = "/v1/models"
+_MODELS_ROUTES = {
+    name: Route("GET", MODELS, format_named(name)) for name in ("openai_chat", "anthropic_messages")
+}
+
+
+class Inference:
+    """An ASGI application for everything below `/v1/`."""
+
+    def __init__(self, pipeline: Pipeline, host: Host, in_flight: InFlight, max_body_bytes: int) -> None:
+        self._pipeline, self._host, self._in_flight = pipeline, host, in_flight
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter_ns()
+        route = ROUTES.get(scope["path"])
+        if route is None or scope["method"] != "POST":
+            await self._serve_other(scope, receive, send, began)
+            return
+        problem: JackfieldError | None = None
+        body = b""
+        try:
+            body = await read_body(scope, receive, self._max_body_bytes)
+        except JackfieldError as error:
+            problem = error
+        state = self._state(scope, route, body, began)
+        await self._serve(state, problem, receive, send)
+
+    def _state(self, scope: Scope, route: Route, body: bytes, began: int) -> State:
+        client = scope.get("client")
+        inbound = InboundRequest(
+            scope["method"],
+            scope["path"],
+            tuple(scope["headers"]),
+            body,
+            scope.get("query_string", b""),
+            client[0] if client else "",
+        )
+        return State(new_id("req"), route, inbound, self._host.snapshot, began)
+
+    async def _serve(self, state: State, problem: JackfieldError | None, receive: Receive, send: Send) -> None:
+        """Runs one exchange to its end. Whatever happens it is settled, once."""
+        task = asyncio.current_task()
+        assert task is not None
+        call = Call(state, task, receive)
+        self._in_flight.add(call)
+        try:
+            if isinstance(problem, ClientGone):
+                state.client_gone = True
+                state.fail(problem)
+                return
+            if problem is not None:
+                answer = await respond_error(state, problem)
+                state.status = answer.head.status
+            else:
+                answer = await self._pipeline.run(state)
+            await _send_answer(call, answer, send)
+        except asyncio.CancelledError:
+            if not state.client_gone:
+                state.fail(Unavailable("the gateway is stopping"))
+                state.status = state.status or 503
+                raise
+            task.uncancel()
+        finally:
+            self._in_flight.remove(call)
+            await self._pipeline.settle(state)
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send, began: int) -> None:
+        """What is no inference: the list of models, unknown paths and wrong methods."""
+        path: str = scope["path"]
+        route = _MODELS_ROUTES[_format_of(scope)]
+        state = self._state(scope, route, b"", began)
+        try:
+            if path in ROUTES:
+                raise MethodNotAllowed(f"{scope['method']} {path}: use POST")
+            if path != MODELS and not path.startswith(MODELS + "/"):
+                raise NotFound(f"There is nothing at {path[:200]}")
+            if scope["method"] not in ("GET", "HEAD"):
+                raise MethodNotAllowed(f"{scope['method']} {path}: use GET")
+            await self._pipeline.identify(state)
+            body, status = self._models(state, path), 200
+        except JackfieldError as error:
+            body, status = route.format.encode_error(error, state.id), error.status
+        headers = [(b"content-type", b"application/json"), (b"x-request-id", state.id.encode())]
+        if status == 405:
+            headers.append((b"allow", b"POST" if path in ROUTES else b"GET, HEAD"))
+        await send_whole(send, status, tuple(headers), body)
+
+    def _models(self, state: State, path: str) -> bytes:
+        """All models the caller may use, or the one that the path names."""
+        anthropic = state.client_format == "anthropic_messages"
+        identity = state.identity
+        models = [
+            model
+            for model in state.snapshot.routes.models
+            if identity is None or not identity.models or model in identity.models
+        ]
+        if path == MODELS:
+            return encode_models(models, anthropic=anthropic)
+        wanted = path.removeprefix(MODELS + "/")
+        if wanted not in models:
+            state.snapshot.routes.candidates(wanted)
+            raise NotFound(f"The model {wanted[:100]!r} does not exist")
+        return encode_model(wanted, anthropic=anthropic)
+
+
+def _format_of(scope: Scope) -> str:
+    """The format for answers that no format was asked for by path."""
+    if scope["path"].startswith("/v1/messages") or any(name == b"anthropic-version" for name, _ in scope["headers"]):
+        return "anthropic_messages"
+    return "openai_chat"
+
+
+async def _send_answer(call: Call, answer: Answer, send: Send) -> None:
+    state = call.state
+    loop = asyncio.get_running_loop()
+    if answer.pieces is None:
+        state.mark_first_byte()
+        state.response_bytes = len(answer.body)
+        call.sending_since = loop.time()
+        await send_whole(send, answer.head.status, answer.head.headers, answer.body)
+        return
+    try:
+        call.sending_since = loop.time()
+        await send({"type": "http.response.start", "status": answer.head.status, "headers": answer.head.headers})
+        call.sending_since = None
+        async for piece in answer.pieces:
+            state.mark_first_byte()
+            state.response_bytes += len(piece)
+            call.sending_since = loop.time()
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            call.sending_since = None
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await answer.close()

@@ -1,0 +1,98 @@
+"""Defaults < file < environment < command line: the layers merged, with the source of every value kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jackfield.settings.lines import Path as FieldPath
+
+_PATHS = (("store", "data_dir"), ("plugins", "dirs"), ("usage", "prices"))
+_UPSTREAM_PATHS = ("api_key_file", "tls_ca_file")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a value was given; `folder` is what its relative paths start from."""
+
+    text: str
+    folder: Path
+    file: str | None = None
+    line: int | None = None
+
+
+class Layers:
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        self._sources: dict[FieldPath, Source] = {}
+
+    def add_file(self, data: dict[str, Any], lines: Mapping[FieldPath, int], file: Path) -> None:
+        self.data = data
+        for path in nodes(data):
+            line = _nearest_line(lines, path)
+            where = f"{file}:{line}" if line else str(file)
+            self._sources[path] = Source(where, file.parent.absolute(), str(file), line)
+
+    def add(self, path: FieldPath, value: Any, source: Source) -> None:
+        """A table is merged key by key; anything else takes the place of what was there."""
+        if isinstance(value, Mapping) and value:
+            for key, inner in value.items():
+                self.add((*path, str(key)), inner, source)
+            return
+        for known in [known for known in self._sources if known[: len(path)] == path]:
+            del self._sources[known]
+        table = self.data
+        for key in path[:-1]:
+            inner = table.get(str(key))
+            table[str(key)] = table = dict(inner) if isinstance(inner, dict) else {}
+        table[str(path[-1])] = value
+        self._sources[path] = source
+
+    def source_of(self, path: FieldPath) -> Source | None:
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._sources:
+                return self._sources[path[:end]]
+        return None
+
+    def given(self) -> dict[FieldPath, str]:
+        """The source of every value that is not a default, in words."""
+        found = {path: self.source_of(path) for path in nodes(self.data)}
+        return {path: source.text for path, source in found.items() if source}
+
+    def resolve_paths(self) -> None:
+        """Relative paths start from the config file's folder, or from the current one if given elsewhere."""
+        for section, name in _PATHS:
+            table = self.data.get(section)
+            if isinstance(table, dict) and name in table:
+                table[name] = self._absolute((section, name), table[name])
+        upstreams = self.data.get("upstreams")
+        for index, upstream in enumerate(upstreams if isinstance(upstreams, list) else ()):
+            for name in _UPSTREAM_PATHS:
+                if isinstance(upstream, dict) and name in upstream:
+                    upstream[name] = self._absolute(("upstreams", index, name), upstream[name])
+
+    def _absolute(self, path: FieldPath, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._absolute((*path, index), item) for index, item in enumerate(value)]
+        source = self.source_of(path)
+        if not isinstance(value, str) or source is None:
+            return value
+        return str(source.folder / Path(value).expanduser())
+
+
+def nodes(value: Any, path: FieldPath = ()) -> Iterator[FieldPath]:
+    """The path of every table, list and value inside."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from nodes(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from nodes(inner, (*path, index))
+
+
+def _nearest_line(lines: Mapping[FieldPath, int], path: FieldPath) -> int | None:
+    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)

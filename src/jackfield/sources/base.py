@@ -1,0 +1,25 @@
+"""What every source of plugins does: find them, without running any of their code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import msgspec
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin that a source has seen. `name` is how the source calls it; `folder` is set where it has one; `load` brings
+    its module and may raise anything."""
+
+    name: str
+    source: str
+    place: str
+    load: Callable[[], ModuleType | type]
+    folder: Path | None = None
+
+
+class Source(Protocol):
+    def find(self) -> tuple[Found, ...]: ...

@@ -1,0 +1,113 @@
+"""One open database: connections for reading, transactions for writing, and errors in Jackfield's own
+words."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import ClauseElement
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from jackfield.errors import ConfigError, Unavailable
+from jackfield.stores.base import Backend
+from jackfield.stores.schema import bring_up_to_date
+from jackfield.stores.sqlite import SqliteBackend
+
+SQLITE_FILE = "jackfield.db"
+
+
+def backend_for(url: str, data_dir: Path) -> Backend:
+    """`sqlite` is the file in the data folder, `sqlite:///path` another file. Refuses by scheme, never
+    echoing the rest."""
+    if url == "sqlite":
+        return SqliteBackend(data_dir / SQLITE_FILE)
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        if not rest.startswith("/") or rest in ("/", "/:memory:"):
+            raise ConfigError("a SQLite store is a file: sqlite or sqlite:///path", field="store.url")
+        return SqliteBackend(Path(rest[1:]))
+    if scheme.partition("+")[0] in ("postgresql", "postgres"):
+        raise ConfigError(
+            "PostgreSQL needs the extra `postgres`, which this version does not have yet: use sqlite",
+            field="store.url",
+        )
+    raise ConfigError(f"no store is called {scheme!r}: use sqlite or sqlite:///path", field="store.url")
+
+
+class Database:
+    """Belongs to the event loop that opened it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.engine = backend.engine()
+        # Writers of this process queue here, in order; between processes the database's own lock decides.
+        self._writer = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str, data_dir: Path) -> Self:
+        """Makes what is missing and brings the schema up to date; safe for any number of processes at
+        once."""
+        return await cls.over(backend_for(url, data_dir))
+
+    @classmethod
+    async def over(cls, backend: Backend) -> Self:
+        backend.prepare()
+        database = cls(backend)
+        try:
+            await database._migrate()
+        except BaseException:
+            await database.dispose()
+            raise
+        return database
+
+    async def _migrate(self) -> None:
+        async with self.backend.migrating():
+            async with self.reading() as connection:
+                await self.backend.configure(connection)
+            async with self.writing() as transaction:
+                await transaction.run_sync(bring_up_to_date, self.backend.place)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        with self._translated():
+            async with self.engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: what is done in it happens whole at the end of the block, or not at all."""
+        with self._translated():
+            async with self._writer, self.engine.connect() as connection:
+                await connection.execution_options(writing=True)
+                async with connection.begin():
+                    yield connection
+
+    def compiled(self, statement: ClauseElement) -> str:
+        """The SQL of a statement, for `run_alone`: once, since it takes longer than to run it."""
+        return str(statement.compile(dialect=self.engine.dialect))
+
+    async def run_alone(self, sql: str, *values: str) -> None:
+        """The quick way to write a batch: see `Backend.run_alone`."""
+        with self._translated():
+            async with self._writer, self.engine.connect() as connection:
+                await self.backend.run_alone(connection, sql, *values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, sqlite3.Error) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise Unavailable(f"the store at {self.backend.place} failed: {reason}") from error
+        except PoolTimeout as error:
+            raise Unavailable(f"the store at {self.backend.place} is too busy") from error
+
+    async def dispose(self) -> None:
+        await self.engine.dispose()

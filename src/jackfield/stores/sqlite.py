@@ -1,0 +1,135 @@
+"""SQLite in a file of the data folder: the embedded default."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    cast,
+    event,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.selectable import TableValuedAlias
+
+from jackfield.errors import ConfigError, Unavailable
+from jackfield.stores.folder import make_private_file, make_private_folder
+
+LOCK_POLL_S = 0.02
+
+
+class SqliteBackend:
+    """Writers wait for one another up to `busy_s`; the first open waits for a migration up to
+    `migration_s`."""
+
+    def __init__(self, path: Path, *, busy_s: float = 5.0, migration_s: float = 60.0) -> None:
+        self.path = path
+        self.place = str(path)
+        self._busy_s = busy_s
+        self._migration_s = migration_s
+
+    def prepare(self) -> None:
+        make_private_folder(self.path.parent)
+        make_private_file(self.path)
+
+    def engine(self) -> AsyncEngine:
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{self.path}",
+            # No transactions but those we begin: the driver's own begin too late and lose to other writers.
+            connect_args={"isolation_level": None, "timeout": self._busy_s},
+            pool_size=4,
+            max_overflow=4,
+            pool_timeout=self._busy_s,
+            json_serializer=lambda value: msgspec.json.encode(value).decode(),
+            json_deserializer=msgspec.json.decode,
+        )
+        event.listen(engine.sync_engine, "connect", _configure_connection)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[None]:
+        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            await self._take(lock)
+            yield
+        finally:
+            os.close(lock)
+
+    async def _take(self, lock: int) -> None:
+        for _ in range(max(1, round(self._migration_s / LOCK_POLL_S))):
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(LOCK_POLL_S)
+        raise Unavailable(f"{self.place}: another process has been migrating it for {self._migration_s:g} s")
+
+    async def configure(self, connection: AsyncConnection) -> None:
+        mode = (await connection.exec_driver_sql("PRAGMA journal_mode=WAL")).scalar()
+        if mode != "wal":
+            raise ConfigError(
+                f"{self.place} is on a file system that cannot keep a write-ahead log", field="store.url"
+            )
+
+    async def run_alone(self, connection: AsyncConnection, sql: str, *values: str) -> None:
+        # The driver's own call is one hand-over to its thread; through SQLAlchemy's cursor it would be
+        # seven, and a busy loop makes the thread wait for each.
+        driver = (await connection.get_raw_connection()).driver_connection
+        await driver.execute_fetchall(sql, values)  # type: ignore[union-attr]
+
+    def insert(self, table: Table) -> Any:
+        return insert(table)
+
+    def rows_of(self, parameter: str, columns: Sequence[str]) -> FromClause:
+        # Materialised because `json_each` encodes the row anew at every mention of its value.
+        elements = _elements(parameter)
+        rows = (
+            select(elements.c.value.label("value")).cte("batch").prefix_with("MATERIALIZED", dialect="sqlite")
+        )
+        return select(
+            *(
+                rows.c.value.op("->>")(literal_column(str(place))).label(name)
+                for place, name in enumerate(columns)
+            )
+        ).subquery()
+
+    def texts_of(self, parameter: str) -> FromClause:
+        elements = _elements(parameter)
+        return select(elements.c.value.label("value")).order_by(elements.c.key).subquery()
+
+    def bucket(self, instant: ColumnElement[float], seconds: int) -> ColumnElement[int]:
+        return cast(instant, Integer).op("/")(seconds).op("*")(seconds)
+
+
+def _elements(parameter: str) -> TableValuedAlias:
+    return func.json_each(bindparam(parameter, type_=String)).table_valued("key", "value")
+
+
+def _configure_connection(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Reads need no transaction, each being one statement; a write takes its lock before it looks."""
+    if connection.get_execution_options().get("writing"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

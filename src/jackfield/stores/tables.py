@@ -1,0 +1,120 @@
+"""The tables as this version of the code reads and writes them; `migrations/` makes databases look like
+this."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import JSON
+
+metadata = MetaData()
+
+Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# SQLite numbers rows by itself only where the key is a plain INTEGER.
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+# One row. Taking the next revision locks it, so revisions become visible in their order.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("namespace", String, nullable=False),
+    Column("revision", BigInteger, nullable=False, unique=True),
+    Column("body", Document),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("object_id", String, nullable=False),
+    Column("namespace", String, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("before_digest", String),
+    Column("after_digest", String),
+    Index("audit_object", "kind", "object_id", "seq"),
+)
+
+# Only what identifies a record is required: one odd value must not keep a whole batch out.
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("namespace", String),
+    Column("key_id", String),
+    Column("app", String),
+    Column("user", String),
+    Column("operation", String),
+    Column("route", String),
+    Column("client_format", String),
+    Column("model", String),
+    Column("provider", String),
+    Column("upstream", String),
+    Column("upstream_model", String),
+    Column("stream", Boolean),
+    Column("status", Integer),
+    Column("error", String),
+    Column("plugin", String),
+    Column("finish_reason", String),
+    Column("cached_answer", Boolean),
+    Column("attempts", Integer),
+    Column("input_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("cost_nanousd", BigInteger),
+    Column("total_ms", Double),
+    Column("first_byte_ms", Double),
+    Column("upstream_ms", Double),
+    Column("hooks_ms", Double),
+    Column("request_bytes", BigInteger),
+    Column("response_bytes", BigInteger),
+    Column("worker", String),
+    Index("usage_at", "at"),
+    Index("usage_key", "key_id", "at"),
+    Index("usage_app", "app", "at"),
+    Index("usage_model", "model", "at"),
+)
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("body", Document, nullable=False),
+)

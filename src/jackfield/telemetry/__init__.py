@@ -1,0 +1,1 @@
+"""What the gateway tells of itself: logs, metrics and spans. Each module is imported by who needs it."""

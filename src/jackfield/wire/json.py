@@ -1,0 +1,204 @@
+"""Reading JSON that strangers wrote, so that every fault becomes a `Malformed` that names its place.
+
+Objects are read one level at a time into `Fields`: what is not acted on stays encoded. A format reads an
+upstream's answer with the same functions and turns `Malformed` into `UpstreamBroken` at its border
+(`upstream_broken`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from jackfield.errors import Malformed, UpstreamBroken
+
+T = TypeVar("T")
+Fields = dict[str, Raw]
+Read = Callable[[Raw, str], T]
+
+NULL = Raw(b"null")
+
+encode = msgspec.json.Encoder().encode
+
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<place>.*)`)?$", re.DOTALL)
+_EXPECTED = re.compile(r"^Expected `([^`]+)`(?:, got .*)?$")
+_ESCAPED_LETTERS = (b"\\u006", b"\\u007", b"\\u005")
+_KINDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "object": "an object",
+    "array": "a list",
+}
+
+
+def wrong(path: str, message: str) -> Malformed:
+    return Malformed(f"{path}: {message}" if path else f"the body: {message}", param=path or None)
+
+
+def upstream_broken(error: Malformed) -> UpstreamBroken:
+    return UpstreamBroken(f"the upstream's answer is not understood: {error.message}")
+
+
+def encoded(value: object) -> Raw:
+    return Raw(encode(value))
+
+
+def reader(kind: Any) -> Read[Any]:
+    """A function that decodes one encoded value as `kind`; the second argument is the path to blame."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(raw: Raw, path: str) -> Any:
+        try:
+            return decode(raw)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise _explained(error, path) from error
+
+    return read
+
+
+def _explained(error: Exception, path: str) -> Malformed:
+    if isinstance(error, RecursionError):
+        return wrong(path, "nested too deeply")
+    if isinstance(error, UnicodeError):
+        return wrong(path, "not valid UTF-8")
+    found = _PLACE.match(str(error))
+    what, place = (found["what"], found["place"] or "") if found else (str(error), "")
+    if not isinstance(error, msgspec.ValidationError):
+        return wrong(path, f"not valid JSON ({what})")
+    return wrong(path + place if path else place.removeprefix("."), _wanted(what))
+
+
+def _wanted(what: str) -> str:
+    expected = _EXPECTED.match(what)
+    if expected is None:
+        return what[:1].lower() + what[1:]
+    kinds = [_KINDS.get(kind, kind) for kind in expected[1].split(" | ") if kind != "null"]
+    return f"expected {' or '.join(kinds)}"
+
+
+read_text: Read[str] = reader(str)
+read_optional_text: Read[str | None] = reader(str | None)
+read_flag: Read[bool] = reader(bool)
+read_integer: Read[int] = reader(Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)])
+read_count: Read[int] = reader(Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)])
+read_number: Read[float] = reader(float)
+read_texts: Read[list[str]] = reader(list[str])
+read_list: Read[list[Raw]] = reader(list[Raw])
+_read_fields: Read[Fields] = reader(Fields)
+_read_fields_list: Read[list[Fields]] = reader(list[Fields])
+_read_text_or_fields_list: Read[str | list[Fields]] = reader(str | list[Fields])
+
+
+def read_document(body: bytes) -> Fields:
+    """The fields of a whole body. White space between tokens is dropped first, which keeps the search for
+    repeated names (`read_fields`) cheap below this level."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise wrong("", "not valid UTF-8") from error
+    raw = Raw(body)
+    fields = _read_fields(raw, "")
+    if _compact_size(fields) != len(body):
+        raw = Raw(msgspec.json.format(body, indent=-1))
+        fields = _read_fields(raw, "")
+        _refuse_repeats(fields, raw, "")
+    return fields
+
+
+def read_fields(raw: Raw, path: str) -> Fields:
+    """An object's fields. A name given twice is refused: we might act on one, the upstream on the other."""
+    fields = _read_fields(raw, path)
+    if _compact_size(fields) != len(raw):
+        _refuse_repeats(fields, raw, path)
+    return fields
+
+
+def read_fields_list(raw: Raw, path: str) -> list[Fields]:
+    """A list of objects, each without repeated names."""
+    return _distinct(_read_fields_list(raw, path), raw, path)
+
+
+def read_text_or_fields_list(raw: Raw, path: str) -> str | list[Fields]:
+    value = _read_text_or_fields_list(raw, path)
+    return value if isinstance(value, str) else _distinct(value, raw, path)
+
+
+def _distinct(items: list[Fields], raw: Raw, path: str) -> list[Fields]:
+    if sum(map(_compact_size, items)) + max(len(items), 1) + 1 != len(raw):
+        for index, item in enumerate(read_list(raw, path)):
+            _refuse_repeats(items[index], item, f"{path}[{index}]")
+    return items
+
+
+def read_object(raw: Raw, path: str) -> Raw:
+    """Any object, left encoded."""
+    if bytes(memoryview(raw)[:1]) != b"{":
+        raise wrong(path, "expected an object")
+    return raw
+
+
+def _compact_size(fields: Fields) -> int:
+    """The size of the smallest text that these fields can come from: what is larger has white space, escapes
+    in names, or a name twice."""
+    if not fields:
+        return 2
+    return sum(map(len, fields)) + sum(map(len, fields.values())) + 4 * len(fields) + 1
+
+
+def _refuse_repeats(fields: Fields, raw: Raw, path: str) -> None:
+    if _compact_size(fields) == len(raw):
+        return
+    try:
+        pairs = json.loads(bytes(raw), object_pairs_hook=tuple, parse_int=str, parse_float=str)
+    except RecursionError as error:
+        raise wrong(path, "nested too deeply") from error
+    if len(pairs) == len(fields):
+        return
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise wrong(f"{path}.{name}" if path else name, "given twice")
+        seen.add(name)
+
+
+def may_repeat(body: bytes, *names: bytes) -> bool:
+    """Whether one of the quoted names may stand twice in an object. Cheap, and never wrong in saying no: a
+    name inside a text has its quotes escaped, and a letter of a name is escaped only as looked for here."""
+    for name in names:
+        if body.count(name) > 1:
+            return True
+    return b"\\" in body and b"\\u00" in body and any(letter in body for letter in _ESCAPED_LETTERS)
+
+
+def sort_fields(
+    fields: Fields, known: Mapping[str, tuple[str, Read[Any]]], prefix: str
+) -> tuple[dict[str, Any], Fields]:
+    """The known fields, decoded under their canonical names, and the rest. A known null counts as absent.
+
+    `prefix` is what stands before a field's name in its path: empty, or `messages[2].`.
+    """
+    values: dict[str, Any] = {}
+    extra: Fields = {}
+    for name, raw in fields.items():
+        entry = known.get(name)
+        if entry is None:
+            extra[name] = raw
+        elif raw != NULL:
+            values[entry[0]] = entry[1](raw, prefix + name)
+    return values, extra
+
+
+def take(fields: Fields, name: str, read: Read[T], path: str) -> T:
+    """Removes and reads a field that must be there."""
+    raw = fields.pop(name, NULL)
+    place = f"{path}.{name}" if path else name
+    if raw == NULL:
+        raise wrong(place, "required")
+    return read(raw, place)

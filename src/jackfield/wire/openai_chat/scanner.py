@@ -1,0 +1,81 @@
+"""Following a stream that is forwarded as it is."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from msgspec import Raw
+
+from jackfield.errors import Malformed
+from jackfield.wire.base import Scan
+from jackfield.wire.json import NULL, reader
+from jackfield.wire.openai_chat.responses import finish_reason_of
+from jackfield.wire.openai_errors import decode_error, is_error
+from jackfield.wire.openai_usage import Counts
+from jackfield.wire.sse import SseEvent, parse_event, split_events
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Outline(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: Counts | None = None
+    error: Raw = NULL
+
+
+_read_outline = reader(_Outline)
+
+_FINISH = re.compile(rb'"finish_reason"\s*:(?!\s*null)')
+_USAGE = re.compile(rb'"usage"\s*:(?!\s*null)')
+_TAIL = 64  # where the last event of a stream is looked for: little comes after it
+
+
+class OpenAIChatScanner:
+    """Reads only the events that end something: almost every read is a few searches in bytes.
+
+    A finish reason counts as the end, as some servers send no `[DONE]`.
+    """
+
+    def __init__(self, *, strip_usage: bool) -> None:
+        self.scan = Scan()
+        self._strip_usage = strip_usage
+
+    def feed(self, events: bytes) -> bytes:
+        if not _says_more(events):
+            return events
+        kept = [raw for raw in split_events(events) if not (_says_more(raw) and self._read(parse_event(raw)))]
+        return b"".join(kept)
+
+    def _read(self, event: SseEvent) -> bool:
+        """Notes what an event says. True for a report of usage alone that the client did not ask for."""
+        data = event.data.strip()
+        if data == b"[DONE]":
+            self.scan.finished = True
+            return False
+        try:
+            outline: _Outline = _read_outline(Raw(data), "")
+        except Malformed as error:
+            self.scan.error = error.message
+            return False
+        if event.event == "error" or is_error(outline.error):
+            self.scan.error = ": ".join(decode_error(data))
+        for choice in outline.choices or ():
+            if choice.finish_reason:
+                self.scan.finish_reason = finish_reason_of(choice.finish_reason)
+                self.scan.finished = True
+        if outline.usage is not None:
+            self.scan.usage = outline.usage.usage()
+        return self._strip_usage and outline.usage is not None and not outline.choices
+
+
+def _says_more(events: bytes) -> bool:
+    """Whether a finish reason, usage, an error or the end may stand in the bytes."""
+    return (
+        _FINISH.search(events) is not None
+        or _USAGE.search(events) is not None
+        or b"error" in events
+        or b"[DONE]" in events[-_TAIL:]
+    )

@@ -1,0 +1,66 @@
+"""The three kinds of upstream a client may meet, and how to get the same behaviour out of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jackfield.testing import Upstream
+from jackfield.testing.gateway import RunningGateway
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+SAMPLE = {"city": "sample", "days": 7}
+KEY = "sk-upstream-key"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`model` leads the gateway to an upstream of this kind."""
+
+    name: str
+
+    @property
+    def model(self) -> str:
+        return f"via-{self.name}"
+
+    @property
+    def scripted(self) -> bool:
+        return self.name != "echo"
+
+    def says(self, text: str, **told: Any) -> str:
+        """What to ask so that the model says `text`; `told` are further fields of the echo provider's script."""
+        return (
+            text.removeprefix("You said: ")
+            if self.scripted
+            else f"echo: {json.dumps({'text': text, **told})}"
+        )
+
+    def calls(self, *tools: str) -> str:
+        """What to ask so that the model calls these tools, each with `SAMPLE`."""
+        if self.scripted:
+            return f"Use {' and '.join(tools)}"
+        return f"echo: {json.dumps({'tool_calls': [{'name': tool, 'arguments': SAMPLE} for tool in tools]})}"
+
+    def thinks(self, thought: str, text: str) -> str:
+        if self.scripted:
+            return text.removeprefix("You said: ")
+        return f"echo: {json.dumps({'thinking': thought, 'text': text})}"
+
+
+@dataclass(frozen=True)
+class World:
+    """A gateway with an upstream of each kind."""
+
+    gateway: RunningGateway
+    upstreams: Mapping[str, Upstream]
+
+    def last_request(self, kind: Kind) -> Any:
+        """What the upstream received last."""
+        return self.upstreams[kind.name].requests[-1].json

@@ -1,0 +1,57 @@
+"""Gateways and scripted upstreams for every test that wants one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jackfield.testing import Upstream
+
+if TYPE_CHECKING:
+    from jackfield.testing.gateway import RunningGateway
+
+    StartGateway = Callable[..., Awaitable[RunningGateway]]
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    async with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def start_gateway(tmp_path: Path) -> AsyncIterator[StartGateway]:
+    """Starts gateways in this process that end with the test; arguments as `run_gateway` takes them."""
+    # Imported here: most tests need no gateway and should not wait for all of it to be imported.
+    from jackfield.testing.gateway import run_gateway
+
+    numbers = count(1)
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> RunningGateway:
+            folder = tmp_path / f"gateway{next(numbers)}"
+            folder.mkdir()
+            return await stack.enter_async_context(run_gateway(folder, **settings))
+
+        yield start
+
+
+@pytest.fixture
+async def spawn(tmp_path: Path) -> AsyncIterator[StartGateway]:
+    """Starts gateways as child processes that end with the test; arguments as `spawn_gateway` takes them."""
+    from jackfield.testing.gateway import spawn_gateway
+
+    numbers = count(1)
+    async with AsyncExitStack() as stack:
+
+        async def start(*arguments: str, **settings: Any) -> RunningGateway:
+            folder = tmp_path / f"spawned{next(numbers)}"
+            folder.mkdir()
+            return await stack.enter_async_context(spawn_gateway(folder, *arguments, **settings))
+
+        yield start
