@@ -71,7 +71,7 @@ lint: $(VENV)/.installed-lint $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 0 tests/test_house_style.py
 
 docs: $(VENV)/.installed-docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m bench $(ARGS)

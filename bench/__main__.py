@@ -45,9 +45,7 @@ ABSENT = (
 
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="two rounds of one second; for trying things out"
-    )
+    parser.add_argument("--quick", action="store_true", help="two rounds of one second; for trying things out")
     parser.add_argument("--only", metavar="NAME[,NAME]", help=f"of {', '.join(SCENARIOS)}")
     parser.add_argument("--seconds", type=float, help="length of one round (default 3, with --quick 1)")
     parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 5, with --quick 2)")
@@ -77,7 +75,7 @@ def measure(recorder: Recorder, chosen: Mapping[str, Scenario], console: Console
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 1 where a budget is not kept."""
     chosen = read_arguments(arguments)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     cores = choose_cores()
     known = facts.gather(cores)
     wanted = {name: (QUICK if chosen.quick else {}).get(name, SCENARIOS[name]) for name in chosen.names}

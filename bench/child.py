@@ -35,9 +35,7 @@ def listens(port: int) -> bool:
 class Child:
     """One process with its descendants. What it prints goes to `log`."""
 
-    def __init__(
-        self, name: str, command: list[str], *, core: int, log: Path, env: Mapping[str, str]
-    ) -> None:
+    def __init__(self, name: str, command: list[str], *, core: int, log: Path, env: Mapping[str, str]) -> None:
         self.name = name
         self._log = log
         with pinned(core), log.open("wb") as output:

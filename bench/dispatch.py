@@ -64,9 +64,7 @@ def dispatch(recorder: Recorder) -> list[Row]:
             command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=60, check=False
         )
     if done.returncode != 0:
-        raise ChildError(
-            f"{command[-1]} ended with {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}"
-        )
+        raise ChildError(f"{command[-1]} ended with {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")
     note = "dispatcher alone: deadline, breaker, statistics, trace, and the call"
     return [at_most("dispatch", "one call of an empty hook", 15, "us", float(done.stdout), note)]
 

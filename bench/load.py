@@ -177,10 +177,7 @@ class OpenRun(ClosedRun):
                 self._issue(began + number / self._rate)
             issued = max(issued, ready)
             await asyncio.sleep(_TICK_S)
-        while (
-            len(self.meter.latencies) + self.meter.errors < total
-            and perf_counter() < began + seconds + _DRAIN_S
-        ):
+        while len(self.meter.latencies) + self.meter.errors < total and perf_counter() < began + seconds + _DRAIN_S:
             await asyncio.sleep(_TICK_S)
         missing = total - len(self.meter.latencies) - self.meter.errors
         for _ in range(missing):

@@ -19,6 +19,7 @@ from bench.stage import ROOT, Stage, Target, environment
 
 _GRACE_S = 60.0
 _SATURATED = 0.9
+_DISTURBED = 0.1
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,9 +89,7 @@ class Recorder:
     def _wrk(self, spec: LoadSpec, seconds: float) -> LoadResult:
         command = wrk.command(spec, self.stage.folder, seconds)
         with pinned(self.stage.cores.load):
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=seconds + _GRACE_S, check=False
-            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _GRACE_S, check=False)
         return wrk.read_result(done.stdout + done.stderr)
 
     def _own(self, target: Target, spec: LoadSpec) -> tuple[Moment, Moment, LoadResult]:
@@ -123,9 +122,7 @@ class Recorder:
             times_of(cores.load),
         )
 
-    def _round(
-        self, scenario: str, target: Target, index: int, start: Moment, end: Moment, load: LoadResult
-    ) -> Round:
+    def _round(self, scenario: str, target: Target, index: int, start: Moment, end: Moment, load: LoadResult) -> Round:
         seconds = end.at - start.at
         cpu = end.target_s - start.target_s
         target_core = shares_between(start.target_core, end.target_core)
@@ -160,6 +157,12 @@ def ratio(rounds: Sequence[Round], target: str, other: str) -> tuple[float, str]
     if all(one.saturated and two.saturated for one, two in pairs):
         return statistics.median(one.load.rate / two.load.rate for one, two in pairs), "requests/s"
     return statistics.median(one.per_cpu_s / two.per_cpu_s for one, two in pairs), "requests per CPU second"
+
+
+def disturbed(rounds: Sequence[Round]) -> str:
+    """A warning for figures of time, which others on the core make worse and no ratio evens out."""
+    other = statistics.median(each.other for each in rounds)
+    return f"; DISTURBED: others took {other:.0%} of the core" if other > _DISTURBED else ""
 
 
 def faults(rounds: Sequence[Round]) -> str | None:

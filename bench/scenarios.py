@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from bench import bodies, nginx
 from bench.load import LoadSpec
-from bench.rounds import Recorder, Round, of, rate
+from bench.rounds import Recorder, Round, disturbed, of, rate
 from bench.stage import KEY
 from bench.upstream import PACE_S
 from bench.verdicts import Row, at_most, broken, missing, ratio_row, told
@@ -87,7 +87,7 @@ def latency(recorder: Recorder) -> list[Row]:
     ]
     added = [(one.p50 - two.p50, one.p99 - two.p99) for one, two in pairs if one and two]
     middle, high = (statistics.median(values) for values in zip(*added, strict=True))
-    note = "one connection, five plugins, less the upstream asked directly"
+    note = "one connection, five plugins, less the upstream asked directly" + disturbed(of(rounds, "jackfield-5"))
     return [
         at_most(scenario, "added latency, median", 0.4, "ms", middle, note),
         at_most(scenario, "added latency, p99", 1.0, "ms", high, note),
@@ -103,7 +103,9 @@ def stream(recorder: Recorder) -> list[Row]:
         hooked = stack.enter_context(stage.gateway(chunk_hooks=1))
         relay = stack.enter_context(stage.relay("aiohttp"))
         rounds = recorder.compare(scenario, [bare, hooked, relay], spec_for(recorder, stream=True))
-        paced = spec_for(recorder, stream=True, connections=1, model=bodies.PACED_MODEL, warm_s=0.0)
+        paced = LoadSpec(
+            port=0, key=KEY, stream=True, model=bodies.PACED_MODEL, connections=1, requests=1, seconds=60, warm_s=0
+        )
         first = recorder.compare("first-event", [bare, stage.upstream], paced)
     fault = lost_events(rounds)
     return [
@@ -132,7 +134,9 @@ def first_event_row(rounds: list[Round], target: str) -> Row:
     added = [one.p50 - two.p50 for one, two in times if one and two]
     if not added:
         return broken("first-event", what, bar, "no event came")
-    note = f"added to the time to the first event; the upstream writes one every {PACE_S * 1000:g} ms"
+    note = (
+        f"added to the first event; the upstream writes one every {PACE_S * 1000:g} ms{disturbed(of(rounds, target))}"
+    )
     return at_most("first-event", what, PACE_S * 1000, "ms", statistics.median(added), note)
 
 
@@ -166,15 +170,13 @@ def steady(recorder: Recorder) -> list[Row]:
         return [broken(scenario, "fixed rate", "", "no answer")]
     p50, p99 = (statistics.median(values) for values in zip(*((s.p50, s.p99) for s in spreads), strict=True))
     shown = f"p50 {p50:.2f} ms, p99 {p99:.2f} ms"
-    return [told(scenario, f"{spec.rate:g} requests/s, five plugins", shown, "open loop")]
+    return [told(scenario, f"{spec.rate:g} requests/s, five plugins", shown, "open loop" + disturbed(rounds))]
 
 
 def _rates(scenario: str, rounds: list[Round]) -> list[Row]:
     names = list(dict.fromkeys(each.target for each in rounds))
     unit = "streams/s" if scenario == "stream" else "requests/s"
-    return [
-        told(scenario, name, f"{rate(rounds, name):,.0f} {unit}", _load_note(rounds, name)) for name in names
-    ]
+    return [told(scenario, name, f"{rate(rounds, name):,.0f} {unit}", _load_note(rounds, name)) for name in names]
 
 
 def _load_note(rounds: list[Round], name: str) -> str:
@@ -186,6 +188,6 @@ def _load_note(rounds: list[Round], name: str) -> str:
     note = f"{mine[0].load.tool}; target took {target:.0%} of its core, the load's core was {busy:.0%} busy"
     if target >= 0.9:
         return note
-    if other > 0.1:
+    if disturbed(mine):
         return f"{note}; others took {other:.0%} of the target's core"
     return f"{note}; the load was the limit" if busy > 0.9 else note

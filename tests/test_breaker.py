@@ -68,9 +68,7 @@ def test_a_probe_that_succeeds_closes_it(breaker: Breaker, time: ManualTime) -> 
     assert breaker.allow()
 
 
-def test_each_probe_that_fails_doubles_the_cool_down_up_to_the_longest(
-    breaker: Breaker, time: ManualTime
-) -> None:
+def test_each_probe_that_fails_doubles_the_cool_down_up_to_the_longest(breaker: Breaker, time: ManualTime) -> None:
     fail(breaker)
     waits = []
     for _ in range(4):
@@ -118,9 +116,7 @@ def test_reports_from_calls_made_before_it_opened_change_nothing(breaker: Breake
     assert breaker.retry_after_s == 10
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"failures": 0}, {"cool_down_s": 0}, {"longest_cool_down_s": 1}, {"probe_s": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"failures": 0}, {"cool_down_s": 0}, {"longest_cool_down_s": 1}, {"probe_s": -1}])
 def test_nonsense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="a breaker needs"):
         Breaker(ManualTime(), **wrong)  # type: ignore[arg-type]
@@ -187,11 +183,9 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @invariant()
     def tells_its_state(self) -> None:
-        if self.open_until is None:
-            expected = "closed"
-        else:
-            expected = "open" if self.time.now < self.open_until else "half_open"
-        assert self.breaker.state == expected
+        cooling = self.open_until is not None and self.time.now < self.open_until
+        shut = "open" if cooling else "half_open"
+        assert self.breaker.state == ("closed" if self.open_until is None else shut)
 
     @invariant()
     def is_never_shut_longer_than_it_says(self) -> None:

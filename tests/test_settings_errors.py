@@ -93,18 +93,24 @@ def test_one_mistake_is_one_line(tmp_path: Path, text: str, expected: str) -> No
 
 
 def test_all_mistakes_of_a_file_are_told_together_in_the_order_of_its_lines(tmp_path: Path) -> None:
-    text = (
-        "[server]\nport = 'x'\n[logs]\nlevl = 1\n"
-        + UPSTREAM
-        + "api_key_env = 'MISSING'\nweight = -1\n"
-        + UPSTREAM
-    )
+    text = "[server]\nport = 'x'\n[logs]\nlevl = 1\n" + UPSTREAM + "api_key_env = 'MISSING'\nweight = -1\n" + UPSTREAM
     told = refusal(tmp_path, text.replace("name = 'a'", "name = 'b'", 1) + "api_key_env = 'GONE'\n")
     assert [line.split(": ")[1] for line in told.splitlines()] == [
         "server.port",
         "logs.levl",
+        "upstreams[0].api_key_env",
         "upstreams[0].weight",
         "upstreams[1].api_key_env",
+    ]
+
+
+def test_what_else_is_wrong_with_an_upstream_is_told_too(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "[[upstreams]]\nname = 'a'\nmodels = ['x', 'x']\napi_key_env = 'GONE'\n" + UPSTREAM)
+    assert [line.split(": ")[:2] for line in told.splitlines()] == [
+        ["1", "upstreams[0].provider"],
+        ["3", "upstreams[0].models[1]"],
+        ["4", "upstreams[0].api_key_env"],
+        ["6", "upstreams[1].name"],
     ]
 
 
@@ -116,18 +122,13 @@ def test_a_key_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
 
 def test_a_missing_variable_is_named_with_its_upstream(tmp_path: Path) -> None:
     told = refusal(tmp_path, UPSTREAM + "api_key_env = 'NO_SUCH'\n")
-    assert (
-        told
-        == "5: upstreams[0].api_key_env: upstream 'a' needs the environment variable NO_SUCH, which is not set"
-    )
+    assert told == "5: upstreams[0].api_key_env: upstream 'a' needs the environment variable NO_SUCH, which is not set"
     assert "is empty" in refusal(tmp_path, UPSTREAM + "api_key_env = 'NO_SUCH'\n", {"NO_SUCH": " "})
 
 
 def test_a_variable_named_by_a_header_is_needed_too(tmp_path: Path) -> None:
     told = refusal(tmp_path, UPSTREAM + "[upstreams.headers]\nX-Team = {env = 'TEAM'}\n")
-    assert told.startswith(
-        "6: upstreams[0].headers.X-Team.env: upstream 'a' needs the environment variable TEAM"
-    )
+    assert told.startswith("6: upstreams[0].headers.X-Team.env: upstream 'a' needs the environment variable TEAM")
 
 
 def test_a_key_file_must_be_readable_and_hold_a_key(tmp_path: Path) -> None:
@@ -175,16 +176,12 @@ def test_another_port_or_host_is_an_upstream(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_variable_is_refused_with_the_nearest(variable: str, nearest: str) -> None:
-    with pytest.raises(
-        ConfigError, match=f"{variable} is not a setting; the nearest known one is {nearest}$"
-    ):
+    with pytest.raises(ConfigError, match=f"{variable} is not a setting; the nearest known one is {nearest}$"):
         load(None, {}, {variable: "8091"})
 
 
 def test_a_wrong_value_of_a_variable_names_it() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^server.port: expected an integer.*\(environment JACKFIELD_SERVER__PORT"
-    ):
+    with pytest.raises(ConfigError, match=r"^server.port: expected an integer.*\(environment JACKFIELD_SERVER__PORT"):
         load(None, {}, {"JACKFIELD_SERVER__PORT": "many"})
 
 

@@ -98,9 +98,7 @@ def test_paths_in_the_file_start_from_its_folder_and_others_from_here(
     assert load(file, {}, {"JACKFIELD_STORE__DATA_DIR": "d"}).store.data_dir == here / "d"
 
 
-def test_the_default_plugin_folder_lies_beside_the_file_and_is_used_if_it_exists(
-    write: Writer, tmp_path: Path
-) -> None:
+def test_the_default_plugin_folder_lies_beside_the_file_and_is_used_if_it_exists(write: Writer, tmp_path: Path) -> None:
     file = write("[server]\nport = 1\n")
     assert load(file, {}, {}).plugins.dirs == ()
     (tmp_path / "plugins").mkdir()

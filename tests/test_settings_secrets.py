@@ -94,9 +94,7 @@ def test_a_secret_is_equal_to_itself_only() -> None:
     assert str(SecretUrl("redis://:pw@h/0")) == "redis://:***@h/0"
 
 
-@pytest.mark.parametrize(
-    "name", ["api_key", "Authorization", "x-api-key", "password", "token", "clientSecret", "key"]
-)
+@pytest.mark.parametrize("name", ["api_key", "Authorization", "x-api-key", "password", "token", "clientSecret", "key"])
 def test_names_that_hold_secrets(name: str) -> None:
     assert sounds_secret(name)
     assert conceal({name: "v", "inner": [{name: "v"}]}) == {name: "***", "inner": [{name: "***"}]}

@@ -45,8 +45,10 @@ def test_json_is_one_line_an_event(stream: io.StringIO) -> None:
 
 def test_the_standard_librarys_logging_goes_the_same_way(stream: io.StringIO) -> None:
     configure_logs(LogSettings(format="json"), stream)
-    logging.getLogger("some.library").warning("count %d", 3, extra={"where": "here"})
-    assert {"event": "count 3", "where": "here", "level": "warning"}.items() <= log_json(stream).items()
+    logging.getLogger("some.library").warning("count %d", 3, extra={"where": "here", "color_message": "red"})
+    event = log_json(stream)
+    assert {"event": "count 3", "where": "here", "level": "warning"}.items() <= event.items()
+    assert set(event) == {"event", "where", "level", "logger", "timestamp"}
 
 
 def test_warnings_are_logged(stream: io.StringIO) -> None:

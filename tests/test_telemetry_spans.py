@@ -122,18 +122,14 @@ def test_without_an_endpoint_spans_go_nowhere_and_nothing_is_imported() -> None:
     assert isinstance(sink, NoSpans)
     assert not sink.enabled
     code = "import sys, jackfield.telemetry.spans; print([m for m in sys.modules if m.startswith('opentelemetry')])"
-    told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
-    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert told.stdout == "[]\n"
 
 
 def test_an_endpoint_without_the_extra_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "jackfield.telemetry.otel", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(
-        ConfigError, match=r"telemetry.otlp_endpoint: needs the 'otel' extra .*jackfield\[otel\]"
-    ):
+    with pytest.raises(ConfigError, match=r"telemetry.otlp_endpoint: needs the 'otel' extra .*jackfield\[otel\]"):
         open_span_sink(TelemetrySettings(otlp_endpoint="http://127.0.0.1:4318"))
 
 

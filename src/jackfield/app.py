@@ -157,7 +157,9 @@ class Gateway:
             if link.breaker.state != "closed"
         ]
         plugins = self.host.snapshot.plugins.values()
-        notes += [f"plugin {plugin.id} is {plugin.state}" for plugin in plugins if plugin.state in ("failed", "degraded")]
+        notes += [
+            f"plugin {plugin.id} is {plugin.state}" for plugin in plugins if plugin.state in ("failed", "degraded")
+        ]
         if self.recorder.failures:
             notes.append(f"the store is failing: {self.recorder.depth} usage records wait")
         if self.directory.stale_since is not None:
@@ -319,12 +321,20 @@ def _show_keys(keys: FirstKeys) -> None:
 
 
 class Running(Gateway):
-    """A gateway that serves on a socket of this process; what `running` gives."""
+    """A gateway that serves on a socket of this process; what `running` gives. `app` is its ASGI application."""
 
     url: str
     port: int
     admin_key: str
     api_key: str
+
+    async def __aenter__(self) -> Running:
+        await super().__aenter__()
+        return self
+
+    @property
+    def app(self) -> GatewayServer:
+        return self.asgi
 
 
 @asynccontextmanager
@@ -338,8 +348,15 @@ async def running(settings: Settings, *, environ: Mapping[str, str]) -> AsyncIte
         gateway.admin_key = keys.admin or environ.get("JACKFIELD_ADMIN_KEY", "")
         gateway.api_key = keys.inference or environ.get("JACKFIELD_API_KEY", "")
         config = uvicorn.Config(
-            gateway.asgi, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
-            timeout_graceful_shutdown=5, server_header=False, date_header=False,
+            gateway.asgi,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+            date_header=False,
         )
         server = EmbeddedServer(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="gateway-server")

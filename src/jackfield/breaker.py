@@ -44,9 +44,7 @@ class Breaker:
     ) -> None:
         """`probe_s` is how long a probe that never reports keeps others out."""
         if failures < 1 or min(cool_down_s, probe_s) <= 0 or longest_cool_down_s < cool_down_s:
-            raise ValueError(
-                "a breaker needs failures >= 1, and cool_down_s > 0 that is not above the longest"
-            )
+            raise ValueError("a breaker needs failures >= 1, and cool_down_s > 0 that is not above the longest")
         self._monotonic = monotonic
         self._threshold = failures
         self._first_cool_down_s = self._cool_down_s = cool_down_s

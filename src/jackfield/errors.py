@@ -46,7 +46,12 @@ class JackfieldError(Exception):
     transient: ClassVar[bool] = False
 
     def __init__(
-        self, message: str, *, plugin: str | None = None, retry_after_s: float | None = None, param: str | None = None
+        self,
+        message: str,
+        *,
+        plugin: str | None = None,
+        retry_after_s: float | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -147,7 +152,13 @@ class Refused(JackfieldError):
     """A plugin refused the exchange with its own status, code and message."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, plugin: str | None = None, retry_after_s: float | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        plugin: str | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message, plugin=plugin, retry_after_s=retry_after_s)
         self.status = status
@@ -208,7 +219,8 @@ class UpstreamBroken(UpstreamError):
 
 
 class UpstreamRejected(UpstreamError):
-    """The upstream answered with an error status of its own. `body` is what it said, in the wire format named `format`."""
+    """The upstream answered with an error status of its own. `body` is what it said, in the wire format named
+    `format`."""
 
     code = "upstream_rejected"
 

@@ -34,24 +34,25 @@ class Kind:
     def scripted(self) -> bool:
         return self.name != "echo"
 
-    def says(self, text: str, **told: Any) -> str:
-        """What to ask so that the model says `text`; `told` are further fields of the echo provider's script."""
-        return (
-            text.removeprefix("You said: ")
-            if self.scripted
-            else f"echo: {json.dumps({'text': text, **told})}"
-        )
+    def says(self, text: str) -> str:
+        """What to ask so that the model says `text`."""
+        return text.removeprefix("You said: ") if self.scripted else write_script(text=text)
 
     def calls(self, *tools: str) -> str:
         """What to ask so that the model calls these tools, each with `SAMPLE`."""
         if self.scripted:
             return f"Use {' and '.join(tools)}"
-        return f"echo: {json.dumps({'tool_calls': [{'name': tool, 'arguments': SAMPLE} for tool in tools]})}"
+        return write_script(tool_calls=[{"name": tool, "arguments": SAMPLE} for tool in tools])
 
     def thinks(self, thought: str, text: str) -> str:
         if self.scripted:
             return text.removeprefix("You said: ")
-        return f"echo: {json.dumps({'thinking': thought, 'text': text})}"
+        return write_script(thinking=thought, text=text)
+
+
+def write_script(**told: Any) -> str:
+    """A message that tells the echo provider what to answer."""
+    return f"echo: {json.dumps(told)}"
 
 
 @dataclass(frozen=True)

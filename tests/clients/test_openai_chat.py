@@ -40,9 +40,7 @@ async def test_a_completion(gpt: openai.AsyncOpenAI, kind: Kind) -> None:
 
 async def test_a_completion_for_the_synchronous_client(sync_gpt: openai.OpenAI, kind: Kind) -> None:
     messages = [{"role": "user", "content": kind.says("You said: Hello")}]
-    completion = await asyncio.to_thread(
-        sync_gpt.chat.completions.create, model=kind.model, messages=messages
-    )
+    completion = await asyncio.to_thread(sync_gpt.chat.completions.create, model=kind.model, messages=messages)
 
     assert completion.choices[0].message.content == "You said: Hello"
 
@@ -130,9 +128,7 @@ class Trip(BaseModel):
 
 async def test_structured_output_is_parsed_by_the_package(gpt: openai.AsyncOpenAI, scripted: Kind) -> None:
     messages: Any = [{"role": "user", "content": "Plan a trip"}]
-    completion = await gpt.chat.completions.parse(
-        model=scripted.model, messages=messages, response_format=Trip
-    )
+    completion = await gpt.chat.completions.parse(model=scripted.model, messages=messages, response_format=Trip)
 
     assert completion.choices[0].message.parsed == Trip(**SAMPLE)
 
@@ -152,9 +148,7 @@ async def test_a_refusal_is_told(gpt: openai.AsyncOpenAI, world: World) -> None:
     assert choice.message.refusal == "I can not say."
 
 
-async def test_fields_that_the_gateway_does_not_know_pass_through(
-    gpt: openai.AsyncOpenAI, world: World
-) -> None:
+async def test_fields_that_the_gateway_does_not_know_pass_through(gpt: openai.AsyncOpenAI, world: World) -> None:
     extra = {"prediction": {"type": "content", "content": "x"}, "brand_new": [1, {"a": None}]}
     await ask(gpt, Kind("openai"), "Hello", seed=7, logit_bias={"5": 1}, extra_body=extra)
 

@@ -51,9 +51,7 @@ async def test_a_stream_for_the_synchronous_client(sync_gpt: openai.OpenAI, kind
     assert text_of(await asyncio.to_thread(collect_all)) == "You said: one two"
 
 
-async def test_usage_comes_last_where_it_is_asked_for(
-    gpt: openai.AsyncOpenAI, scripted: Kind, world: World
-) -> None:
+async def test_usage_comes_last_where_it_is_asked_for(gpt: openai.AsyncOpenAI, scripted: Kind, world: World) -> None:
     usage = Usage(input=40, output=9, cached=16, reasoning=3)
     world.upstreams[scripted.name].script(Answer.text("Sunny.", usage=usage))
     chunks = await collect(gpt, scripted, "Weather?", stream_options={"include_usage": True})
@@ -94,9 +92,7 @@ class Trip(BaseModel):
 
 async def test_structured_output_in_a_stream(gpt: openai.AsyncOpenAI, scripted: Kind) -> None:
     messages: Any = [{"role": "user", "content": "Plan a trip"}]
-    async with gpt.chat.completions.stream(
-        model=scripted.model, messages=messages, response_format=Trip
-    ) as stream:
+    async with gpt.chat.completions.stream(model=scripted.model, messages=messages, response_format=Trip) as stream:
         completion = await stream.get_final_completion()
 
     assert completion.choices[0].message.parsed == Trip(**SAMPLE)
@@ -118,9 +114,7 @@ async def test_the_token_limit_in_a_stream(gpt: openai.AsyncOpenAI, scripted: Ki
     assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "length"
 
 
-async def test_the_first_event_is_passed_on_at_once(
-    gpt: openai.AsyncOpenAI, scripted: Kind, world: World
-) -> None:
+async def test_the_first_event_is_passed_on_at_once(gpt: openai.AsyncOpenAI, scripted: Kind, world: World) -> None:
     release = asyncio.Event()
     reply = Reply(text="one two three")
     world.upstreams[scripted.name].script(Answer.held(release, events=4, reply=reply))

@@ -19,9 +19,7 @@ TOOLS: Any = [{"type": "function", "function": {"name": name, "parameters": SCHE
 async def ask(client: openai.AsyncOpenAI, kind: Kind, messages: Any, **fields: Any) -> Any:
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    completion = await client.chat.completions.create(
-        model=kind.model, messages=messages, tools=TOOLS, **fields
-    )
+    completion = await client.chat.completions.create(model=kind.model, messages=messages, tools=TOOLS, **fields)
     return completion.choices[0]
 
 
@@ -61,9 +59,7 @@ async def test_parallel_calls_can_be_ruled_out(gpt: openai.AsyncOpenAI, scripted
     ],
     ids=["none", "required", "named"],
 )
-async def test_the_tool_choice(
-    gpt: openai.AsyncOpenAI, scripted: Kind, choice: Any, expected: list[str]
-) -> None:
+async def test_the_tool_choice(gpt: openai.AsyncOpenAI, scripted: Kind, choice: Any, expected: list[str]) -> None:
     answer = await ask(gpt, scripted, "Hello", tool_choice=choice)
 
     assert [name for name, _ in called(answer)] == expected

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import pytest
-from conftest import Fetch, Serve
 from scripted_peer import WITHIN_S, Peer, answer, answer_and_close, keep_silent, sized
 
+from conftest import Fetch, Serve
 from jackfield.errors import UpstreamBroken
 from jackfield.transport import HttpClient, UpstreamResponse
 
@@ -35,7 +37,7 @@ async def collect(answered: UpstreamResponse) -> bytes:
     return b"".join([piece async for piece in answered.chunks()])
 
 
-@pytest.mark.parametrize("data, body", WHOLE_ANSWERS.values(), ids=WHOLE_ANSWERS)
+@pytest.mark.parametrize(("data", "body"), WHOLE_ANSWERS.values(), ids=WHOLE_ANSWERS)
 async def test_the_body_is_read_whole_and_the_connection_kept(
     data: bytes, body: bytes, serve: Serve, fetch: Fetch, client: HttpClient
 ) -> None:
@@ -78,8 +80,8 @@ async def test_a_body_without_a_length_that_ends_in_a_reset_is_broken(serve: Ser
         await peer.take_request()
         await peer.say(b"HTTP/1.1 200 OK\r\n\r\npart")
         await read_on.wait()
-        # Closing with unread data in the socket is what makes the kernel send a reset.
-        peer.writer.get_extra_info("socket").setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")
+        linger_not = struct.pack("ii", 1, 0)
+        peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
         peer.reset()
 
     read_on = asyncio.Event()
@@ -93,9 +95,7 @@ async def test_a_body_without_a_length_that_ends_in_a_reset_is_broken(serve: Ser
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
-async def test_these_statuses_have_no_body(
-    status: bytes, serve: Serve, fetch: Fetch, client: HttpClient
-) -> None:
+async def test_these_statuses_have_no_body(status: bytes, serve: Serve, fetch: Fetch, client: HttpClient) -> None:
     data = b"HTTP/1.1 " + status + b"\r\ncontent-encoding: gzip\r\n\r\n"
     server = await serve(answer(data, data))
     assert await (await fetch(server.url())).read() == b""
@@ -183,9 +183,7 @@ async def test_closing_early_closes_the_socket(serve: Serve, fetch: Fetch, clien
     assert client.stats().idle == 0
 
 
-async def test_closing_the_client_ends_what_is_under_way(
-    serve: Serve, client: HttpClient, fetch: Fetch
-) -> None:
+async def test_closing_the_client_ends_what_is_under_way(serve: Serve, client: HttpClient, fetch: Fetch) -> None:
     server = await serve(keep_silent)
     call = asyncio.create_task(fetch(server.url()))
     await server.await_peer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from itertools import pairwise
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -20,9 +21,7 @@ ZIPPED = gzip.compress(b"hello " * 50, mtime=0)
 ANSWERS = [
     HEAD + b"content-length: 5\r\n\r\nhello",
     HEAD + b"transfer-encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\nx-sum: 1\r\n\r\n",
-    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"
-    + HEAD
-    + b"content-length: 0\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n" + HEAD + b"content-length: 0\r\n\r\n",
     HEAD + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED,
     HEAD + b"content-length: 5\r\n\r\nhellotrailing",
     HEAD + b"content-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nmore",
@@ -74,7 +73,7 @@ async def play(data: bytes, cuts: list[int]) -> tuple[object, ...]:
     connection.owner = shelf
     answered = connection.start(b"", REQUEST, Deadlines(), float("inf"))
     edges = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         connection.data_received(data[start:end])
     # What follows a whole answer is only known once it has come: the shelf is looked at after that.
     connection.eof_received() if not shelf.kept else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from conftest import Fetch, MakeClient, Serve
 from scripted_peer import WITHIN_S, Peer, sized
 
+from conftest import Fetch, MakeClient, Serve
 from jackfield.transport import Deadlines, Limits, OutgoingRequest
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import Fetch, MakeClient, Serve
 from scripted_peer import WITHIN_S, Peer, answer, answer_and_close, sized
 
+from conftest import Fetch, MakeClient, Serve
 from jackfield.errors import UpstreamBroken
 from jackfield.transport import Deadlines, HttpClient, Limits, OutgoingRequest
 
@@ -83,10 +83,8 @@ async def test_broken_framing_is_refused(data: bytes, serve: Serve, fetch: Fetch
     await asyncio.wait_for(server.peers[0].gone.wait(), WITHIN_S)
 
 
-@pytest.mark.parametrize("data, complaint", CUT_SHORT.values(), ids=CUT_SHORT)
-async def test_an_answer_cut_short_is_no_answer(
-    data: bytes, complaint: str, serve: Serve, fetch: Fetch
-) -> None:
+@pytest.mark.parametrize(("data", "complaint"), CUT_SHORT.values(), ids=CUT_SHORT)
+async def test_an_answer_cut_short_is_no_answer(data: bytes, complaint: str, serve: Serve, fetch: Fetch) -> None:
     await fail(fetch, (await serve(answer_and_close(data))).url(), complaint)
 
 
@@ -133,9 +131,7 @@ async def test_a_chunk_extension_without_end_is_refused(serve: Serve, make_clien
         await asyncio.wait_for(answered.read(), WITHIN_S)
 
 
-async def test_a_large_head_that_arrives_with_its_body_is_no_flood(
-    serve: Serve, make_client: MakeClient
-) -> None:
+async def test_a_large_head_that_arrives_with_its_body_is_no_flood(serve: Serve, make_client: MakeClient) -> None:
     client = make_client(limits=Limits(max_header_bytes=4096))
     server = await serve(answer(sized(b"b" * 50_000, b"x: " + b"a" * 3900)))
     answered = await client.send(OutgoingRequest("GET", server.url()), Deadlines())
@@ -150,9 +146,7 @@ async def test_a_large_head_that_arrives_with_its_body_is_no_flood(
         OK + b"\r\n" + b"b" * 100_000,
     ],
 )
-async def test_a_body_larger_than_allowed_is_refused(
-    data: bytes, serve: Serve, make_client: MakeClient
-) -> None:
+async def test_a_body_larger_than_allowed_is_refused(data: bytes, serve: Serve, make_client: MakeClient) -> None:
     client = make_client(limits=Limits(max_body_bytes=50_000, max_buffered_bytes=8192))
     server = await serve(answer_and_close(data))
     answered = await client.send(OutgoingRequest("GET", server.url()), Deadlines())

@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from conftest import MakeClient, Serve
+from certified import certify, trust
 from scripted_peer import WITHIN_S, Peer, ScriptedServer, answer_always, keep_silent, sized
 
+from conftest import MakeClient, Serve
 from jackfield.transport import Deadlines, HttpClient, Limits, OutgoingRequest
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -145,13 +146,14 @@ async def test_while_it_queues(serve: Serve, make_client: MakeClient) -> None:
     await cancel(first, server, client)
 
 
-@pytest.mark.parametrize("turns", range(1, 24))
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("turns", range(1, 32))
 async def test_after_any_number_of_turns_of_the_loop(
-    turns: int, serve: Serve, make_client: MakeClient
+    turns: int, tls: bool, serve: Serve, make_client: MakeClient
 ) -> None:
     """Whichever moment is hit, the only slot comes back."""
-    client = make_client(limits=Limits(max_connections_per_origin=1))
-    server = await serve(answer_always(sized(b"hi")))
+    client = make_client(limits=Limits(max_connections_per_origin=1), tls=trust())
+    server = await serve(answer_always(sized(b"hi")), tls=certify("127.0.0.1") if tls else None)
     calls = [asyncio.ensure_future(fetch(client, server.url())) for _ in range(3)]
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -160,7 +162,10 @@ async def test_after_any_number_of_turns_of_the_loop(
     await asyncio.gather(*calls, return_exceptions=True)
     assert calls[2].result() == b"hi"
     assert await asyncio.wait_for(fetch(client, server.url()), WITHIN_S) == b"hi"
-    assert client.stats().open == 1
+    async with asyncio.timeout(WITHIN_S):
+        while sum(not peer.gone.is_set() for peer in server.peers) != 1:
+            await asyncio.sleep(0)
+    assert (client.stats().open, client.stats().idle) == (1, 1)
 
 
 async def test_closing_the_client_while_a_call_connects(make_client: MakeClient, full_port: int) -> None:

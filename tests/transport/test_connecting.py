@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from conftest import MakeClient, Serve
 from scripted_peer import WITHIN_S, answer_always, sized
 
+from conftest import MakeClient, Serve
 from jackfield.errors import ConnectFailed, EgressRefused
 from jackfield.transport import Deadlines, EgressPolicy, HttpClient, OutgoingRequest, SystemResolver
 from jackfield.transport.connect import _alternate_families
@@ -41,19 +41,13 @@ async def test_the_next_address_is_tried_when_one_refuses(serve: Serve, make_cli
 async def test_an_address_that_does_not_answer_costs_one_stagger(
     serve: Serve, make_client: MakeClient, full_port: int
 ) -> None:
-    async with await asyncio.start_server(lambda _, writer: answer_and_go(writer), "127.0.0.2", full_port):
-        client = make_client(resolver=Listed("127.0.0.1", "127.0.0.2"))
-        begun = time.monotonic()
-        assert await connect(client, full_port) == ("127.0.0.2", full_port)
-        assert 0.2 < time.monotonic() - begun < 2
+    await serve(answer_always(sized(b"")), host="127.0.0.2", port=full_port)
+    client = make_client(resolver=Listed("127.0.0.1", "127.0.0.2"))
+    begun = time.monotonic()
+    assert await connect(client, full_port) == ("127.0.0.2", full_port)
+    assert 0.2 < time.monotonic() - begun < 2
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert not [task for task in others if "_connect_one" in repr(task)]
-
-
-async def answer_and_go(writer: asyncio.StreamWriter) -> None:
-    writer.write(sized(b""))
-    await writer.drain()
-    writer.close()
 
 
 async def test_the_loser_of_a_race_is_closed(serve: Serve, make_client: MakeClient) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import Fetch, MakeClient, Serve
 from scripted_peer import WITHIN_S, Peer, ScriptedServer, answer, answer_always, answer_and_close, sized
 
+from conftest import Fetch, MakeClient, Serve
 from jackfield.errors import UpstreamBroken, UpstreamTimeout
 from jackfield.transport import Deadlines, HttpClient, Limits, OutgoingRequest
 
@@ -18,9 +18,7 @@ UNCLEAN = {
     "longer than promised": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhigh",
     "a second answer": sized(b"hi") + sized(b"not asked for"),
     "half a second answer": sized(b"hi") + b"HTTP/1.",
-    "bytes after the last chunk": (
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\nmore"
-    ),
+    "bytes after the last chunk": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\nmore"),
 }
 
 
@@ -37,9 +35,7 @@ async def ask(client: HttpClient, url: str, **deadlines: float) -> bytes:
 
 
 @pytest.mark.parametrize("data", UNCLEAN.values(), ids=UNCLEAN)
-async def test_the_answer_is_right_and_the_connection_not_kept(
-    data: bytes, serve: Serve, client: HttpClient
-) -> None:
+async def test_the_answer_is_right_and_the_connection_not_kept(data: bytes, serve: Serve, client: HttpClient) -> None:
     server = await serve(answer(data))
     assert await ask(client, server.url()) == b"hi"
     assert client.stats().idle == 0
@@ -64,9 +60,7 @@ async def test_bytes_on_an_idle_connection_close_it(serve: Serve, client: HttpCl
     assert client.stats().idle == 0
 
 
-async def test_an_idle_connection_that_the_upstream_closes_is_forgotten(
-    serve: Serve, client: HttpClient
-) -> None:
+async def test_an_idle_connection_that_the_upstream_closes_is_forgotten(serve: Serve, client: HttpClient) -> None:
     server = await serve(answer_and_close(sized(b"hi")))
     assert await ask(client, server.url()) == b"hi"
     await await_open(client, 0)
@@ -122,9 +116,7 @@ async def test_a_fresh_connection_that_dies_is_not_tried_again(serve: Serve, fet
     assert (len(server.peers), broken.value.sent) == (1, True)
 
 
-async def test_a_stale_connection_is_not_replaced_by_another_idle_one(
-    serve: Serve, make_client: MakeClient
-) -> None:
+async def test_a_stale_connection_is_not_replaced_by_another_idle_one(serve: Serve, make_client: MakeClient) -> None:
     async def script(peer: Peer) -> None:
         await peer.take_request()
         both.release()
@@ -190,7 +182,7 @@ async def test_the_queue_is_under_the_connect_deadline(serve: Serve, make_client
     server = await serve(script)
     first = asyncio.create_task(ask(client, server.url()))
     await server.await_peer()
-    with pytest.raises(UpstreamTimeout, match="connect_s = 0.05 s passed while waiting for a free") as late:
+    with pytest.raises(UpstreamTimeout, match=r"connect_s = 0.05 s passed while waiting for a free") as late:
         await ask(client, server.url(), connect_s=0.05)
     assert (late.value.sent, client.stats().queued) == (False, 0)
     let_go.set()

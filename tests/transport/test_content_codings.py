@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from itertools import pairwise
 
 import brotli
 import pytest
 import zstandard
-from conftest import Fetch, MakeClient, Serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_peer import WITHIN_S, Peer, answer, sized
 
+from conftest import Fetch, MakeClient, Serve
 from jackfield.errors import UpstreamBroken
 from jackfield.transport import Deadlines, Limits, OutgoingRequest
 from jackfield.transport.decode import DecodeError, make_decoder
@@ -55,7 +56,7 @@ def decode(coding: bytes, *pieces: bytes) -> bytes:
     return decoded
 
 
-@pytest.mark.parametrize("coding, data", CODED.values(), ids=CODED)
+@pytest.mark.parametrize(("coding", "data"), CODED.values(), ids=CODED)
 async def test_codings_are_undone(coding: bytes, data: bytes, serve: Serve, fetch: Fetch) -> None:
     server = await serve(answer(*[sized(data, b"content-encoding: " + coding)] * 2))
     assert await (await fetch(server.url())).read() == TEXT
@@ -67,7 +68,7 @@ async def test_codings_are_undone(coding: bytes, data: bytes, serve: Serve, fetc
 def test_any_cut_decodes_to_the_same(coded: tuple[bytes, bytes], cuts: list[int]) -> None:
     coding, data = coded
     edges = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
-    assert decode(coding, *[data[a:b] for a, b in zip(edges, edges[1:], strict=False)]) == TEXT
+    assert decode(coding, *[data[a:b] for a, b in pairwise(edges)]) == TEXT
 
 
 @pytest.mark.parametrize("name", list(CODED))
@@ -103,11 +104,11 @@ def test_a_damaged_body_is_refused(name: str) -> None:
 async def test_an_unknown_coding_is_refused(coding: bytes, serve: Serve, fetch: Fetch) -> None:
     server = await serve(answer(sized(b"data", b"content-encoding: " + coding)))
     answered = await fetch(server.url())
-    with pytest.raises(UpstreamBroken, match="content-encoding|coded 4 times"):
+    with pytest.raises(UpstreamBroken, match=r"content-encoding|coded 4 times"):
         await answered.read()
 
 
-@pytest.mark.parametrize("coding, data", BOMBS.values(), ids=BOMBS)
+@pytest.mark.parametrize(("coding", "data"), BOMBS.values(), ids=BOMBS)
 def test_no_piece_of_a_bomb_is_large(coding: bytes, data: bytes) -> None:
     decoder = make_decoder(coding, 10**9)
     seen = 0
@@ -118,7 +119,7 @@ def test_no_piece_of_a_bomb_is_large(coding: bytes, data: bytes) -> None:
             break
 
 
-@pytest.mark.parametrize("coding, data", BOMBS.values(), ids=BOMBS)
+@pytest.mark.parametrize(("coding", "data"), BOMBS.values(), ids=BOMBS)
 async def test_a_bomb_is_refused_by_its_ratio(coding: bytes, data: bytes, serve: Serve, fetch: Fetch) -> None:
     server = await serve(answer(sized(data, b"content-encoding: " + coding)))
     answered = await fetch(server.url())

@@ -7,9 +7,9 @@ import socket
 import time
 
 import pytest
-from conftest import Fetch, MakeClient, Serve
 from scripted_peer import WITHIN_S, Peer, answer, keep_silent, sized
 
+from conftest import Fetch, MakeClient, Serve
 from jackfield.errors import ConnectFailed, UpstreamTimeout
 from jackfield.transport import Deadlines, HttpClient, OutgoingRequest
 
@@ -55,7 +55,7 @@ async def test_a_body_that_stops(serve: Serve, fetch: Fetch) -> None:
     server = await serve(script)
     pieces = (await fetch(server.url(), idle_s=0.05)).chunks()
     assert await anext(pieces) == b"one"
-    with pytest.raises(UpstreamTimeout, match="the body did not move for idle_s = 0.05 s"):
+    with pytest.raises(UpstreamTimeout, match=r"the body did not move for idle_s = 0.05 s"):
         await asyncio.wait_for(anext(pieces), WITHIN_S)
     await asyncio.wait_for(server.peers[0].gone.wait(), WITHIN_S)
 
@@ -82,7 +82,7 @@ async def test_a_body_that_moves_for_too_long(serve: Serve, fetch: Fetch) -> Non
 
     server = await serve(script)
     answered = await fetch(server.url(), whole_s=0.15)
-    with pytest.raises(UpstreamTimeout, match="not whole within whole_s = 0.15 s"):
+    with pytest.raises(UpstreamTimeout, match=r"not whole within whole_s = 0.15 s"):
         await asyncio.wait_for(answered.read(), WITHIN_S)
 
 
@@ -99,7 +99,7 @@ async def test_a_request_that_is_not_taken(serve: Serve, fetch: Fetch) -> None:
 
     over = asyncio.Event()
     server = await serve(script)
-    with pytest.raises(UpstreamTimeout, match="the request was not taken for idle_s = 0.1 s"):
+    with pytest.raises(UpstreamTimeout, match=r"the request was not taken for idle_s = 0.1 s"):
         await fetch(server.url(), "POST", LARGE, idle_s=0.1)
     over.set()
 
@@ -132,16 +132,14 @@ class Nowhere:
 
 async def test_a_look_up_without_end(make_client: MakeClient) -> None:
     client = make_client(resolver=Sluggish())
-    with pytest.raises(UpstreamTimeout, match="connect_s = 0.05 s passed while looking up the host") as late:
+    with pytest.raises(UpstreamTimeout, match=r"connect_s = 0.05 s passed while looking up the host") as late:
         await client.send(OutgoingRequest("GET", "http://a.example/"), Deadlines(connect_s=0.05))
     assert not late.value.sent
 
 
 async def test_a_host_without_address(make_client: MakeClient) -> None:
     client = make_client(resolver=Nowhere())
-    with pytest.raises(
-        ConnectFailed, match=r"http://a\.example: the host cannot be resolved: Name or"
-    ) as failed:
+    with pytest.raises(ConnectFailed, match=r"http://a\.example: the host cannot be resolved: Name or") as failed:
         await client.send(OutgoingRequest("GET", "http://a.example/?k=secret"), Deadlines())
     assert not failed.value.sent
 
@@ -150,13 +148,13 @@ async def test_nobody_listens(client: HttpClient) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        with pytest.raises(ConnectFailed, match="cannot connect to 127.0.0.1: Connect") as failed:
+        with pytest.raises(ConnectFailed, match=r"cannot connect to 127.0.0.1: Connect") as failed:
             await client.send(OutgoingRequest("GET", url), Deadlines())
     assert not failed.value.sent
 
 
 async def test_a_listener_that_accepts_nobody(client: HttpClient, full_port: int) -> None:
-    with pytest.raises(UpstreamTimeout, match="connect_s = 0.1 s passed while connecting") as late:
+    with pytest.raises(UpstreamTimeout, match=r"connect_s = 0.1 s passed while connecting") as late:
         await client.send(OutgoingRequest("GET", f"http://127.0.0.1:{full_port}"), Deadlines(connect_s=0.1))
     assert not late.value.sent
 

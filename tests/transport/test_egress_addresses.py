@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import MakeClient, Serve
 from scripted_peer import answer, sized
 
+from conftest import MakeClient, Serve
 from jackfield.errors import EgressRefused
 from jackfield.transport import Deadlines, EgressPolicy, OutgoingRequest
 from jackfield.transport.check import classify_address
@@ -131,15 +131,11 @@ async def test_only_listed_hosts_and_ports_are_reached(make_client: MakeClient) 
     assert "private" in await refuse(make_client, "https://a.b.wide.example/", policy, inward)
 
 
-async def test_the_connection_goes_to_the_address_that_was_checked(
-    make_client: MakeClient, serve: Serve
-) -> None:
+async def test_the_connection_goes_to_the_address_that_was_checked(make_client: MakeClient, serve: Serve) -> None:
     server = await serve(answer(sized(b"here")))
     names = Names(up=("127.0.0.1",))
     client = make_client(resolver=names)
-    answered = await client.send(
-        OutgoingRequest("GET", f"http://up.example:{server.port}/"), Deadlines(connect_s=5)
-    )
+    answered = await client.send(OutgoingRequest("GET", f"http://up.example:{server.port}/"), Deadlines(connect_s=5))
     assert await answered.read() == b"here"
     assert answered.address == ("127.0.0.1", server.port)
     assert names.asked == ["up.example"]

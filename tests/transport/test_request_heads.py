@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Fetch, Serve
 from scripted_peer import answer, sized
 
+from conftest import Fetch, Serve
 from jackfield.errors import EgressRefused
 from jackfield.transport import Deadlines, HttpClient, OutgoingRequest
 from jackfield.transport.head import encode_head
@@ -20,9 +20,7 @@ def encode(method: str = "GET", *headers: tuple[bytes, bytes], body: bytes = b""
 
 def test_a_request_with_a_body_states_its_length() -> None:
     head = encode("POST", (b"X-One", b"1"), (b"x-two", b""), body=b"hello")
-    assert head == (
-        b"POST /v1?x=1 HTTP/1.1\r\nhost: a.example\r\nX-One: 1\r\nx-two: \r\ncontent-length: 5\r\n\r\n"
-    )
+    assert head == (b"POST /v1?x=1 HTTP/1.1\r\nhost: a.example\r\nX-One: 1\r\nx-two: \r\ncontent-length: 5\r\n\r\n")
 
 
 def test_a_get_without_a_body_states_none_and_a_post_states_zero() -> None:

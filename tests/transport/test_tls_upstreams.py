@@ -8,27 +8,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import trustme
-from conftest import MakeClient, Serve
+from certified import certify, trust
 from scripted_peer import WITHIN_S, Peer, ScriptedServer, answer_always, sized
 
+from conftest import MakeClient, Serve
 from jackfield.errors import ConnectFailed, UpstreamTimeout
 from jackfield.transport import Deadlines, HttpClient, OutgoingRequest
 
-CA = trustme.CA()
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
-
-
-def trust() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    CA.configure_trust(context)
-    return context
-
-
-def certify(*names: str, **settings: datetime) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert(*names, **settings).configure_cert(context)
-    return context
 
 
 class Anywhere:
@@ -36,9 +23,7 @@ class Anywhere:
         return ("127.0.0.1",)
 
 
-async def ask(
-    client: HttpClient, server: ScriptedServer, host: str = "up.example", body: bytes = b""
-) -> bytes:
+async def ask(client: HttpClient, server: ScriptedServer, host: str = "up.example", body: bytes = b"") -> bytes:
     request = OutgoingRequest("POST", server.url("/", host), (), body)
     async with asyncio.timeout(WITHIN_S):
         return await (await client.send(request, Deadlines())).read()

@@ -25,7 +25,7 @@ from jackfield.transport.origin import parse_target
 def test_origin_and_first_line(url: str, origin: str, first_line: bytes) -> None:
     target = parse_target(url)
     assert (str(target.origin), target.suffix.split(b"\r\n")[0]) == (origin, first_line)
-    assert target.suffix.endswith(b"\r\nhost: " + origin.partition("://")[2].encode() + b"\r\n")
+    assert target.suffix.endswith(b"\r\nhost: " + origin.partition("://")[2].encode())
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,7 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json([{"name": one.name, "value": one.value, "source": one.source} for one in described])
     else:
-        print_table(
-            ("SETTING", "VALUE", "FROM"), [(one.name, _show(one.value), one.source) for one in described]
-        )
+        print_table(("SETTING", "VALUE", "FROM"), [(one.name, _show(one.value), one.source) for one in described])
 
 
 @app.command()

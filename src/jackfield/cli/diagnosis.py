@@ -36,9 +36,7 @@ class Finding(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-async def diagnose(
-    config_file: Path | None, overrides: Mapping[str, Any], environ: Mapping[str, str]
-) -> list[Finding]:
+async def diagnose(config_file: Path | None, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> list[Finding]:
     findings = [check_python(), *check_libraries(), check_event_loop(), check_clock(time.time())]
     settings, problems = inspect(config_file, overrides, environ)
     findings += check_config(config_file, problems)
@@ -91,9 +89,7 @@ def check_event_loop() -> Finding:
 def check_clock(now: float) -> Finding:
     told = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     if now < EARLIEST:
-        return Finding(
-            "clock", "fail", told, "set the system clock: TLS, key expiry and records depend on it"
-        )
+        return Finding("clock", "fail", told, "set the system clock: TLS, key expiry and records depend on it")
     return Finding("clock", "ok", told)
 
 
@@ -101,9 +97,7 @@ def check_config(config_file: Path | None, problems: list[ConfigError]) -> Itera
     for problem in problems:
         yield Finding("config", "fail", str(problem), "correct it; `jackfield config check` tells the same")
     if not problems:
-        yield Finding(
-            "config", "ok", str(config_file) if config_file else "defaults; there is no config file"
-        )
+        yield Finding("config", "ok", str(config_file) if config_file else "defaults; there is no config file")
 
 
 def check_keys(settings: Settings) -> Iterator[Finding]:
@@ -126,9 +120,7 @@ def check_data_folder(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        return Finding(
-            "data folder", "fail", f"{existing}: {error.strerror}", "make it writable, or use --data-dir"
-        )
+        return Finding("data folder", "fail", f"{existing}: {error.strerror}", "make it writable, or use --data-dir")
     if existing != folder:
         return Finding("data folder", "ok", f"{folder} will be made")
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
@@ -191,9 +183,7 @@ async def check_upstream(upstream: Upstream) -> Finding:
         advice = "set tls_ca_file, or correct the host name"
         return Finding(check, "fail", f"{host}:{port}: {error.verify_message}", advice)
     except TimeoutError:
-        return Finding(
-            check, "fail", f"{host}:{port}: no answer within {CONNECT_S:.0f} s", "check the network"
-        )
+        return Finding(check, "fail", f"{host}:{port}: no answer within {CONNECT_S:.0f} s", "check the network")
     except OSError as error:
         return Finding(check, "fail", f"{host}:{port}: {_reason(error)}", "check base_url, and that it runs")
     return Finding(check, "ok", f"{host}:{port} answers in {(time.monotonic() - started) * 1000:.0f} ms")

@@ -18,9 +18,7 @@ def doctor(config: ConfigOption = None, data_dir: DataDirOption = None, as_json:
     overrides = given({"store.data_dir": data_dir})
     findings = asyncio.run(diagnose(find_config(config), overrides, os.environ))
     if as_json:
-        print_json(
-            [{"check": f.check, "status": f.status, "detail": f.detail, "advice": f.advice} for f in findings]
-        )
+        print_json([{"check": f.check, "status": f.status, "detail": f.detail, "advice": f.advice} for f in findings])
     else:
         rows = [(f.status, f.check, f.detail, f.advice) for f in findings]
         print_table(("", "CHECK", "FOUND", "WHAT TO DO"), rows)

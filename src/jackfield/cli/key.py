@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -36,9 +36,7 @@ class Role(StrEnum):
 def create(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the key.")] = None,
     role: Annotated[Role, typer.Option(help="Inference keys never reach the admin API.")] = Role.INFERENCE,
-    for_app: Annotated[
-        str | None, typer.Option("--app", metavar="APP", help="The app it belongs to.")
-    ] = None,
+    for_app: Annotated[str | None, typer.Option("--app", metavar="APP", help="The app it belongs to.")] = None,
     expires: Annotated[
         str | None, typer.Option(metavar="WHEN", help="30d, 12h, 45m, or a date such as 2030-01-31.")
     ] = None,
@@ -68,12 +66,10 @@ def create(
 
 
 @app.command("list")
-def list_keys(
-    config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
-) -> None:
+def list_keys(config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     """All keys, revoked and expired ones too; of each only its last four characters are kept."""
 
-    async def find(credentials: Credentials) -> list[Credential]:
+    async def find(credentials: Credentials) -> Sequence[Credential]:
         return await credentials.list()
 
     found = asyncio.run(_with_credentials(config, data_dir, find))

@@ -25,9 +25,7 @@ def serve(
         list[Path] | None,
         typer.Option("--plugins-dir", metavar="DIR", help="A folder of plugins; may be given several times."),
     ] = None,
-    host: Annotated[
-        str | None, typer.Option(metavar="H", help="Address to listen on; default 127.0.0.1.")
-    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="H", help="Address to listen on; default 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(metavar="N", help="Port to listen on; default 8090.")] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Worker processes; default 1.")] = None,
     role: Annotated[Role, typer.Option(help="What this process is.")] = Role.GATEWAY,

@@ -23,9 +23,7 @@ log = structlog.get_logger("jackfield.workers")
 class WorkerBoard:
     """With a single worker nothing is written: its own counters are all there are."""
 
-    def __init__(
-        self, workers: Workers, worker: str, metrics: Metrics, clock: Clock, *, shared: bool
-    ) -> None:
+    def __init__(self, workers: Workers, worker: str, metrics: Metrics, clock: Clock, *, shared: bool) -> None:
         self._workers, self._worker, self._metrics, self._clock = workers, worker, metrics, clock
         self._shared = shared
 
@@ -53,9 +51,5 @@ class WorkerBoard:
         if not self._shared:
             return [own]
         others = await self._workers.all(MAX_AGE_S, now=self._clock.wall())
-        told = [
-            msgspec.convert(state.body, Snapshot, strict=False)
-            for state in others
-            if state.id != self._worker
-        ]
+        told = [msgspec.convert(state.body, Snapshot, strict=False) for state in others if state.id != self._worker]
         return [own, *told]

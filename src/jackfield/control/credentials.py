@@ -124,9 +124,7 @@ class Credentials:
             raise Conflict(f"there is a key named {name!r} already: revoke it first, or choose another name")
         text = make_text()
         body = self._body(text, name, role, app=app, models=models, expires_at=expires_at)
-        stored = await self._objects.put(
-            KIND, key_id, body, actor=actor, namespace=namespace, expected_revision=0
-        )
+        stored = await self._objects.put(KIND, key_id, body, actor=actor, namespace=namespace, expected_revision=0)
         return Issued(view(stored), text)
 
     async def list(self) -> tuple[Credential, ...]:
@@ -197,9 +195,7 @@ class Credentials:
         if any(body_of(stored).role == role for stored in every):
             return None
         text = make_text()
-        made = await self._put_first(
-            FIRST_ID.format(role=role), self._body(text, f"first {role} key", role), 0
-        )
+        made = await self._put_first(FIRST_ID.format(role=role), self._body(text, f"first {role} key", role), 0)
         return text if made else None
 
     async def _take_from_environment(self, role: Role, given: str, every: Sequence[StoredObject]) -> None:

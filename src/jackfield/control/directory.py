@@ -69,7 +69,7 @@ class Directory:
             if stored.kind == KIND:
                 self._take(stored, by_digest)
         self._by_digest = by_digest
-        self.revision = max(latest, *(stored.revision for stored in changed))
+        self.revision = max([latest, *(stored.revision for stored in changed)])
 
     def _take(self, stored: StoredObject, by_digest: dict[bytes, Credential]) -> None:
         former = self._digests.pop(stored.id, None)

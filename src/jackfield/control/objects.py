@@ -60,9 +60,7 @@ class ControlObjects:
     ) -> StoredObject:
         at = self._clock.wall()
         async with self._database.writing() as transaction:
-            change = await self.stored.delete(
-                transaction, kind, id, at=at, expected_revision=expected_revision
-            )
+            change = await self.stored.delete(transaction, kind, id, at=at, expected_revision=expected_revision)
             await self._record(transaction, change, actor, "delete")
         return change.after
 

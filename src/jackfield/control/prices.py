@@ -140,9 +140,7 @@ class PriceTable:
 
 def _tariff(price: Price) -> _Tariff:
     long = price.long
-    return _Tariff(
-        *_pico(price), above=long.above if long else 0, long=_Tariff(*_pico(long)) if long else None
-    )
+    return _Tariff(*_pico(price), above=long.above if long else 0, long=_Tariff(*_pico(long)) if long else None)
 
 
 def _pico(rates: Rates) -> tuple[int, int, int, int]:
@@ -209,6 +207,4 @@ def _check(price: Price) -> None:
         for name in ("input", "output", "cached_input", "cache_write"):
             value = getattr(rates, name, None)
             if value is not None and not 0 <= value < 1_000_000:
-                raise msgspec.ValidationError(
-                    f"expected USD per million tokens, not {value} - at `$.{place}{name}`"
-                )
+                raise msgspec.ValidationError(f"expected USD per million tokens, not {value} - at `$.{place}{name}`")

@@ -28,9 +28,7 @@ def load_secret(data_dir: Path, environ: Mapping[str, str]) -> bytes:
             _create(path)
         return _checked(path.read_bytes().strip(), str(path))
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read or made: {error.strerror}", field="store.data_dir"
-        ) from error
+        raise ConfigError(f"{path} cannot be read or made: {error.strerror}", field="store.data_dir") from error
 
 
 def _create(path: Path) -> None:

@@ -147,9 +147,7 @@ def _instant(parameters: Mapping[str, str], name: str) -> float | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Malformed(
-            f"{name}: expected seconds since the epoch or an ISO 8601 time", param=name
-        ) from error
+        raise Malformed(f"{name}: expected seconds since the epoch or an ISO 8601 time", param=name) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -58,4 +58,6 @@ def _manifest(found: Found, kind: type[Plugin[Any]]) -> Manifest:
         return Manifest(id=id_of(kind), version=kind.version, description=kind.description)
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise ManifestError(f"class {kind.__name__}: {error.errors()[0]['msg']}", file=found.place, field=field) from error
+        raise ManifestError(
+            f"class {kind.__name__}: {error.errors()[0]['msg']}", file=found.place, field=field
+        ) from error

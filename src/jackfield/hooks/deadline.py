@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
 
-class Expired(Exception):  # noqa: N818 - it is an event, told to the dispatcher alone
+class Expired(Exception):
     """The deadline passed."""
 
 
@@ -64,12 +65,12 @@ class Resumed:
             except BaseException as thrown:  # noqa: BLE001 - forwarded whole to the coroutine it is meant for
                 if self._expired:
                     self._abandon(thrown)
-                step = (self._coroutine.throw, thrown)
+                step = partial(self._coroutine.throw, thrown)
             else:
-                step = (self._coroutine.send, value)
+                step = partial(self._coroutine.send, value)
             began = perf_counter_ns()
             try:
-                pending = step[0](step[1])
+                pending = step()
             except StopIteration as done:
                 return done.value
             finally:
@@ -81,7 +82,7 @@ class Resumed:
         try:
             self._coroutine.throw(thrown)
             self._coroutine.close()
-        except BaseException as last:  # noqa: BLE001 - a stranger's last words change nothing: the deadline has passed
+        except BaseException as last:
             raise Expired from last
         finally:
             self._spent(perf_counter_ns() - began)

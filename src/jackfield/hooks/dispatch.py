@@ -1,8 +1,8 @@
 """The one place where a plugin's hook is called and where what it does wrong becomes an outcome.
 
-A hook may raise anything, answer anything, wait for ever or swallow its cancellation. Each of these becomes one failure,
-counted, reported, and turned by the hook's policy into `go on` or into an error that names the plugin. Only the
-cancellation of the exchange itself passes through.
+A hook may raise anything, answer anything, wait for ever or swallow its cancellation. Each of these becomes one
+failure, counted, reported, and turned by the hook's policy into `go on` or into an error that names the plugin. Only
+the cancellation of the exchange itself passes through.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from jackfield.hooks.guard import BLOCKED_NS
 from jackfield.hooks.table import BoundHook, Hooks
 from jackfield.hooks.trace import PASSED, Trace
 from jackfield.sdk.context import Exchange
-from jackfield.sdk.outcomes import Continue, Outcome, Reject, Replace
+from jackfield.sdk.hooks import RESPONSES
+from jackfield.sdk.outcomes import Answer, Continue, Outcome, Reject, Replace
+from jackfield.wire.base import Operation
 
 
 class Decision:
@@ -61,16 +63,15 @@ async def notify(hooks: Hooks, exchange: Exchange, trace: Trace) -> None:
 
 
 def refusal(outcome: Reject, plugin: str) -> Refused:
-    return Refused(
-        outcome.status, outcome.code, outcome.message, plugin=plugin, retry_after_s=outcome.retry_after_s
-    )
+    return Refused(outcome.status, outcome.code, outcome.message, plugin=plugin, retry_after_s=outcome.retry_after_s)
 
 
 async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Outcome | None:
     """One call of one hook, with its deadline, policy and record. `None` means: go on."""
     guard = hook.guard
     if not guard.breaker.allow():
-        return _quarantined(hook, trace)
+        _pass_over(hook, trace)
+        return None
     began = perf_counter_ns()
     resumed: Resumed | None = None
     watchdog.running = hook
@@ -92,20 +93,26 @@ async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) ->
         if _is_ours(problem):
             guard.breaker.abandon()
             raise
-        return _failed(hook, trace, problem, began, duration)
+        _failed(hook, trace, problem, began, duration)
+        return None
     finally:
         watchdog.running = None
     duration = perf_counter_ns() - began
     if resumed is None and first_ns > hook.deadline_s * 1e9:
         _note_time(hook, first_ns, first_ns)
-        return _failed(hook, trace, Expired(), began, duration)
-    _note_time(hook, first_ns + (resumed.loop_ns if resumed else 0), max(first_ns, resumed.longest_ns if resumed else 0))
+        _failed(hook, trace, Expired(), began, duration)
+        return None
+    _note_time(
+        hook,
+        first_ns + (resumed.loop_ns if resumed else 0),
+        max(first_ns, resumed.longest_ns if resumed else 0),
+    )
     if answer is None or type(answer) is Continue:
         guard.breaker.success()
         guard.stats.add(duration)
         trace.ran(hook.point.name, hook.plugin, hook.name, PASSED, began, duration)
         return None
-    return _answered(hook, trace, answer, began, duration)
+    return _answered(hook, exchange, trace, answer, began, duration)
 
 
 def _note_time(hook: BoundHook, loop_ns: int, longest_ns: int) -> None:
@@ -123,10 +130,13 @@ def _is_ours(problem: BaseException) -> bool:
     return isinstance(problem, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-def _answered(hook: BoundHook, trace: Trace, answer: Any, began: int, duration: int) -> Outcome | None:
-    wrong = _wrong(hook, answer)
+def _answered(
+    hook: BoundHook, exchange: Exchange, trace: Trace, answer: Any, began: int, duration: int
+) -> Outcome | None:
+    wrong = _wrong(hook, answer, exchange.operation)
     if wrong is not None:
-        return _failed(hook, trace, TypeError(wrong), began, duration)
+        _failed(hook, trace, TypeError(wrong), began, duration)
+        return None
     hook.guard.breaker.success()
     hook.guard.stats.add(duration)
     hook.guard.stats.blocks += type(answer) is Reject
@@ -135,19 +145,21 @@ def _answered(hook: BoundHook, trace: Trace, answer: Any, began: int, duration: 
     return outcome
 
 
-def _wrong(hook: BoundHook, answer: Any) -> str | None:
+def _wrong(hook: BoundHook, answer: Any, operation: Operation) -> str | None:
     """Why this answer is nonsense at this point, or `None`."""
     if type(answer) not in hook.point.outcomes:
         allowed = ", ".join(kind.__name__ for kind in hook.point.outcomes)
         return f"answered {type(answer).__name__}; {hook.point.name} takes None, {allowed}"
-    if type(answer) is Replace and not hook.point.accepts(answer.value):
+    if type(answer) is Answer and not isinstance(answer.response, RESPONSES[operation]):
+        return f"answered a {type(answer.response).__name__} to {operation}"
+    if type(answer) is Replace and not hook.point.accepts(answer.value, operation):
         wanted = " or ".join(kind.__name__ for kind in hook.point.replaces)
         return f"replaced with {type(answer.value).__name__}; {hook.point.name} takes {wanted}"
     return None
 
 
 def _failed(hook: BoundHook, trace: Trace, problem: BaseException, began: int, duration: int) -> None:
-    """Counts a failure; returns to go on, or raises the error of a closed hook."""
+    """Counts a failure; returns where the exchange goes on, raises the error of a closed hook."""
     timeout = isinstance(problem, Expired)
     told = f"no answer within {hook.deadline_s * 1000:g} ms" if timeout else _describe(problem)
     hook.guard.stats.add(duration)
@@ -168,7 +180,7 @@ def _describe(problem: BaseException) -> str:
         return type(problem).__name__
 
 
-def _quarantined(hook: BoundHook, trace: Trace) -> None:
+def _pass_over(hook: BoundHook, trace: Trace) -> None:
     trace.ran(hook.point.name, hook.plugin, hook.name, "quarantined", perf_counter_ns(), 0)
     if hook.closed:
         raise PluginQuarantined(

@@ -14,7 +14,19 @@ from jackfield.wire.base import OPERATIONS, Operation
 class BoundHook:
     """One hook of one plugin instance with everything settled: order, deadline and policy."""
 
-    __slots__ = ("after", "before", "call", "closed", "deadline_s", "guard", "name", "plugin", "point", "priority", "spec")
+    __slots__ = (
+        "after",
+        "before",
+        "call",
+        "closed",
+        "deadline_s",
+        "guard",
+        "name",
+        "plugin",
+        "point",
+        "priority",
+        "spec",
+    )
 
     def __init__(
         self,
@@ -71,7 +83,8 @@ class HookRow:
 
 
 class HookTable:
-    """Immutable. Post points are in reverse, so that the first plugin to see a request is the last to see its answer."""
+    """Immutable. Post points are in reverse, so that the first plugin to see a request is the last to see its
+    answer."""
 
     __slots__ = ("_rows", "hooks")
 

@@ -1,7 +1,7 @@
 """Tells which hook has the event loop, also while it does not give it back.
 
-The dispatcher notes the hook it is about to enter; a thread looks at that note. It cannot end such a hook (code in process
-is trusted), but the operator learns who it is while it lasts.
+The dispatcher notes the hook it is about to enter; a thread looks at that note. It cannot end such a hook (code in
+process is trusted), but the operator learns who it is while it lasts.
 """
 
 from __future__ import annotations

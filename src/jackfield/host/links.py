@@ -33,9 +33,9 @@ class Links:
         self.breakers = {upstream.name: Breaker(clock.monotonic) for upstream in upstreams}
 
     def routes(self, plugins: Mapping[str, Plugin[Any]], failed: frozenset[str]) -> Routes:
-        """Raises `ConfigError` where an upstream names a provider that does not exist; one that failed to load leaves only
-        its own upstreams out."""
-        links = []
+        """Raises `ConfigError` where an upstream names a provider that does not exist; one that failed to load leaves
+        only its own upstreams out."""
+        links: list[UpstreamLink] = []
         for upstream in self._upstreams:
             provider = plugins.get(upstream.provider)
             if isinstance(provider, HttpProvider | CanonicalProvider):
@@ -85,7 +85,9 @@ class Links:
                 tls = ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
             except (OSError, ssl.SSLError) as error:
                 raise ConfigError(
-                    f"cannot be used: {error}", file=str(ca_file), field=f"upstream {upstream.name}.tls_ca_file"
+                    f"cannot be used: {error}",
+                    file=str(ca_file),
+                    field=f"upstream {upstream.name}.tls_ca_file",
                 ) from error
             self._clients[ca_file] = HttpClient(policy=EgressPolicy.anywhere(), tls=tls)
         return self._clients[ca_file]
@@ -97,6 +99,4 @@ def _unknown_provider(upstream: UpstreamSettings, plugins: Mapping[str, Plugin[A
     ]
     close = difflib.get_close_matches(upstream.provider, providers, n=1)
     hint = f"; the nearest is {close[0]!r}" if close else f"; there are {', '.join(sorted(providers))}"
-    return ConfigError(
-        f"there is no provider {upstream.provider!r}{hint}", field=f"upstream {upstream.name}.provider"
-    )
+    return ConfigError(f"there is no provider {upstream.provider!r}{hint}", field=f"upstream {upstream.name}.provider")

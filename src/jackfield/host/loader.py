@@ -1,9 +1,11 @@
-"""Bringing one plugin to life. A boundary: whatever its code raises ends as that plugin's reason, and harms no other."""
+"""Bringing one plugin to life. A boundary: whatever its code raises ends as that plugin's reason, and harms no
+other."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -13,7 +15,6 @@ from jackfield.dialects.base import Blueprint, Dialect
 from jackfield.errors import ConfigError, JackfieldError, ManifestError
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
-from jackfield.host.snapshot import LoadedPlugin
 from jackfield.sdk.hooks import POINTS, HookSpec, hooks_of
 from jackfield.sdk.plugin import Plugin, config_model
 from jackfield.settings import PluginConfig
@@ -26,7 +27,7 @@ log = structlog.get_logger("jackfield.host")
 T = TypeVar("T")
 
 
-class PluginBroke(Exception):  # noqa: N818 - caught where it is made into a reason
+class PluginBroke(Exception):
     """A plugin's own code raised; the text is for operators."""
 
 
@@ -34,7 +35,7 @@ def read_blueprint(found: Found, dialects: tuple[Dialect, ...]) -> Blueprint:
     """Runs the plugin's module. Raises `ManifestError`, or `PluginBroke` for what the module raised."""
     loaded = _run(found.load)
     for dialect in dialects:
-        blueprint = _run(lambda dialect=dialect: dialect.read(found, loaded))
+        blueprint = _run(partial(dialect.read, found, loaded))
         if blueprint is not None:
             return blueprint
     raise ManifestError("no dialect knows this kind of plugin", file=found.place)
@@ -104,9 +105,7 @@ def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, pr
     return tuple(_bind(plugin, spec, guard, config, priority) for spec in hooks_of(type(plugin)))
 
 
-def _bind(
-    plugin: Plugin[Any], spec: HookSpec, guard: PluginGuard, config: PluginConfig, priority: int
-) -> BoundHook:
+def _bind(plugin: Plugin[Any], spec: HookSpec, guard: PluginGuard, config: PluginConfig, priority: int) -> BoundHook:
     point = POINTS[spec.point]
     policy = config.on_failure or spec.on_failure
     if point.policy is not None:

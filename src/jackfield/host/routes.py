@@ -12,11 +12,13 @@ from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import HttpProvider, Provider, Target, Upstream
 from jackfield.transport.client import HttpClient
 from jackfield.transport.messages import Deadlines, OutgoingRequest
-from jackfield.wire.base import Operation
+from jackfield.wire import format_named
+from jackfield.wire.base import Operation, WireFormat
 
 
 class UpstreamLink:
-    """One configured upstream with its provider, its breaker and its credential."""
+    """One configured upstream with its provider, its breaker and its credential. `formats` are the wire formats of a
+    provider over HTTP, `None` for one in process."""
 
     __slots__ = (
         "_credential",
@@ -24,6 +26,7 @@ class UpstreamLink:
         "breaker",
         "client",
         "deadlines",
+        "formats",
         "headers",
         "max_retries",
         "models",
@@ -58,6 +61,10 @@ class UpstreamLink:
         self.timeout_s = deadlines.whole_s or 600.0
         self.headers, self.weight, self.priority, self.max_retries = headers, weight, priority, max_retries
         self._credential = credential
+        # Asking whether something fits a protocol is slow: once is enough.
+        self.formats: dict[Operation, WireFormat] | None = None
+        if isinstance(provider, HttpProvider):
+            self.formats = {operation: format_named(name) for operation, name in provider.formats.items()}
         self._targets: dict[tuple[Operation, str], Target] = {}
 
     def target(self, operation: Operation, model: str) -> Target:
@@ -71,7 +78,8 @@ class UpstreamLink:
         return found
 
     def with_credential(self, outgoing: OutgoingRequest, target: Target) -> OutgoingRequest:
-        """The request as it leaves: only here does the secret meet the headers, and only for the target's own origin."""
+        """The request as it leaves: only here does the secret meet the headers, and only for the target's own
+        origin."""
         if target.credential is None or self._credential is None:
             return outgoing
         if origin_of(outgoing.url) != origin_of(target.url):

@@ -7,17 +7,28 @@ from typing import Any
 
 import msgspec
 
+from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import HookTable
 from jackfield.host.routes import Routes
 from jackfield.host.states import PluginState, step
-from jackfield.hooks.guard import PluginGuard
 from jackfield.sdk.plugin import Plugin
 
 
 class LoadedPlugin:
     """One known plugin, failed and disabled ones too; `instance` is `None` unless it runs."""
 
-    __slots__ = ("dialect", "guard", "id", "instance", "place", "priority", "reason", "source", "state", "version")
+    __slots__ = (
+        "dialect",
+        "guard",
+        "id",
+        "instance",
+        "place",
+        "priority",
+        "reason",
+        "source",
+        "state",
+        "version",
+    )
 
     def __init__(self, plugin_id: str, source: str, dialect: str, place: str, guard: PluginGuard) -> None:
         self.id, self.source, self.dialect, self.place = plugin_id, source, dialect, place

@@ -52,7 +52,8 @@ Got = Whole | ByteFlow | EventFlow
 
 
 class Answer:
-    """What the client gets: `body`, or `pieces` of a stream. `close` ends a stream wherever it is, also before its start."""
+    """What the client gets: `body`, or `pieces` of a stream. `close` ends a stream wherever it is, also before its
+    start."""
 
     __slots__ = ("_release", "body", "head", "pieces")
 

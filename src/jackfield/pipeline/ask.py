@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -14,14 +14,22 @@ from jackfield.host.routes import UpstreamLink
 from jackfield.pipeline.answers import ByteFlow, EventFlow, Got, Whole
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Candidate
+from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Headers
-from jackfield.sdk.providers import CanonicalProvider, HttpProvider, Target
+from jackfield.sdk.providers import CanonicalProvider, Target
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
-from jackfield.wire import format_named
 from jackfield.wire.anthropic_count_tokens import estimate_tokens
 from jackfield.wire.base import WireFormat
-from jackfield.wire.chat import ChatEvent, ChatRequest, EmbeddingsRequest, TokenCount
+from jackfield.wire.chat import (
+    ChatEvent,
+    ChatRequest,
+    ChatResponse,
+    EmbeddingsRequest,
+    Response,
+    StreamStart,
+    TokenCount,
+)
 from jackfield.wire.sse import split_whole
 
 T = TypeVar("T")
@@ -31,15 +39,11 @@ _PASSED_ON = (b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-")
 
 async def ask_upstream(state: State, link: UpstreamLink, candidate: Candidate) -> Got:
     """Raises `UpstreamError`; for HTTP, a status of 400 and above is `UpstreamRejected`."""
-    provider = link.provider
-    if isinstance(provider, HttpProvider):
-        name = provider.formats.get(state.operation)
-        if name is not None:
-            return await _over_http(state, link, candidate, format_named(name))
+    if link.formats is not None and (format := link.formats.get(state.operation)) is not None:  # noqa: A001
+        return await _over_http(state, link, candidate, format)
     if state.operation == "count_tokens":
         return Whole(response=_estimate(state))
-    assert isinstance(provider, CanonicalProvider)
-    return await _in_process(state, link, candidate, provider)
+    return await _in_process(state, link, candidate)
 
 
 def _estimate(state: State) -> TokenCount:
@@ -101,7 +105,6 @@ async def _ask_attempt_hooks(state: State, outgoing: OutgoingRequest) -> Outgoin
         state.outgoing = value
 
     await decide(state.row.attempt, state.view, state.trace, replace)
-    state.trace.phase("attempt")
     return state.outgoing
 
 
@@ -170,24 +173,32 @@ async def _await_first(flow: ByteFlow) -> None:
         raise UpstreamRejected(502, probe.scan.error)
 
 
-async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, provider: CanonicalProvider) -> Got:
+async def _in_process(state: State, link: UpstreamLink, candidate: Candidate) -> Got:
+    provider = link.provider
+    assert isinstance(provider, CanonicalProvider)
     request = msgspec.structs.replace(state.canonical_request(), model=candidate.model)
     if isinstance(request, EmbeddingsRequest):
-        response: Any = await stranger(provider.embed(request, link.seen), link.deadlines.first_byte_s, link.name)
+        response: Response = await stranger(provider.embed(request, link.seen), link.deadlines.first_byte_s, link.name)
     elif request.stream:
-        return await _open_events(provider.stream(request, link.seen), link)
+        return await _open_events(state, provider.stream(request, link.seen), link)
     else:
         response = await stranger(provider.complete(request, link.seen), link.deadlines.first_byte_s, link.name)
-    if not hasattr(response, "usage"):
+    if type(response) not in RESPONSES[state.operation]:
         raise UpstreamBroken(f"provider {link.provider_id} answered {type(response).__name__}")
     state.usage = response.usage
+    if isinstance(response, ChatResponse):
+        state.finish_reason = response.choices[0].finish_reason if response.choices else None
+        if response.created is None:
+            response = msgspec.structs.replace(response, created=int(state.at))
     return Whole(response=response)
 
 
-async def _open_events(events: AsyncIterator[ChatEvent], link: UpstreamLink) -> EventFlow:
+async def _open_events(state: State, events: AsyncIterator[ChatEvent], link: UpstreamLink) -> EventFlow:
     first = await stranger(anext(events, None), link.deadlines.first_byte_s, link.name)
     if first is None:
         raise UpstreamBroken("the stream ended before its first event")
+    if isinstance(first, StreamStart) and first.created is None:
+        first = msgspec.structs.replace(first, created=int(state.at))
     return EventFlow(first, watched(events, link))
 
 

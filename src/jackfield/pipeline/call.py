@@ -32,8 +32,8 @@ log = structlog.get_logger("jackfield.upstreams")
 async def call(state: State, timeout_s: float) -> Got:
     """Tries the candidates in order, and again after a pause, until one answers.
 
-    Raises the last `UpstreamError`, or `Unavailable` where every breaker is open. Nothing has been sent to the client yet,
-    so any of them may answer.
+    Raises the last `UpstreamError`, or `Unavailable` where every breaker is open. Nothing has been sent to the client
+    yet, so any of them may answer.
     """
     failure: JackfieldError | None = None
     spent: set[str] = set()
@@ -127,7 +127,13 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
         )
     )
     if error is not None:
-        log.warning("upstream_failed", upstream=candidate.upstream, request=state.id, status=status, error=error.message)
+        log.warning(
+            "upstream_failed",
+            upstream=candidate.upstream,
+            request=state.id,
+            status=status,
+            error=error.message,
+        )
 
 
 def _for_client(error: UpstreamError, link: UpstreamLink) -> UpstreamError:

@@ -19,15 +19,10 @@ from jackfield.wire.chat import ErrorResponse, FinishReason, Request, Response, 
 
 
 class Route(msgspec.Struct, frozen=True):
-    """An inference path of the gateway: what it does and the format it speaks."""
+    """An inference path of the gateway and the format it speaks. `name` is method and path."""
 
-    method: str
-    path: str
+    name: str
     format: WireFormat
-
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path}"
 
 
 class State:
@@ -67,7 +62,6 @@ class State:
         "response",
         "response_bytes",
         "route",
-        "route_name",
         "row",
         "served_by",
         "skipped",
@@ -84,7 +78,6 @@ class State:
         self.at = time()
         self.began = began
         self.route = route
-        self.route_name = ""
         self.operation: Operation = route.format.operation
         self.client_format = route.format.name
         self.snapshot = snapshot
@@ -132,6 +125,10 @@ class State:
         return self._local
 
     @property
+    def route_name(self) -> str:
+        return self.route.name
+
+    @property
     def model(self) -> str:
         return self.peeked().model
 
@@ -158,9 +155,10 @@ class State:
         self.peek = self._request = None
 
     def replace_request(self, request: Request) -> None:
-        self._request, self.replaced = request, True
+        """Whether the client gets a stream is the client's to say: that flag stays as it is."""
         peek = self.peeked()
-        self.peek = Peek(model=request.model, stream=request.stream, stream_usage=peek.stream_usage)
+        self._request, self.replaced = msgspec.structs.replace(request, stream=peek.stream), True
+        self.peek = Peek(model=request.model, stream=peek.stream, stream_usage=peek.stream_usage)
 
     def fail(self, error: JackfieldError) -> None:
         """Notes the error that the client is told; the first one is the one that decided."""
@@ -179,7 +177,10 @@ def error_response(error: JackfieldError) -> ErrorResponse:
 
 def answer_headers(state: State) -> Headers:
     """The gateway's own headers on an answer."""
-    headers = [(b"x-request-id", state.id.encode("ascii"))]
+    request_id = state.id.encode("ascii")
+    headers = [(b"x-request-id", request_id)]
+    if state.client_format.startswith("anthropic"):
+        headers.append((b"request-id", request_id))
     if state.served_by is not None:
         headers.append((b"x-jackfield-upstream", state.served_by.upstream.encode("latin-1", "replace")))
     if state.cost_usd is not None:

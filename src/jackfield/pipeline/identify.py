@@ -16,9 +16,9 @@ CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"proxy-authoriz
 
 async def enter(state: State) -> Decision | None:
     """The `ingress` hooks."""
-    if not state.row.ingress:
-        return None
-    decision = await decide(state.row.ingress, state.view, state.trace, state.replace_inbound)
+    decision = None
+    if state.row.ingress:
+        decision = await decide(state.row.ingress, state.view, state.trace, state.replace_inbound)
     state.trace.phase("ingress")
     return decision
 
@@ -32,11 +32,11 @@ async def identify(state: State, directory: Directory) -> None:
     state.identity = identity or identity_of_key(state.inbound.headers, directory)
     if state.snapshot.table.hooks:
         state.inbound = without_credentials(state.inbound)
+    state.trace.phase("auth")
 
 
 async def _ask_plugins(state: State) -> Identity | None:
     decision = await decide(state.row.auth, state.view, state.trace, _refuse_replacement)
-    state.trace.phase("auth")
     if decision is None:
         return None
     state.decided_by = decision.hook.plugin

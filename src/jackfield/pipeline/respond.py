@@ -37,8 +37,10 @@ def error_answer(state: State) -> Answer:
     response, head = state.response, state.head
     assert isinstance(response, ErrorResponse)
     assert head is not None
-    return Answer(Head(response.status, head.with_header("content-type", "application/json").headers),
-                  render_error(state, response))
+    return Answer(
+        Head(response.status, head.with_header("content-type", "application/json").headers),
+        render_error(state, response),
+    )
 
 
 async def respond_error(state: State, error: JackfieldError) -> Answer:
@@ -116,7 +118,11 @@ def render(state: State, whole: Whole, response: Response | None) -> bytes:
 def render_error(state: State, response: ErrorResponse) -> bytes:
     """An upstream's own error body passes unchanged to a client of the same format."""
     error = state.error
-    if isinstance(error, UpstreamRejected) and error.format == state.client_format and error.message == response.message:
+    if (
+        isinstance(error, UpstreamRejected)
+        and error.format == state.client_format
+        and error.message == response.message
+    ):
         return error.body
     told = JackfieldError(response.message, plugin=response.plugin, param=error.param if error else None)
     told.status, told.code = response.status, response.code

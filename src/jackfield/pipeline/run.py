@@ -91,5 +91,7 @@ def _note_skipped(state: State) -> None:
     """Finds the plugins whose pre hooks were not reached: their post hooks do not run either."""
     pre = state.row.ingress + state.row.pre_flight
     if pre:
-        ran = {call[1] for call in state.trace.hooks if call[0] in ("ingress", "pre_flight") and call[3] != "quarantined"}
+        ran = {
+            call[1] for call in state.trace.hooks if call[0] in ("ingress", "pre_flight") and call[3] != "quarantined"
+        }
         state.skipped = frozenset(hook.plugin for hook in pre if hook.plugin not in ran)

@@ -11,12 +11,12 @@ from jackfield.hooks.dispatch import decide
 from jackfield.host.routes import UpstreamLink
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Candidate
-from jackfield.sdk.providers import CanonicalProvider, HttpProvider
 from jackfield.wire.base import Operation
 
 
 async def select(state: State) -> None:
-    """Sets the candidates. Raises `ModelNotFound`, or `Malformed` where no upstream of the model does this operation."""
+    """Sets the candidates. Raises `ModelNotFound`, or `Malformed` where no upstream of the model does this
+    operation."""
     found = state.snapshot.routes.candidates(state.model)
     links = state.snapshot.routes.links
     if state.operation != "chat":
@@ -26,23 +26,21 @@ async def select(state: State) -> None:
     state.candidates = found if len(found) == 1 else by_chance(found)
     if state.row.routing:
         await decide(state.row.routing, state.view, state.trace, lambda value: _replace(state, value))
-        state.trace.phase("routing")
+    state.trace.phase("routing")
 
 
 def serves(link: UpstreamLink, operation: Operation) -> bool:
     """Tokens can always be counted: where an upstream does not, the gateway estimates."""
     if operation == "count_tokens":
         return True
-    if isinstance(link.provider, HttpProvider):
-        return operation in link.provider.formats
-    return isinstance(link.provider, CanonicalProvider)
+    return link.formats is None or operation in link.formats
 
 
 def by_chance(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Priorities in order; within one priority a random order in which each is first as often as its weight says."""
     ordered: list[Candidate] = []
     for _, group in groupby(candidates, key=lambda candidate: candidate.priority):
-        ordered += sorted(group, key=lambda candidate: random.expovariate(candidate.weight))  # noqa: S311
+        ordered += sorted(group, key=lambda candidate: random.expovariate(candidate.weight))
     return tuple(ordered)
 
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import msgspec
 
 from jackfield.control.prices import PriceTable
-from jackfield.control.records import UsageRecord
 from jackfield.control.recorder import Recorder
+from jackfield.control.records import UsageRecord
 from jackfield.errors import ClientGone
 from jackfield.hooks.dispatch import notify
 from jackfield.pipeline.exchange import State
@@ -51,6 +51,7 @@ class Settler:
         if state.client_gone:
             state.error = state.error or ClientGone("the client closed the connection")
             state.status = 499
+        state.trace.phase("response")
         if state.cost_nanousd is None:
             self.price(state)
         state.timings = timings(state)

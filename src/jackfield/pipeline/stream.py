@@ -30,7 +30,10 @@ from jackfield.wire.chat import (
 from jackfield.wire.collect import StreamCollector, replay
 from jackfield.wire.sse import EventReader, split_whole
 
-EVENT_STREAM: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
+EVENT_STREAM: Headers = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+)
 HELD_BYTES = 32 * 1024 * 1024
 
 Flow = ByteFlow | EventFlow
@@ -146,10 +149,10 @@ async def batches(state: State, flow: Flow) -> AsyncIterator[Batch]:
     data: bytes | None = flow.first + flow.rest
     finished = False
     while data is not None:
-        for event in reader.feed(data):
-            events = decoder.decode(event.event, event.data)
+        for sent in reader.feed(data):
+            events = decoder.decode(sent.event, sent.data)
             finished = finished or any(isinstance(item, Finish | StreamEnd | StreamFailure) for item in events)
-            yield (event.raw if same else None), events
+            yield (sent.raw if same else None), events
         data = await anext(flow.pieces, None)
     if not finished:
         raise UpstreamBroken(_cut_short(reader.finish()))

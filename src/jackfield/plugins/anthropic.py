@@ -16,7 +16,10 @@ class Anthropic(Plugin):
     id = "anthropic"
     description = "Upstreams that speak the Anthropic Messages API"
     default_base_url: ClassVar[str] = "https://api.anthropic.com"
-    formats: ClassVar[Mapping[Operation, str]] = {"chat": "anthropic_messages", "count_tokens": "anthropic_count_tokens"}
+    formats: ClassVar[Mapping[Operation, str]] = {
+        "chat": "anthropic_messages",
+        "count_tokens": "anthropic_count_tokens",
+    }
     forwards: ClassVar[frozenset[bytes]] = frozenset({b"anthropic-version", b"anthropic-beta"})
 
     def target(self, upstream: Upstream, operation: Operation, model: str) -> Target:

@@ -1,12 +1,12 @@
 """All that a plugin author imports.
 
-    from jackfield.sdk import Plugin, hook, Reject
+from jackfield.sdk import Plugin, hook, Reject
 
-    class NoShouting(Plugin):
-        @hook("pre_flight", on_failure="open")
-        async def check(self, exchange):
-            if exchange.request.last_user_text().isupper():
-                return Reject(429, "no_shouting", "Please do not shout.")
+class NoShouting(Plugin):
+    @hook("pre_flight", on_failure="open")
+    async def check(self, exchange):
+        if exchange.request.last_user_text().isupper():
+            return Reject(429, "no_shouting", "Please do not shout.")
 """
 
 from jackfield.errors import ConnectFailed, UpstreamBroken, UpstreamError, UpstreamRejected, UpstreamTimeout

@@ -1,9 +1,8 @@
-"""What a hook is given: the exchange, and the values that belong to its phases. Nothing here can be changed in place."""
+"""What a hook is given: the exchange, and the values that belong to its phases. Nothing here can be changed in
+place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -81,7 +80,6 @@ class ExchangeState(Protocol):
 
     id: str
     operation: Operation
-    route: str
     client_format: str
     inbound: InboundRequest
     identity: Identity | None
@@ -96,6 +94,8 @@ class ExchangeState(Protocol):
     timings: Timings | None
     behind: str
 
+    @property
+    def route_name(self) -> str: ...
     @property
     def model(self) -> str: ...
     @property
@@ -125,7 +125,7 @@ class Exchange:
     @property
     def route(self) -> str:
         """Such as `POST /v1/chat/completions`."""
-        return self._state.route
+        return self._state.route_name
 
     @property
     def client_format(self) -> str:
@@ -211,6 +211,3 @@ class Exchange:
             held[kind] = kind()
         found: T = held[kind]
         return found
-
-
-NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})

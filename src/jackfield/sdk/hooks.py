@@ -6,7 +6,7 @@ The reference page of the hooks is made from `POINTS`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -15,7 +15,17 @@ from jackfield.sdk.context import Candidate, Head, InboundRequest
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.base import OPERATIONS, Operation
-from jackfield.wire.chat import ChatEvent, Request, Response
+from jackfield.wire.chat import (
+    ChatEvent,
+    ChatRequest,
+    ChatResponse,
+    EmbeddingsRequest,
+    EmbeddingsResponse,
+    ErrorResponse,
+    Request,
+    Response,
+    TokenCount,
+)
 
 Policy = Literal["open", "closed"]
 PointName = Literal[
@@ -31,8 +41,21 @@ PointName = Literal[
 ]
 
 
+REQUESTS: Mapping[Operation, tuple[type, ...]] = {
+    "chat": (ChatRequest,),
+    "count_tokens": (ChatRequest,),
+    "embeddings": (EmbeddingsRequest,),
+}
+RESPONSES: Mapping[Operation, tuple[type, ...]] = {
+    "chat": (ChatResponse, ErrorResponse),
+    "count_tokens": (TokenCount, ErrorResponse),
+    "embeddings": (EmbeddingsResponse, ErrorResponse),
+}
+
+
 class HookPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One moment of an exchange. `policy` is `None` where the author must state one; `replaces` is what `Replace` takes."""
+    """One moment of an exchange. `policy` is `None` where the author must state one; `replaces` is what `Replace`
+    takes."""
 
     name: PointName
     when: str
@@ -43,8 +66,12 @@ class HookPoint(msgspec.Struct, frozen=True, kw_only=True):
     post: bool = False
     default_timeout_ms: int = 500
 
-    def accepts(self, value: object) -> bool:
-        """Whether `value` may stand in a `Replace` here."""
+    def accepts(self, value: object, operation: Operation) -> bool:
+        """Whether `value` may stand in a `Replace` here, in an exchange of this operation."""
+        if self.name == "pre_flight":
+            return isinstance(value, REQUESTS[operation])
+        if self.name == "response_body":
+            return isinstance(value, RESPONSES[operation])
         if self.many and isinstance(value, tuple):
             return all(isinstance(item, self.replaces) for item in value)
         return isinstance(value, self.replaces)
@@ -126,7 +153,8 @@ MARK = "__jackfield_hooks__"
 
 
 class HookSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What an author declared about one hook; `priority` and `timeout_ms` are `None` where they leave it to defaults."""
+    """What an author declared about one hook; `priority` and `timeout_ms` are `None` where they leave it to
+    defaults."""
 
     point: PointName
     name: str
@@ -156,11 +184,12 @@ def hook(
 ) -> Callable[[F], F]:
     """Marks an `async def` method as a hook.
 
-    `on_failure` says what happens to the exchange when the hook raises, times out or answers nonsense: `closed` refuses it,
-    `open` goes on. It must be stated at points without a fixed policy. `priority` is ascending, 100 by default. `edits`
-    (response_body) holds streams back until the hook has seen the whole. `hold` and `look_behind` (response_chunk) are in
-    characters: how much text is kept back so that a match cannot slip through between two events, and how much text already
-    sent the hook can see. `before` and `after` name plugins. Raises `TypeError` where these do not fit the point.
+    `on_failure` says what happens to the exchange when the hook raises, times out or answers nonsense: `closed`
+    refuses it, `open` goes on. It must be stated at points without a fixed policy. `priority` is ascending, 100 by
+    default. `edits` (response_body) holds streams back until the hook has seen the whole. `hold` and `look_behind`
+    (response_chunk) are in characters: how much text is kept back so that a match cannot slip through between two
+    events, and how much text already sent the hook can see. `before` and `after` name plugins. Raises `TypeError`
+    where these do not fit the point.
     """
     known = POINTS.get(point)
     if known is None:
@@ -169,8 +198,7 @@ def hook(
     _check_options(known, edits=edits, hold=hold, look_behind=look_behind, timeout_ms=timeout_ms)
 
     def mark(function: F) -> F:
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"hook {function.__qualname__}: must be `async def`")
+        _check_async(function)
         spec = HookSpec(
             point=point,
             name=function.__name__,
@@ -188,6 +216,11 @@ def hook(
         return function
 
     return mark
+
+
+def _check_async(function: HookFunction) -> None:
+    if not inspect.iscoroutinefunction(function):
+        raise TypeError(f"hook {function.__qualname__}: must be `async def`")
 
 
 def _policy(point: HookPoint, stated: Policy | None) -> Policy:
@@ -213,6 +246,4 @@ def _check_options(point: HookPoint, *, edits: bool, hold: int, look_behind: int
 
 def hooks_of(kind: type[Any]) -> tuple[HookSpec, ...]:
     """The hooks that a plugin class declares, inherited ones included, in the order of their names."""
-    return tuple(
-        spec for name in sorted(dir(kind)) for spec in getattr(inspect.getattr_static(kind, name), MARK, ())
-    )
+    return tuple(spec for name in sorted(dir(kind)) for spec in getattr(inspect.getattr_static(kind, name), MARK, ()))

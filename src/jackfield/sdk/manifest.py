@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jackfield.errors import ManifestError
 
-
 MANIFEST_FILE = "jackfield.toml"
 
 

@@ -41,7 +41,8 @@ class Reject(Outcome, frozen=True):
 
 
 class Answer(Outcome, frozen=True):
-    """Answer the client without asking an upstream: a cached or made-up completion, streamed if the client wants a stream."""
+    """Answer the client without asking an upstream: a cached or made-up completion, streamed if the client wants a
+    stream."""
 
     response: Response
 
@@ -51,7 +52,8 @@ class Drop(Outcome, frozen=True):
 
 
 class Identity(Outcome, frozen=True, kw_only=True):
-    """Who calls. `credential` is a stable id, never the secret. `models` limits what may be asked for; empty means all."""
+    """Who calls. `credential` is a stable id, never the secret. `models` limits what may be asked for; empty means
+    all."""
 
     user: str | None = None
     app: str | None = None

@@ -32,7 +32,8 @@ C = TypeVar("C", bound=BaseModel, default=PluginConfig)
 class Plugin(Generic[C]):
     """One plugin: subclass it, mark methods with `@hook`, and offer what else the SDK's protocols describe.
 
-    `class Greeter(Plugin[GreeterConfig])` gives `self.config` that type. Keep `__init__` as it is; prepare in `on_load`.
+    `class Greeter(Plugin[GreeterConfig])` gives `self.config` that type. Keep `__init__` as it is; prepare in
+    `on_load`.
     """
 
     id: str = ""

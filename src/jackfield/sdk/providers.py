@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
-from jackfield.sdk.context import NO_OPTIONS
 from jackfield.sdk.outcomes import Headers
 from jackfield.wire.base import Operation
 from jackfield.wire.chat import ChatEvent, ChatRequest, ChatResponse, EmbeddingsRequest, EmbeddingsResponse
@@ -18,7 +18,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     base_url: str = ""
-    options: Mapping[str, Any] = NO_OPTIONS
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,9 +22,10 @@ from jackfield.pipeline.coverage import coverage
 from jackfield.pipeline.identify import presented_key
 from jackfield.stores.traces import Traces
 
-
 USAGE_PARAMETERS = {
-    "parameters": [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in PARAMETERS]
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in PARAMETERS
+    ]
 }
 
 

@@ -1,7 +1,7 @@
 """The exchanges under way, and the watch for clients that have gone.
 
-Watching every request would cost a task each; one that is answered quickly needs none. So a single sweeper looks at what
-has been under way for a while, and only then listens for the client's end.
+Watching every request would cost a task each; one that is answered quickly needs none. So a single sweeper looks at
+what has been under way for a while, and only then listens for the client's end.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ SLOW_CLIENT_S = 120.0
 
 
 class Call:
-    """One exchange and the task it runs in. `sending_since` is loop time while the client is being written to."""
+    """One exchange and the task it runs in. `answering` once a head was sent;
+    `sending_since` is loop time while the client is being written to."""
 
-    __slots__ = ("receive", "sending_since", "seen", "state", "task", "watcher")
+    __slots__ = ("answering", "receive", "seen", "sending_since", "state", "task", "watcher")
 
     def __init__(self, state: State, task: asyncio.Task[Any], receive: Receive) -> None:
         self.state, self.task, self.receive = state, task, receive
-        self.seen = False
+        self.seen = self.answering = False
         self.sending_since: float | None = None
         self.watcher: asyncio.Task[None] | None = None
 

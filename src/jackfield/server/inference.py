@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from time import perf_counter_ns
 
+import structlog
+
 from jackfield.errors import ClientGone, JackfieldError, MethodNotAllowed, NotFound, Unavailable
 from jackfield.host.host import Host
 from jackfield.ids import new_id
@@ -17,21 +19,31 @@ from jackfield.sdk.context import InboundRequest
 from jackfield.server.asgi import Receive, Scope, Send, read_body, send_whole
 from jackfield.server.in_flight import Call, InFlight
 from jackfield.wire import format_named
-from jackfield.wire.openai_models import encode_model, encode_models
+from jackfield.wire.openai_models import (
+    ListedModel,
+    encode_anthropic_model,
+    encode_anthropic_models,
+    encode_model,
+    encode_models,
+)
 
 ROUTES: Mapping[str, Route] = {
-    route.path: route
-    for route in (
-        Route("POST", "/v1/chat/completions", format_named("openai_chat")),
-        Route("POST", "/v1/embeddings", format_named("openai_embeddings")),
-        Route("POST", "/v1/messages", format_named("anthropic_messages")),
-        Route("POST", "/v1/messages/count_tokens", format_named("anthropic_count_tokens")),
+    path: Route(f"POST {path}", format_named(name))
+    for path, name in (
+        ("/v1/chat/completions", "openai_chat"),
+        ("/v1/embeddings", "openai_embeddings"),
+        ("/v1/messages", "anthropic_messages"),
+        ("/v1/messages/count_tokens", "anthropic_count_tokens"),
     )
 }
 MODELS = "/v1/models"
-_MODELS_ROUTES = {
-    name: Route("GET", MODELS, format_named(name)) for name in ("openai_chat", "anthropic_messages")
+_MODELS_ROUTES = {name: Route(f"GET {MODELS}", format_named(name)) for name in ("openai_chat", "anthropic_messages")}
+_MODEL_ENCODERS = {
+    "openai_chat": (encode_model, encode_models),
+    "anthropic_messages": (encode_anthropic_model, encode_anthropic_models),
 }
+
+log = structlog.get_logger("jackfield.server")
 
 
 class Inference:
@@ -91,9 +103,23 @@ class Inference:
                 state.status = state.status or 503
                 raise
             task.uncancel()
+        except Exception:  # noqa: BLE001 - a boundary: reported whole to the log, and told to the client
+            await self._apologize(call, send)
         finally:
             self._in_flight.remove(call)
             await self._pipeline.settle(state)
+
+    async def _apologize(self, call: Call, send: Send) -> None:
+        """A boundary: a fault of the gateway itself. It is reported whole to the log, and to the client as that and no
+        more; where the answer had begun the connection is cut, so that nobody takes it for whole."""
+        error = JackfieldError("The gateway failed; the request id leads its operator to the reason")
+        log.exception("internal_error", request=call.state.id)
+        call.state.fail(error)
+        call.state.status = 500
+        if call.answering:
+            raise error
+        headers = ((b"content-type", b"application/json"), (b"x-request-id", call.state.id.encode()))
+        await send_whole(send, 500, headers, call.state.route.format.encode_error(error, call.state.id))
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send, began: int) -> None:
         """What is no inference: the list of models, unknown paths and wrong methods."""
@@ -118,20 +144,20 @@ class Inference:
 
     def _models(self, state: State, path: str) -> bytes:
         """All models the caller may use, or the one that the path names."""
-        anthropic = state.client_format == "anthropic_messages"
         identity = state.identity
         models = [
             model
             for model in state.snapshot.routes.models
             if identity is None or not identity.models or model in identity.models
         ]
+        encode_one, encode_all = _MODEL_ENCODERS[state.client_format]
         if path == MODELS:
-            return encode_models(models, anthropic=anthropic)
+            return encode_all([ListedModel(id=model) for model in models])
         wanted = path.removeprefix(MODELS + "/")
         if wanted not in models:
             state.snapshot.routes.candidates(wanted)
             raise NotFound(f"The model {wanted[:100]!r} does not exist")
-        return encode_model(wanted, anthropic=anthropic)
+        return encode_one(ListedModel(id=wanted))
 
 
 def _format_of(scope: Scope) -> str:
@@ -144,6 +170,7 @@ def _format_of(scope: Scope) -> str:
 async def _send_answer(call: Call, answer: Answer, send: Send) -> None:
     state = call.state
     loop = asyncio.get_running_loop()
+    call.answering = True
     if answer.pieces is None:
         state.mark_first_byte()
         state.response_bytes = len(answer.body)

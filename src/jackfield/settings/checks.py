@@ -92,9 +92,7 @@ def _find_key(
     upstream: Upstream, path: FieldPath, environ: Mapping[str, str], problems: list[Problem]
 ) -> Secret | None:
     if upstream.api_key_env and upstream.api_key_file:
-        problems.append(
-            ((*path, "api_key_file"), f"upstream '{upstream.name}' has both api_key_env and api_key_file")
-        )
+        problems.append(((*path, "api_key_file"), f"upstream '{upstream.name}' has both api_key_env and api_key_file"))
     elif upstream.api_key_env:
         return _read_variable(upstream, (*path, "api_key_env"), upstream.api_key_env, environ, problems)
     elif upstream.api_key_file:
@@ -123,17 +121,15 @@ def _read_variable(
     if value and value.isprintable():
         return Secret(value)
     state = "holds control characters" if value else "is not set" if variable not in environ else "is empty"
-    problems.append(
-        (path, f"upstream '{upstream.name}' needs the environment variable {variable}, which {state}")
-    )
+    problems.append((path, f"upstream '{upstream.name}' needs the environment variable {variable}, which {state}"))
     return None
 
 
 def _read_key_file(upstream: Upstream, file: Path, path: FieldPath, problems: list[Problem]) -> Secret | None:
     try:
         value = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "neither a path nor UTF-8 text"
         problems.append((path, f"upstream '{upstream.name}': cannot read {file}: {reason}"))
         return None
     if value and value.isprintable():

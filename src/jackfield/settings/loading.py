@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,9 +92,7 @@ def _syntax_error(error: tomllib.TOMLDecodeError, text: str, file: Path) -> Conf
 def _named_variables(data: Any) -> frozenset[str]:
     """The variables that the file itself names for keys, which may begin like settings."""
     if isinstance(data, dict):
-        own = {
-            value for key, value in data.items() if key in ("env", "api_key_env") and isinstance(value, str)
-        }
+        own = {value for key, value in data.items() if key in ("env", "api_key_env") and isinstance(value, str)}
         return frozenset(own).union(*(_named_variables(value) for value in data.values()))
     if isinstance(data, list):
         return frozenset().union(*(_named_variables(value) for value in data))
@@ -122,16 +120,19 @@ def _validate(
         settings.take_sources(file, layers.given())
     except ValidationError as error:
         found = explain(error, data)
-    for path, message in _check(settings, layers, data, environ):
+    upstreams = list(enumerate(settings.upstreams) if settings else _sound_upstreams(data, found))
+    for path, message in _check(settings, upstreams, data, environ):
         found.setdefault(path, message)
     return settings, [_locate(layers, path, message) for path, message in found.items()]
 
 
 def _check(
-    settings: Settings | None, layers: Layers, data: dict[str, Any], environ: Mapping[str, str]
-) -> Iterator[tuple[FieldPath, str]]:
+    settings: Settings | None,
+    upstreams: list[tuple[int, Upstream]],
+    data: dict[str, Any],
+    environ: Mapping[str, str],
+) -> Iterator[checks.Problem]:
     """Checks also the parts of settings that are wrong elsewhere, so that one run tells everything."""
-    upstreams = list(enumerate(settings.upstreams) if settings else _valid_upstreams(data))
     yield from checks.check_names(upstreams)
     yield from checks.check_not_itself(upstreams, _part(settings, data, "server", ServerSettings))
     yield from checks.take_secrets(upstreams, environ)
@@ -147,10 +148,16 @@ def _part(settings: Settings | None, data: dict[str, Any], name: str, model: typ
     return part
 
 
-def _valid_upstreams(data: dict[str, Any]) -> Iterator[tuple[int, Upstream]]:
+def _sound_upstreams(data: dict[str, Any], found: Collection[FieldPath]) -> Iterator[tuple[int, Upstream]]:
+    """Every upstream without what is wrong in it, and with stand-ins for what it must have."""
     upstreams = data.get("upstreams")
     for index, table in enumerate(upstreams if isinstance(upstreams, list) else ()):
-        upstream = _valid(Upstream, table)
+        if not isinstance(table, dict):
+            continue
+        wrong = {path[2] for path in found if path[:2] == ("upstreams", index) and len(path) > 2}
+        needed = {"name": f"upstreams-{index}", "provider": "echo", "models": ["echo"]}
+        sound = {name: value for name, value in table.items() if name not in wrong}
+        upstream = _valid(Upstream, {**needed, **sound})
         if upstream:
             yield index, upstream
 

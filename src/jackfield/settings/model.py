@@ -28,9 +28,7 @@ _FRAMING_HEADERS = re.compile(
 
 def _check_variable(name: str) -> str:
     if not _VARIABLE.fullmatch(name):
-        raise PydanticCustomError(
-            "variable", "expected the name of an environment variable, never the key itself"
-        )
+        raise PydanticCustomError("variable", "expected the name of an environment variable, never the key itself")
     return name
 
 
@@ -41,9 +39,7 @@ def _check_url(url: str) -> str:
     except ValueError as error:
         raise PydanticCustomError("url", "is not a URL: {reason}", {"reason": str(error)}) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PydanticCustomError(
-            "url", "expected a URL that begins with http:// or https:// and names a host"
-        )
+        raise PydanticCustomError("url", "expected a URL that begins with http:// or https:// and names a host")
     if parts.username is not None or parts.query or parts.fragment:
         raise PydanticCustomError("url", "must not carry credentials, a query or a fragment")
     return url.rstrip("/")
@@ -68,9 +64,7 @@ def _name_models(models: Any) -> Any:
         if not isinstance(name, str) or not name:
             raise PydanticCustomError("model_name", "expected the name of a model", {"at": index})
         if name in models[:index]:
-            raise PydanticCustomError(
-                "model_twice", "model '{name}' is listed twice", {"at": index, "name": name}
-            )
+            raise PydanticCustomError("model_twice", "model '{name}' is listed twice", {"at": index, "name": name})
     return {name: name for name in models}
 
 

@@ -88,9 +88,7 @@ def refuse_key(path: FieldPath) -> str:
     close = nearest(name, siblings)
     if close:
         return f"unknown key; the nearest known one is '{close}'"
-    elsewhere = next(
-        (other for other in variable_paths().values() if other[-1] == name and len(other) > 1), None
-    )
+    elsewhere = next((other for other in variable_paths().values() if other[-1] == name and len(other) > 1), None)
     if elsewhere:
         return f"unknown key here; there is '{show_path(elsewhere)}'"
     return f"unknown key; known here are {', '.join(siblings)}"

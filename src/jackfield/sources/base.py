@@ -11,8 +11,8 @@ import msgspec
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A plugin that a source has seen. `name` is how the source calls it; `folder` is set where it has one; `load` brings
-    its module and may raise anything."""
+    """A plugin that a source has seen. `name` is how the source calls it; `folder` is set where it has one; `load`
+    brings its module and may raise anything."""
 
     name: str
     source: str

@@ -27,7 +27,13 @@ class FolderSource:
         except OSError as error:
             raise ConfigError(f"cannot read the plugins folder: {error.strerror}", file=str(self._folder)) from error
         return tuple(
-            Found(name=entry.name, source="folder", place=str(entry), folder=entry, load=partial(load_folder, entry))
+            Found(
+                name=entry.name,
+                source="folder",
+                place=str(entry),
+                folder=entry,
+                load=partial(load_folder, entry),
+            )
             for entry in entries
             if is_plugin(entry)
         )

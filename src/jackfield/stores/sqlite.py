@@ -57,6 +57,8 @@ class SqliteBackend:
             pool_size=4,
             max_overflow=4,
             pool_timeout=self._busy_s,
+            # Every transaction of ours ends by itself; one more rollback is one more wait for the driver's thread.
+            pool_reset_on_return=None,
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
         )

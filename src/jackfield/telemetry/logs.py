@@ -65,7 +65,9 @@ class MaskingFormatter(structlog.stdlib.ProcessorFormatter):
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ]
         last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _conceal_values, *renderer]
-        super().__init__(processors=[*shared, *last], foreign_pre_chain=[structlog.stdlib.ExtraAdder()])
+        super().__init__(
+            processors=[*shared, *last], foreign_pre_chain=[structlog.stdlib.ExtraAdder(), _drop_repetitions]
+        )
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
@@ -89,6 +91,13 @@ def _console_renderer(colors: bool) -> list[Any]:
 
 def _escape_line_breaks(logger: Any, name: str, event: Event) -> Event:
     event["event"] = str(event.get("event", "")).replace("\r", "\\r").replace("\n", "\\n")
+    return event
+
+
+def _drop_repetitions(logger: Any, name: str, event: Event) -> Event:
+    """What says the event again: `message` of other handlers, and uvicorn's in colour."""
+    for key in ("message", "color_message"):
+        event.pop(key, None)
     return event
 
 

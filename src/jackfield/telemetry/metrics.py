@@ -112,8 +112,7 @@ class Histograms(Family[Histogram]):
 
     def snapshot(self) -> FamilySnapshot:
         series = [
-            Series(labels, found.sum_s, found.count, dict(found.buckets))
-            for labels, found in self._series.items()
+            Series(labels, found.sum_s, found.count, dict(found.buckets)) for labels, found in self._series.items()
         ]
         return FamilySnapshot("histogram", self.help, self.labels, series)
 
@@ -123,6 +122,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._families: dict[str, Counter | Gauge | Histograms] = {}
+        self._computed: dict[str, Callable[[], FamilySnapshot]] = {}
 
     def counter(self, name: str, text: str, labels: Labels = ()) -> Counter:
         return self._keep(name, Counter(text, labels))
@@ -133,14 +133,23 @@ class Metrics:
     def histogram(self, name: str, text: str, labels: Labels = ()) -> Histograms:
         return self._keep(name, Histograms(text, labels))
 
+    def computed(self, name: str, make: Callable[[], FamilySnapshot]) -> None:
+        """A family whose numbers are kept elsewhere and put together when they are asked for."""
+        self._check(name)
+        self._computed[name] = make
+
     def snapshot(self) -> Snapshot:
-        return {name: family.snapshot() for name, family in self._families.items()}
+        kept = {name: family.snapshot() for name, family in self._families.items()}
+        return kept | {name: make() for name, make in self._computed.items()}
 
     def _keep(self, name: str, family: FamilyT) -> FamilyT:
-        if name in self._families:
-            raise ValueError(f"there is already a metric '{name}'")
+        self._check(name)
         self._families[name] = family
         return family
+
+    def _check(self, name: str) -> None:
+        if name in self._families or name in self._computed:
+            raise ValueError(f"there is already a metric '{name}'")
 
 
 FamilyT = TypeVar("FamilyT", Counter, Gauge, Histograms)
@@ -161,9 +170,7 @@ def merge(snapshots: Iterable[Mapping[str, FamilySnapshot]]) -> Snapshot:
         for name, family in snapshot.items():
             known = merged.get(name)
             if known is None:
-                merged[name] = msgspec.structs.replace(
-                    family, series=[_copy(series) for series in family.series]
-                )
+                merged[name] = msgspec.structs.replace(family, series=[_copy(series) for series in family.series])
             elif (known.kind, known.labels) == (family.kind, family.labels):
                 _merge_series(known, family)
     return merged

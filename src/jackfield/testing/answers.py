@@ -42,9 +42,7 @@ class Answer:
         return cls.reply(Reply(text=text, thinking=thinking, finish=finish, usage=usage))
 
     @classmethod
-    def tool_calls(
-        cls, *calls: tuple[str, Mapping[str, Any]], text: str = "", usage: Usage | None = None
-    ) -> Answer:
+    def tool_calls(cls, *calls: tuple[str, Mapping[str, Any]], text: str = "", usage: Usage | None = None) -> Answer:
         """Calls of tools by name with their arguments, several of them in parallel."""
         return cls.reply(Reply(text=text, tool_calls=call_tools(*calls), finish="tool_calls", usage=usage))
 

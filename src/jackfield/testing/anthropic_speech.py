@@ -35,9 +35,7 @@ SIGNATURE = base64.b64encode(b"scripted signature").decode()
 
 
 class AnthropicErrors:
-    headers: tuple[tuple[str, str], ...] = (
-        ("anthropic-organization-id", "00000000-0000-4000-8000-000000000000"),
-    )
+    headers: tuple[tuple[str, str], ...] = (("anthropic-organization-id", "00000000-0000-4000-8000-000000000000"),)
 
     def failure(self, status: int, message: str) -> Json:
         kind = ERROR_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")

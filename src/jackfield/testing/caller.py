@@ -65,9 +65,7 @@ def _read_event(block: str) -> tuple[str | None, str]:
 class Caller:
     """Every wait is bounded by `within` seconds. Headers given here go with every call."""
 
-    def __init__(
-        self, url: str, *, headers: Mapping[str, str] | None = None, within: float = WITHIN_S
-    ) -> None:
+    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None, within: float = WITHIN_S) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._prefix = parts.path.rstrip("/")
@@ -111,12 +109,26 @@ class Caller:
     ) -> Called:
         """Sends a request and returns once the head of its answer is there; for `read` and `finish`."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = self.write_head(method, path, {"content-length": str(len(data))} | dict(headers or {}))
+        return await self.send(head + data)
+
+    def write_head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        """The head of a request with these headers besides those of every call; `_` in names stands for `-`."""
         fields = {"host": f"{self._host}:{self._port}", "content-type": "application/json"} | self._headers
-        fields |= {"content-length": str(len(data))} | {
-            n.replace("_", "-"): v for n, v in (headers or {}).items()
-        }
+        fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        return await self.send(f"{method} {self._prefix}{path} HTTP/1.1\r\n{lines}\r\n".encode() + data)
+        return f"{method} {self._prefix}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+
+    def drop_header(self, name: str) -> None:
+        """No longer sends a header with every call."""
+        self._headers.pop(name, None)
+
+    async def write(self, raw: bytes) -> None:
+        """Sends these bytes and waits for nothing."""
+        async with asyncio.timeout(self._within):
+            _, writer = await self._connected()
+            writer.write(raw)
+            await writer.drain()
 
     async def send(self, raw: bytes) -> Called:
         """Sends these bytes as they are and waits for the head of an answer."""
@@ -149,9 +161,7 @@ class Caller:
         if self._streams is not None:
             transport = self._streams[1].transport
             if reset:
-                transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO
-                )
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
             transport.abort()
             self._streams = None
 

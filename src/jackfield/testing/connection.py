@@ -43,9 +43,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self.transport.write(
-                f"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nx-why: {error}\r\n\r\n".encode()
-            )
+            self.transport.write(f"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nx-why: {error}\r\n\r\n".encode())
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,8 +64,9 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     async def write(self, data: bytes) -> None:
-        """Waits while the peer does not read."""
+        """Waits while the peer does not read, and lets others run in any case: what is written may never end."""
         self.transport.write(data)
+        await asyncio.sleep(0)
         await self._writable.wait()
 
     def close(self) -> None:

@@ -71,9 +71,13 @@ class RunningGateway:
         return await until(self.metrics, lambda found: found["jackfield_in_flight"] == 0, within=within)
 
     async def _usage(self) -> list[dict[str, Any]]:
-        called = await self.admin("/api/v1/usage?limit=2000")
-        assert called.status == 200, called.body
-        return list(called.json["records"])
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while cursor is not None:
+            page = (await self.admin(f"/api/v1/usage?limit=1000{cursor and f'&cursor={cursor}'}")).json
+            found += page["records"]
+            cursor = page["next"]
+        return found
 
 
 def read_metrics(text: str) -> dict[str, float]:
@@ -128,9 +132,7 @@ async def spawn_gateway(
         await end_process(process)
 
 
-def _arrange(
-    folder: Path, port: int, upstreams: Sequence[Table], plugins: Mapping[str, str], sections: Table
-) -> Path:
+def _arrange(folder: Path, port: int, upstreams: Sequence[Table], plugins: Mapping[str, str], sections: Table) -> Path:
     """Writes the config of a gateway that keeps everything inside `folder`."""
     server = {"host": "127.0.0.1", "port": port, **sections.get("server", {})}
     store = {"data_dir": folder / "data", **sections.get("store", {})}

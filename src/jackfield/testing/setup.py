@@ -28,7 +28,7 @@ def link(
 
 
 def write_setup(folder: Path, sections: Mapping[str, Any], plugins: Mapping[str, str]) -> Path:
-    """Writes `jackfield.toml` and, for each plugin, a folder with this `plugin.py`; returns the config file."""
+    """Writes `jackfield.toml` and a folder with this `plugin.py` for each plugin; returns the config file."""
     for name, source in plugins.items():
         place = folder / "plugins" / name
         place.mkdir(parents=True)
@@ -48,9 +48,7 @@ def _lines(sections: Mapping[str, Any]) -> Iterator[str]:
         tables = [section] if isinstance(section, Mapping) else section
         for table in tables:
             yield f"[{name}]" if isinstance(section, Mapping) else f"[[{name}]]"
-            yield from (
-                f"{_key(key)} = {_inline(value)}" for key, value in table.items() if value is not None
-            )
+            yield from (f"{_key(key)} = {_inline(value)}" for key, value in table.items() if value is not None)
 
 
 def _inline(value: Any) -> str:

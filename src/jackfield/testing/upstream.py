@@ -123,16 +123,12 @@ class Upstream:
         return [request for request in self.requests if request.closed_early]
 
     async def _until(self, reached: Callable[[], bool], wanted: str, within: float) -> None:
-        await self._changes.until(
-            reached, lambda: f"wanted {wanted}, but there is {self._describe()}", within
-        )
+        await self._changes.until(reached, lambda: f"wanted {wanted}, but there is {self._describe()}", within)
 
     def _describe(self) -> str:
         lines = [f"{request.method} {request.target}" for request in self.requests[-5:]]
         left = len(self._left_early())
-        return (
-            f"{len(self.requests)} requests {lines}, {left} left early, {len(self._connections)} connections"
-        )
+        return f"{len(self.requests)} requests {lines}, {left} left early, {len(self._connections)} connections"
 
     def _connect(self) -> Connection:
         self._connected += 1
@@ -180,9 +176,7 @@ class Upstream:
         return speech.understand(body, request.fields)
 
     def _check_key(self, request: Received) -> None:
-        presented = request.header("x-api-key") or (request.header("authorization") or "").removeprefix(
-            "Bearer "
-        )
+        presented = request.header("x-api-key") or (request.header("authorization") or "").removeprefix("Bearer ")
         if self.key is not None and presented != self.key:
             raise WrongRequestError(f"Incorrect API key provided: {presented[:4]}…", 401)
 

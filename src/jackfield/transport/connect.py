@@ -36,13 +36,17 @@ class Connector:
         addresses = await self._find_addresses(origin)
         progress.stage = "connecting"
         sock = await _connect_any(origin, addresses)
+        if origin.scheme == "https":
+            progress.stage = "in the TLS handshake"
+        connection = make()
         try:
-            if origin.scheme == "https":
-                progress.stage = "in the TLS handshake"
-            return await self._attach(origin, make, sock)
+            await self._attach(origin, connection, sock)
         except BaseException:
+            # A loop that is cancelled here does not always close what it has just connected.
+            connection.abandon()
             sock.close()
             raise
+        return connection
 
     async def _find_addresses(self, origin: Origin) -> list[str]:
         """Those that the policy permits; the socket connects to these very ones, with no second look-up."""
@@ -52,9 +56,7 @@ class Connector:
         try:
             found = await self._resolver.resolve(origin.host)
         except OSError as error:
-            raise ConnectFailed(
-                f"{origin}: the host cannot be resolved: {error.strerror or error}"
-            ) from error
+            raise ConnectFailed(f"{origin}: the host cannot be resolved: {error.strerror or error}") from error
         permitted: list[str] = []
         refusal: EgressRefused | None = None
         for address in found:
@@ -67,22 +69,15 @@ class Connector:
             raise refusal or ConnectFailed(f"{origin}: the host has no address")
         return _alternate_families(permitted)
 
-    async def _attach(
-        self, origin: Origin, make: Callable[[], Connection], sock: socket.socket
-    ) -> Connection:
+    async def _attach(self, origin: Origin, connection: Connection, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        tls, name = (self._get_tls(), origin.host) if origin.scheme == "https" else (None, None)
         try:
-            if origin.scheme == "http":
-                _, connection = await loop.create_connection(make, sock=sock)
-            else:
-                _, connection = await loop.create_connection(
-                    make, sock=sock, ssl=self._get_tls(), server_hostname=origin.host
-                )
+            await loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
             raise ConnectFailed(f"{origin}: its certificate is refused: {error.verify_message}") from error
         except OSError as error:
             raise ConnectFailed(f"{origin}: the TLS handshake failed: {error.strerror or error}") from error
-        return connection
 
     def _get_tls(self) -> ssl.SSLContext:
         if self._tls is None:

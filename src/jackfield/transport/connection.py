@@ -21,6 +21,7 @@ _NEVER = float("inf")
 _CAPITAL_H = 0x48
 _STARTS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _VERSIONS = ("1.1", "1.0")
+_FRAMING = frozenset((b"content-encoding", b"content-length", b"transfer-encoding"))
 
 
 class Phase(Enum):
@@ -108,9 +109,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = self._whole = self._spoken = False
         self._reading = self._writable = True
 
-    def start(
-        self, head: bytes, request: OutgoingRequest, deadlines: Deadlines, whole_at: float
-    ) -> UpstreamResponse:
+    def start(self, head: bytes, request: OutgoingRequest, deadlines: Deadlines, whole_at: float) -> UpstreamResponse:
         """Writes the request, whose head is encoded already."""
         body = request.body
         assert self._transport is not None
@@ -164,6 +163,11 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(self._time_out(complaint))
 
+    def abandon(self) -> None:
+        """Closes a connection whose opening failed: the loop may not tell us that it is lost."""
+        self.abort()
+        self._sweeper.discard(self)
+
     # What a response asks of its connection
 
     def take(self) -> bytes:
@@ -187,7 +191,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         host, port, *_ = transport.get_extra_info("peername") or ("", 0)
         self.address = (host, port)
-        self._sweeper.add(self)
+        if self.closed:
+            self._transport.abort()
+        else:
+            self._sweeper.add(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -280,15 +287,15 @@ class Connection(asyncio.Protocol):
 
     def _read_framing(self, answer: UpstreamResponse) -> None:
         for name, value in answer.headers:
-            if name == b"content-length":
-                self._framed = True
-            elif name == b"transfer-encoding":
-                if value.strip().lower() != b"chunked":
-                    raise self._broken("its transfer-encoding is not chunked")
-                self._framed = True
-            elif name == b"content-encoding":
+            if name not in _FRAMING:
+                continue
+            if name == b"content-encoding":
                 known = answer.content_encoding
                 answer.content_encoding = known + b"," + value if known else value
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise self._broken("its transfer-encoding is not chunked")
+            else:
+                self._framed = True
 
     def _skip_interim(self, status: int) -> None:
         if status < 100 or status == 101:

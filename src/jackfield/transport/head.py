@@ -25,37 +25,37 @@ _OURS = frozenset(
 _BODILY = frozenset(("POST", "PUT", "PATCH"))
 _MAX_KNOWN = 4096
 
-_methods: set[str] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_SAFE = bytes(byte for byte in range(256) if byte not in b"\r\n\0")
+_join_header = b": ".join
+
+_methods = {name: name.encode("ascii") for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _names: set[bytes] = set()
 """Header names found good, so that each is examined once."""
 
 
 def encode_head(target: Target, request: OutgoingRequest) -> bytes:
     method = request.method
-    if method not in _methods:
-        _check_method(method)
-    parts = [method.encode("ascii"), target.suffix]
-    for name, value in request.headers:
-        if name not in _names:
-            _check_name(name)
-        parts += (name, b": ", value, b"\r\n")
-    lines = len(request.headers) + 3
+    lines = [(_methods.get(method) or _check_method(method)) + target.suffix]
+    for header in request.headers:
+        if header[0] not in _names:
+            _check_name(header[0])
+        lines.append(_join_header(header))
     if request.body or method in _BODILY:
-        parts.append(b"content-length: %d\r\n" % len(request.body))
-        lines += 1
-    parts.append(b"\r\n")
-    head = b"".join(parts)
-    # Every line has brought one CR and one LF of ours; one more of either came inside a value.
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+        lines.append(b"content-length: %d" % len(request.body))
+    lines.append(b"\r\n")
+    head = b"\r\n".join(lines)
+    # Each line brought one line end of ours; any other CR, LF or NUL came inside a value.
+    if head.translate(None, _SAFE) != b"\r\n" * (len(lines) + 1):
         raise _name_culprit(request)
     return head
 
 
-def _check_method(method: str) -> None:
+def _check_method(method: str) -> bytes:
     if not method.isascii() or not _TOKEN.fullmatch(method.encode("ascii")):
         raise refuse(f"{method[:40]!r} is no method")
     if method.upper() == "CONNECT":
         raise refuse("the method CONNECT opens tunnels, which this client does not")
+    return method.encode("ascii")
 
 
 def _check_name(name: bytes) -> None:

@@ -10,9 +10,7 @@ import msgspec
 from jackfield.errors import EgressRefused
 
 _PORTS = {"http": 80, "https": 443}
-_URL = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?"
-)
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
@@ -55,7 +53,7 @@ def parse_target(url: str) -> Target:
         raise refuse(f"the scheme {scheme!r} is neither http nor https")
     origin = _parse_authority(scheme, found["authority"])
     target = (found["path"] or "/") + (found["query"] or "")
-    suffix = f" {target} HTTP/1.1\r\nhost: {origin.authority}\r\n".encode("ascii")
+    suffix = f" {target} HTTP/1.1\r\nhost: {origin.authority}".encode("ascii")
     return Target(origin, str(origin), suffix)
 
 

@@ -16,7 +16,8 @@ OPERATIONS: tuple[Operation, ...] = ("chat", "embeddings", "count_tokens")
 class Peek(msgspec.Struct, frozen=True):
     """The little that routing and limits need, read without decoding the rest of the body.
 
-    `stream_usage` is whether the client itself asked for usage in the stream (always so where the format always sends it).
+    `stream_usage` is whether the client itself asked for usage in the stream (always so where the format always sends
+    it).
     """
 
     model: str
@@ -25,7 +26,8 @@ class Peek(msgspec.Struct, frozen=True):
 
 
 class Scan(msgspec.Struct):
-    """What a forwarded stream said of itself, filled while its bytes pass; `finished` once the format's end was seen."""
+    """What a forwarded stream said of itself, filled while its bytes pass; `finished` once the format's end was
+    seen."""
 
     usage: Usage | None = None
     finish_reason: FinishReason | None = None
@@ -63,7 +65,8 @@ class StreamEncoder(Protocol):
 
 
 class StreamScanner(Protocol):
-    """Follows forwarded bytes, cheaply. `feed` takes whole server-sent events and returns what the client gets of them."""
+    """Follows forwarded bytes, cheaply. `feed` takes whole server-sent events and returns what the client gets of
+    them."""
 
     scan: Scan
 
@@ -98,14 +101,16 @@ class WireFormat(Protocol):
         or is an error in the clothes of a success."""
 
     def decode_error(self, body: bytes) -> tuple[str, str]:
-        """The code and message in an upstream's error body; never raises: what is not understood is quoted, shortened."""
+        """The code and message in an upstream's error body; never raises: what is not understood is quoted,
+        shortened."""
 
     def encode_error(self, error: JackfieldError, request_id: str) -> bytes: ...
 
     def stream_decoder(self) -> StreamDecoder: ...
 
     def stream_encoder(self, *, model: str, usage: bool) -> StreamEncoder:
-        """`usage` is whether the client asked for it. `model` is what the client is told where the upstream is silent."""
+        """`usage` is whether the client asked for it. `model` is what the client is told where the upstream is
+        silent."""
 
     def stream_scanner(self, *, strip_usage: bool) -> StreamScanner:
         """`strip_usage` removes a usage event that only we asked for."""

@@ -1,7 +1,8 @@
 """The canonical form of a conversation: what hooks see and what every translator goes through.
 
-All values are immutable, and JSON that we do not act on stays encoded (`msgspec.Raw`), so a hook that fails half way has
-changed nothing. `extra` keeps the fields that the canonical form has no name for, as the client's own format wrote them:
+All values are immutable, and JSON that we do not act on stays encoded (`msgspec.Raw`), so a hook that fails half way
+has changed nothing. `extra` keeps the fields that the canonical form has no name for, as the client's own format wrote
+them:
 they return in that same format and are reported as dropped in any other.
 """
 
@@ -20,23 +21,23 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stop_sequence", "refusal", "pause", "unknown"]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
+class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The parent of all canonical values: compared by content, changed only by `msgspec.structs.replace`."""
 
 
-class CacheControl(Value):
+class CacheControl(Value, frozen=True, kw_only=True):
     """A prompt-caching mark of the Anthropic format. `ttl` is `5m`, `1h` or `None` for the upstream's default."""
 
     ttl: str | None = None
 
 
-class Text(Value):
+class Text(Value, frozen=True, kw_only=True):
     text: str
     cache: CacheControl | None = None
     extra: Extra = NOTHING
 
 
-class Image(Value):
+class Image(Value, frozen=True, kw_only=True):
     """Either `url`, or `data` (base64) with its `media_type`."""
 
     url: str | None = None
@@ -47,8 +48,9 @@ class Image(Value):
     extra: Extra = NOTHING
 
 
-class File(Value):
-    """A document such as a PDF: `url`, `file_id`, or `data` (base64; plain text for `text/plain`) with its `media_type`."""
+class File(Value, frozen=True, kw_only=True):
+    """A document such as a PDF: `url`, `file_id`, or `data` (base64; plain text for `text/plain`) with its
+    `media_type`."""
 
     url: str | None = None
     file_id: str | None = None
@@ -59,7 +61,7 @@ class File(Value):
     extra: Extra = NOTHING
 
 
-class ToolCall(Value):
+class ToolCall(Value, frozen=True, kw_only=True):
     """`arguments` is JSON text as the model wrote it; it may be malformed."""
 
     id: str
@@ -69,7 +71,7 @@ class ToolCall(Value):
     extra: Extra = NOTHING
 
 
-class Thinking(Value):
+class Thinking(Value, frozen=True, kw_only=True):
     """Reasoning text, or for `redacted` the opaque data that must return to its upstream unchanged."""
 
     text: str = ""
@@ -78,12 +80,12 @@ class Thinking(Value):
     extra: Extra = NOTHING
 
 
-class Refusal(Value):
+class Refusal(Value, frozen=True, kw_only=True):
     text: str
     extra: Extra = NOTHING
 
 
-class Opaque(Value):
+class Opaque(Value, frozen=True, kw_only=True):
     """A content part of `format` that has no canonical meaning (audio, server tool results); `raw` is its JSON."""
 
     format: str
@@ -91,7 +93,7 @@ class Opaque(Value):
     raw: msgspec.Raw
 
 
-class ToolResult(Value):
+class ToolResult(Value, frozen=True, kw_only=True):
     tool_call_id: str
     parts: tuple[Text | Image | File | Opaque, ...]
     is_error: bool = False
@@ -102,7 +104,7 @@ class ToolResult(Value):
 Part = Text | Image | File | ToolCall | ToolResult | Thinking | Refusal | Opaque
 
 
-class Message(Value):
+class Message(Value, frozen=True, kw_only=True):
     """One turn. A tool result stands in a message of role `tool`, or of role `user` beside other parts."""
 
     role: Role
@@ -117,7 +119,7 @@ class Message(Value):
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
-class Tool(Value):
+class Tool(Value, frozen=True, kw_only=True):
     """A function the model may call. `parameters` is its JSON Schema, encoded. A tool that the upstream itself runs
     (web search and the like) has `opaque` instead: its whole definition in the format named by `opaque_format`."""
 
@@ -135,14 +137,14 @@ class Tool(Value):
         return msgspec.json.decode(self.parameters, type=dict[str, Any]) if self.parameters is not None else {}
 
 
-class ToolChoice(Value):
+class ToolChoice(Value, frozen=True, kw_only=True):
     """`name` is set when `mode` is `tool`: that tool must be called."""
 
     mode: Literal["auto", "none", "required", "tool"]
     name: str | None = None
 
 
-class ResponseFormat(Value):
+class ResponseFormat(Value, frozen=True, kw_only=True):
     """`text`, any JSON object, or JSON that fits `schema` (encoded JSON Schema)."""
 
     kind: Literal["text", "json_object", "json_schema"]
@@ -152,7 +154,7 @@ class ResponseFormat(Value):
     extra: Extra = NOTHING
 
 
-class Reasoning(Value):
+class Reasoning(Value, frozen=True, kw_only=True):
     """How much the model should think: an `effort` word, a token `budget`, or `enabled=False` for none."""
 
     enabled: bool = True
@@ -161,7 +163,7 @@ class Reasoning(Value):
     extra: Extra = NOTHING
 
 
-class ChatRequest(Value):
+class ChatRequest(Value, frozen=True, kw_only=True):
     """A request for a completion. `format` names the wire format that `extra` fields belong to.
 
     `max_tokens` is `None` where the client set no limit; `user` is the client's own end-user id.
@@ -200,8 +202,9 @@ class ChatRequest(Value):
         return "\n".join(text for message in self.messages if (text := message.text()))
 
 
-class Usage(Value):
-    """Tokens. `input` counts everything read, cached parts included; `output` everything written, reasoning included."""
+class Usage(Value, frozen=True, kw_only=True):
+    """Tokens. `input` counts everything read, cached parts included; `output` everything written, reasoning
+    included."""
 
     input: int = 0
     output: int = 0
@@ -217,7 +220,7 @@ class Usage(Value):
 NO_USAGE = Usage()
 
 
-class Choice(Value):
+class Choice(Value, frozen=True, kw_only=True):
     message: Message
     finish_reason: FinishReason | None = None
     stop_sequence: str | None = None
@@ -225,7 +228,7 @@ class Choice(Value):
     extra: Extra = NOTHING
 
 
-class ChatResponse(Value):
+class ChatResponse(Value, frozen=True, kw_only=True):
     """A whole completion. `created` is in seconds since the epoch, `None` where the upstream did not say."""
 
     id: str
@@ -251,7 +254,7 @@ class ChatResponse(Value):
         )
 
 
-class EmbeddingsRequest(Value):
+class EmbeddingsRequest(Value, frozen=True, kw_only=True):
     """`input` stays encoded: a string, strings, or token ids."""
 
     model: str
@@ -277,7 +280,7 @@ class EmbeddingsRequest(Value):
         return "\n".join(self.texts())
 
 
-class EmbeddingsResponse(Value):
+class EmbeddingsResponse(Value, frozen=True, kw_only=True):
     """Each of `data` is one embedding: its numbers, or base64 of little-endian float32, as the client asked."""
 
     model: str
@@ -290,7 +293,7 @@ class EmbeddingsResponse(Value):
         return ""
 
 
-class TokenCount(Value):
+class TokenCount(Value, frozen=True, kw_only=True):
     """The answer to a token-count request. `estimated` where no upstream counted."""
 
     input: int
@@ -304,7 +307,7 @@ class TokenCount(Value):
         return ""
 
 
-class ErrorResponse(Value):
+class ErrorResponse(Value, frozen=True, kw_only=True):
     """A refusal or failure as the client will see it, so that a response hook may look at it or answer instead."""
 
     status: int
@@ -324,14 +327,14 @@ Request = ChatRequest | EmbeddingsRequest
 Response = ChatResponse | EmbeddingsResponse | TokenCount | ErrorResponse
 
 
-class StreamStart(Value):
+class StreamStart(Value, frozen=True, kw_only=True):
     id: str
     model: str
     created: int | None = None
     usage: Usage | None = None
 
 
-class TextDelta(Value):
+class TextDelta(Value, frozen=True, kw_only=True):
     """`index` is the source's content-block index where it has one."""
 
     text: str
@@ -339,7 +342,7 @@ class TextDelta(Value):
     index: int = 0
 
 
-class ThinkingDelta(Value):
+class ThinkingDelta(Value, frozen=True, kw_only=True):
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
@@ -347,13 +350,14 @@ class ThinkingDelta(Value):
     index: int = 0
 
 
-class RefusalDelta(Value):
+class RefusalDelta(Value, frozen=True, kw_only=True):
     text: str
     choice: int = 0
 
 
-class ToolCallDelta(Value):
-    """A piece of one tool call. The first piece of a call carries `id` and `name`; `arguments` pieces add up to JSON."""
+class ToolCallDelta(Value, frozen=True, kw_only=True):
+    """A piece of one tool call. The first piece of a call carries `id` and `name`; `arguments` pieces add up to
+    JSON."""
 
     index: int
     arguments: str = ""
@@ -362,30 +366,30 @@ class ToolCallDelta(Value):
     choice: int = 0
 
 
-class Finish(Value):
+class Finish(Value, frozen=True, kw_only=True):
     reason: FinishReason
     stop_sequence: str | None = None
     choice: int = 0
 
 
-class UsageReport(Value):
+class UsageReport(Value, frozen=True, kw_only=True):
     """Running totals; a later report replaces an earlier one field by field where it is not zero."""
 
     usage: Usage
 
 
-class StreamEnd(Value):
+class StreamEnd(Value, frozen=True, kw_only=True):
     pass
 
 
-class StreamFailure(Value):
+class StreamFailure(Value, frozen=True, kw_only=True):
     """The upstream reported an error inside the stream."""
 
     code: str
     message: str
 
 
-class OpaqueEvent(Value):
+class OpaqueEvent(Value, frozen=True, kw_only=True):
     """An event of `format` without canonical meaning; `raw` is its JSON data."""
 
     format: str

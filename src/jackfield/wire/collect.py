@@ -177,9 +177,7 @@ def replay(response: ChatResponse) -> Iterator[ChatEvent]:
         for index, part in enumerate(choice.message.parts):
             if (event := _event_of(part, index, choice.index)) is not None:
                 yield event
-        yield Finish(
-            reason=choice.finish_reason or "stop", stop_sequence=choice.stop_sequence, choice=choice.index
-        )
+        yield Finish(reason=choice.finish_reason or "stop", stop_sequence=choice.stop_sequence, choice=choice.index)
     if response.usage is not None:
         yield UsageReport(usage=response.usage)
     yield StreamEnd()

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from jackfield.wire.chat import Extra
-from jackfield.wire.json import NULL, Fields
+from jackfield.wire.chat import NOTHING, Extra
+from jackfield.wire.json import NULL, Fields, kept_name
 
 Body = dict[str, Any]
 
@@ -39,13 +39,24 @@ class Crossing:
 
     def _put(self, body: Body, name: str, raw: Raw) -> None:
         parent, dot, child = name.partition(".")
-        if dot and parent in self.spread:
-            self._put(body.setdefault(parent, {}), child, raw)
+        if dot and not parent:
+            body[child] = raw
+        elif dot and parent in self.spread:
+            inner = body.setdefault(parent, {})
+            if child not in inner:
+                self._put(inner, child, raw)
         else:
             body[name] = raw
 
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self.dropped))
+
+
+def extra_of(fields: Fields, parent: str, rest: Fields) -> Extra:
+    """What is left of an object, and of the object `parent` in it."""
+    if "." in "".join(fields):
+        fields = {kept_name(name): raw for name, raw in fields.items()}
+    return fields | spread_rest(rest, parent) or NOTHING
 
 
 def spread_rest(rest: Fields, parent: str) -> Fields:

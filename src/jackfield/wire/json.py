@@ -177,6 +177,11 @@ def may_repeat(body: bytes, *names: bytes) -> bool:
     return b"\\" in body and b"\\u00" in body and any(letter in body for letter in _ESCAPED_LETTERS)
 
 
+def kept_name(name: str) -> str:
+    """The name under which an unknown field is kept: a dot of its own must not look like one of `spread_rest`."""
+    return "." + name if "." in name else name
+
+
 def sort_fields(
     fields: Fields, known: Mapping[str, tuple[str, Read[Any]]], prefix: str
 ) -> tuple[dict[str, Any], Fields]:
@@ -189,7 +194,7 @@ def sort_fields(
     for name, raw in fields.items():
         entry = known.get(name)
         if entry is None:
-            extra[name] = raw
+            extra[kept_name(name)] = raw
         elif raw != NULL:
             values[entry[0]] = entry[1](raw, prefix + name)
     return values, extra

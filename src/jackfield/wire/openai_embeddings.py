@@ -16,6 +16,7 @@ from jackfield.wire.chat import (
     NOTHING,
     EmbeddingsRequest,
     EmbeddingsResponse,
+    ErrorResponse,
     FinishReason,
     Request,
     Response,
@@ -166,6 +167,8 @@ class OpenAIEmbeddings:
             raise upstream_broken(error) from error
 
     def encode_response(self, response: Response) -> Encoded:
+        if isinstance(response, ErrorResponse):
+            return openai_errors.encode_error_response(response)
         if not isinstance(response, EmbeddingsResponse):
             raise TypeError(f"{type(response).__name__} has no embeddings")
         crossing = Crossing(response.format, FORMAT, SPREAD)
@@ -193,7 +196,7 @@ class OpenAIEmbeddings:
         return openai_errors.decode_error(body)
 
     def encode_error(self, error: JackfieldError, request_id: str) -> bytes:
-        return openai_errors.encode_error(error, request_id)
+        return openai_errors.encode_error(error)
 
     def stream_decoder(self) -> NoReturn:
         _refuse_stream()

@@ -8,6 +8,9 @@ import msgspec
 from msgspec import Raw
 
 from jackfield.errors import JackfieldError, UpstreamBroken
+from jackfield.wire.base import Encoded
+from jackfield.wire.chat import ErrorResponse
+from jackfield.wire.crossing import Body
 from jackfield.wire.json import encode, reader
 
 QUOTED_CHARACTERS = 300
@@ -24,22 +27,21 @@ _decode = msgspec.json.Decoder().decode
 _read_anything = reader(Any)
 
 
-def encode_error(error: JackfieldError, request_id: str) -> bytes:
-    """The request's id has no place in this form: it is in the answer's head."""
-    return encode({"error": error_fields(error)})
+def encode_error(error: JackfieldError) -> bytes:
+    return encode(error_body(error.status, error.code, error.message, param=error.param, plugin=error.plugin))
 
 
-def error_fields(error: JackfieldError) -> dict[str, Any]:
-    kind = "server_error" if error.status >= 500 else "invalid_request_error"
-    fields: dict[str, Any] = {
-        "message": error.message,
-        "type": _TYPES.get(error.status, kind),
-        "code": error.code,
-        "param": error.param,
-    }
-    if error.plugin is not None:
-        fields["plugin"] = error.plugin
-    return fields
+def error_body(status: int, code: str, message: str, *, param: str | None = None, plugin: str | None = None) -> Body:
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    fields: Body = {"message": message, "type": kind, "code": code, "param": param}
+    if plugin is not None:
+        fields["plugin"] = plugin
+    return {"error": fields}
+
+
+def encode_error_response(response: ErrorResponse) -> Encoded:
+    body = error_body(response.status, response.code, response.message, plugin=response.plugin)
+    return Encoded(encode(body))
 
 
 def decode_error(body: bytes) -> tuple[str, str]:
@@ -63,9 +65,7 @@ def explain_error(value: Any) -> tuple[str, str] | None:
     inner = value.get("error")
     if isinstance(inner, dict | list) and inner:
         return explain_error(inner)
-    message = next(
-        (m for m in (value.get(key) for key in ("message", "detail")) if isinstance(m, str)), inner
-    )
+    message = next((m for m in (value.get(key) for key in ("message", "detail")) if isinstance(m, str)), inner)
     if not isinstance(message, str) or not message:
         return None
     code = next((c for c in (value.get(key) for key in ("code", "type", "status")) if c), _UNKNOWN)

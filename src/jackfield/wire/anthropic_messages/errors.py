@@ -61,9 +61,7 @@ def error_body(
 
 
 def body_of(error: JackfieldError) -> dict[str, Any]:
-    return error_body(
-        error_type(error.status), error.message, code=error.code, plugin=error.plugin, param=error.param
-    )
+    return error_body(error_type(error.status), error.message, code=error.code, plugin=error.plugin, param=error.param)
 
 
 def read_error(body: bytes) -> tuple[str, str]:

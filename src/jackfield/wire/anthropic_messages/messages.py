@@ -19,10 +19,11 @@ from jackfield.wire.chat import (
     Thinking,
     ToolResult,
 )
-from jackfield.wire.crossing import Body, Crossing
+from jackfield.wire.crossing import Body, Crossing, extra_of
 from jackfield.wire.json import NULL, Fields, read_fields_list, read_text, wrong
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+_USER = Raw(b'"user"')
 _SYSTEM_ROLES = ("system", "developer")
 
 
@@ -43,17 +44,26 @@ def read_messages(raw: Raw, path: str) -> tuple[Message, ...]:
 
 def _read_message(fields: Fields, path: str) -> Message:
     raw_role, content = fields.pop("role", NULL), fields.pop("content", NULL)
-    if raw_role == NULL:
-        raise wrong(f"{path}.role", "required")
+    role = "user" if raw_role == _USER else _read_role(raw_role, path)
     if content == NULL:
         raise wrong(f"{path}.content", "required")
-    role = _ROLES.get(read_text(raw_role, f"{path}.role"))
+    parts = read_parts(content, f"{path}.content")
+    if role == "user" and parts and _is_results(parts):
+        role = "tool"
+    return Message(role=role, parts=parts, extra=extra_of(fields, "", {}) if fields else NOTHING)
+
+
+def _is_results(parts: tuple[Part, ...]) -> bool:
+    return isinstance(parts[0], ToolResult) and all(isinstance(part, ToolResult) for part in parts)
+
+
+def _read_role(raw: Raw, path: str) -> Role:
+    if raw == NULL:
+        raise wrong(f"{path}.role", "required")
+    role = _ROLES.get(read_text(raw, f"{path}.role"))
     if role is None:
         raise wrong(f"{path}.role", "expected user, assistant or system")
-    parts = read_parts(content, f"{path}.content")
-    if role == "user" and parts and all(isinstance(part, ToolResult) for part in parts):
-        role = "tool"
-    return Message(role=role, parts=parts, extra=fields or NOTHING)
+    return role
 
 
 class _Turn(NamedTuple):
@@ -63,9 +73,7 @@ class _Turn(NamedTuple):
     closed: bool = True  # whether what follows of the same role stays a message of its own
 
 
-def write_conversation(
-    messages: tuple[Message, ...], crossing: Crossing
-) -> tuple[str | list[Any] | None, list[Body]]:
+def write_conversation(messages: tuple[Message, ...], crossing: Crossing) -> tuple[str | list[Any] | None, list[Body]]:
     """The `system` prompt and the messages. System messages of other formats are all hoisted, in their
     order; the client's own that stand after the first turn stay there, as this format allows."""
     system, rest = _hoist(messages, crossing)

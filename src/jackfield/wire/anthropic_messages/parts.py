@@ -43,6 +43,7 @@ Sorted = tuple[dict[str, Any], Extra]
 ResultPart = Text | Image | File | Opaque
 
 _QUOTE = ord('"')
+_TEXT_KIND = Raw(b'"text"')
 _PLAIN_MARK = Raw(b'{"type":"ephemeral"}')
 _CACHED = CacheControl()
 
@@ -52,7 +53,7 @@ def read_parts(raw: Raw, path: str) -> tuple[Part, ...]:
     if memoryview(raw)[0] == _QUOTE:
         return (Text(text=read_text(raw, path)),)
     blocks = read_fields_list(raw, path)
-    return tuple(_read_block(fields, f"{path}[{index}]", _READERS) for index, fields in enumerate(blocks))
+    return tuple([_read_usual(fields, path, index) for index, fields in enumerate(blocks)])
 
 
 def read_result_parts(raw: Raw, path: str) -> tuple[ResultPart, ...]:
@@ -64,8 +65,11 @@ def read_result_parts(raw: Raw, path: str) -> tuple[ResultPart, ...]:
     return cast("tuple[ResultPart, ...]", tuple(parts))
 
 
-def read_block(raw: Raw, path: str) -> Part:
-    return _read_block(read_fields(raw, path), path, _READERS)
+def _read_usual(fields: Fields, path: str, index: int) -> Part:
+    """A shorter way for the block that nearly all are: a text and nothing more."""
+    if len(fields) == 2 and fields.get("type") == _TEXT_KIND and "text" in fields:
+        return Text(text=read_text(fields["text"], f"{path}[{index}].text"))
+    return _read_block(fields, f"{path}[{index}]", _READERS)
 
 
 def _read_block(fields: Fields, path: str, readers: dict[str, Callable[[Fields, str], Part | None]]) -> Part:
@@ -113,8 +117,6 @@ _TEXT: dict[str, tuple[str, Read[Any]]] = {"text": ("text", read_text)}
 
 
 def _read_text_block(fields: Fields, path: str) -> Text:
-    if len(fields) == 2 and (raw := fields.get("text")) is not None:
-        return Text(text=read_text(raw, f"{path}.text"))
     values, extra = sort_block(fields, _TEXT, path, "text")
     return Text(**values, extra=extra)
 

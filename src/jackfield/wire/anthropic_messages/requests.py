@@ -18,7 +18,7 @@ from jackfield.wire.anthropic_messages.tools import (
 )
 from jackfield.wire.base import Encoded
 from jackfield.wire.chat import NOTHING, ChatRequest, ResponseFormat
-from jackfield.wire.crossing import Body, Crossing, spread_rest
+from jackfield.wire.crossing import Body, Crossing, extra_of, spread_rest
 from jackfield.wire.json import (
     NULL,
     Fields,
@@ -112,7 +112,7 @@ def _read_format(fields: Fields, path: str) -> ResponseFormat:
     del rest["type"]
     schema = rest.pop("schema", NULL)
     return ResponseFormat(
-        kind="json_schema", schema=read_object(schema, f"{path}.schema"), extra=rest or NOTHING
+        kind="json_schema", schema=read_object(schema, f"{path}.schema"), extra=extra_of(rest, "", {})
     )
 
 

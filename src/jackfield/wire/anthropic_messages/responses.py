@@ -98,11 +98,7 @@ def decode_response(body: bytes) -> ChatResponse:
     try:
         fields = read_document(body)
         if "content" not in fields:
-            raise (
-                disguised(body)
-                if "error" in fields
-                else UpstreamBroken("the upstream's answer has no content")
-            )
+            raise (disguised(body) if "error" in fields else UpstreamBroken("the upstream's answer has no content"))
         return _read_response(fields)
     except Malformed as error:
         raise upstream_broken(error) from error
@@ -176,11 +172,7 @@ def _stop_reason(choice: Choice, crossing: Crossing) -> str | None:
 def _choice_extra(choice: Choice, crossing: Crossing) -> Extra:
     """A hook may have changed the finish reason; then the upstream's own word for it is out of date."""
     raw = choice.extra.get("stop_reason")
-    if (
-        not crossing.own
-        or raw is None
-        or finish_reason(read_text(raw, "stop_reason")) == choice.finish_reason
-    ):
+    if not crossing.own or raw is None or finish_reason(read_text(raw, "stop_reason")) == choice.finish_reason:
         return choice.extra
     return {name: value for name, value in choice.extra.items() if name != "stop_reason"}
 

@@ -60,9 +60,7 @@ class AnthropicStreamEncoder:
         if getattr(event, "choice", 0):
             self.dropped.add("choices[1:]")
             return b""
-        begun = (
-            b"" if self._started or type(event) in _NO_START else self._start(StreamStart(id="", model=""))
-        )
+        begun = b"" if self._started or type(event) in _NO_START else self._start(StreamStart(id="", model=""))
         return begun + _ENCODERS[type(event)](self, event)
 
     def observe(self, event: ChatEvent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jackfield.errors import JackfieldError
 from jackfield.wire import openai_errors
 from jackfield.wire.base import Encoded, Operation, Peek
-from jackfield.wire.chat import ChatRequest, ChatResponse, FinishReason, Request, Response, Usage
+from jackfield.wire.chat import ChatRequest, ChatResponse, ErrorResponse, FinishReason, Request, Response, Usage
 from jackfield.wire.openai_chat import requests, responses
 from jackfield.wire.openai_chat.chunks import OpenAIChatEncoder
 from jackfield.wire.openai_chat.parts import FORMAT
@@ -38,6 +38,8 @@ class OpenAIChat:
         return responses.decode_response(body)
 
     def encode_response(self, response: Response) -> Encoded:
+        if isinstance(response, ErrorResponse):
+            return openai_errors.encode_error_response(response)
         if not isinstance(response, ChatResponse):
             raise TypeError(f"{type(response).__name__} is no completion")
         return responses.encode_response(response)
@@ -49,7 +51,8 @@ class OpenAIChat:
         return openai_errors.decode_error(body)
 
     def encode_error(self, error: JackfieldError, request_id: str) -> bytes:
-        return openai_errors.encode_error(error, request_id)
+        """The request's id has no place in this form: it is in the answer's head."""
+        return openai_errors.encode_error(error)
 
     def stream_decoder(self) -> OpenAIChatDecoder:
         return OpenAIChatDecoder()

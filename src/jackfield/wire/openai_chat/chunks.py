@@ -25,7 +25,7 @@ from jackfield.wire.collect import merge_usage
 from jackfield.wire.json import encode
 from jackfield.wire.openai_chat.parts import FORMAT
 from jackfield.wire.openai_chat.responses import FINISH_WORDS
-from jackfield.wire.openai_errors import error_fields
+from jackfield.wire.openai_errors import encode_error, error_body
 from jackfield.wire.openai_usage import write_usage
 
 _DONE = b"data: [DONE]\n\n"
@@ -37,7 +37,7 @@ class OpenAIChatEncoder:
     def __init__(self, *, model: str, usage: bool) -> None:
         self.dropped: set[str] = set()
         self._wants_usage = usage
-        self._usage: Usage = NO_USAGE
+        self._usage: Usage | None = None
         self._usage_forwarded = False
         self._failed = False
         self._choices: set[int] = set()
@@ -72,7 +72,7 @@ class OpenAIChatEncoder:
 
     def fail(self, error: JackfieldError) -> bytes:
         self._failed = True
-        return b"data: " + encode({"error": error_fields(error)}) + b"\n\n"
+        return b"data: " + encode_error(error) + b"\n\n"
 
     def _chunk(self, choice: int, delta: bytes, reason: bytes = b"null") -> bytes:
         begin = b"" if choice in self._choices else self._begin(choice)
@@ -129,21 +129,20 @@ class OpenAIChatEncoder:
 
     def _note_usage(self, usage: Usage | None) -> bytes:
         if usage is not None:
-            self._usage = merge_usage(self._usage, usage)
+            self._usage = merge_usage(self._usage or NO_USAGE, usage)
         return b""
 
     def _end(self, event: StreamEnd) -> bytes:
         if self._failed:
             return b""
-        if not self._wants_usage or self._usage_forwarded or self._usage == NO_USAGE:
+        if not self._wants_usage or self._usage_forwarded or self._usage is None:
             return _DONE
         usage = encode(write_usage(self._usage))
         return self._head + b'],"usage":' + usage + b"}\n\n" + _DONE
 
     def _failure(self, event: StreamFailure) -> bytes:
         self._failed = True
-        fields = {"message": event.message, "type": "server_error", "code": event.code, "param": None}
-        return b"data: " + encode({"error": fields}) + b"\n\n"
+        return b"data: " + encode(error_body(502, event.code, event.message)) + b"\n\n"
 
     def _opaque(self, event: OpaqueEvent) -> bytes:
         if event.format == FORMAT:

@@ -87,9 +87,9 @@ def _read_assistant(fields: Fields, path: str) -> tuple[Part, ...]:
 def _read_more(content: tuple[Part, ...], fields: Fields, path: str) -> tuple[Part, ...]:
     """What stands beside the content: reasoning before it, a refusal and tool calls after it."""
     parts = [*take_thinking(fields, path), *content]
-    raw = fields.pop("refusal", NULL)
-    if raw != NULL and (text := read_text(raw, f"{path}.refusal")):
-        parts.append(Refusal(text=text))
+    if fields.get("refusal", NULL) != NULL:
+        text = read_text(fields.pop("refusal"), f"{path}.refusal")
+        parts += (Refusal(text=text),) if text else ()
     raw = fields.pop("tool_calls", NULL)
     if raw != NULL:
         parts += read_tool_calls(raw, f"{path}.tool_calls")
@@ -169,13 +169,13 @@ def write_assistant(message: Message, crossing: Crossing, thinking: list[Thinkin
             content.append(part)
     body: Body = {"role": "assistant", "content": write_content(content, crossing)}
     put_thinking(body, thinking, crossing)
-    if refusals:
-        body["refusal"] = "".join(refusals)
     if calls:
         body["tool_calls"] = [write_tool_call(call, crossing) for call in calls]
-    if body["content"] is None and not (calls or refusals or message.extra):
+    if body["content"] is None and not (calls or refusals or "function_call" in message.extra):
         body["content"] = ""
     _finish(body, message, crossing)
+    if refusals:
+        body["refusal"] = "".join(refusals)
     return body
 
 

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from jackfield.errors import Malformed
 from jackfield.wire.chat import NOTHING, CacheControl, File, Image, Opaque, Part, Refusal, Text
-from jackfield.wire.crossing import Body, Crossing, spread_rest
+from jackfield.wire.crossing import Body, Crossing, extra_of
 from jackfield.wire.json import (
     NULL,
     Fields,
@@ -88,7 +88,7 @@ def _read_image_part(fields: Fields, path: str) -> Image:
         detail = read_optional_text(rest.pop("detail", NULL), f"{path}.image_url.detail")
     media_type, data = split_data_url(url)
     cache = take_cache(fields, path)
-    extra = fields | spread_rest(rest, "image_url") or NOTHING
+    extra = extra_of(fields, "image_url", rest)
     if data is None:
         return Image(url=url, detail=detail, cache=cache, extra=extra)
     return Image(data=data, media_type=media_type, detail=detail, cache=cache, extra=extra)
@@ -109,7 +109,7 @@ def _read_file_part(fields: Fields, path: str) -> File:
         media_type=media_type,
         name=text["filename"],
         cache=take_cache(fields, path),
-        extra=fields | spread_rest(rest, "file") or NOTHING,
+        extra=extra_of(fields, "file", rest),
     )
 
 

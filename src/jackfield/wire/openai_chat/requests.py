@@ -98,10 +98,10 @@ def decode_request(body: bytes) -> ChatRequest:
         _read_max_tokens(values, extra)
     if "stream_options" in extra:
         _read_stream_options(values, extra)
-    if (choice := take_tool_choice(extra)) is not None:
-        values["tool_choice"] = choice
-    if (wanted := take_response_format(extra)) is not None:
-        values["response_format"] = wanted
+    if "tool_choice" in extra:
+        values["tool_choice"] = take_tool_choice(extra)
+    if "response_format" in extra:
+        values["response_format"] = take_response_format(extra)
     return ChatRequest(format=FORMAT, extra=extra or NOTHING, **values)
 
 
@@ -142,9 +142,9 @@ def encode_request(request: ChatRequest) -> Encoded:
         body["stop"] = request.stop
     if request.tools and (tools := write_tools(request.tools, crossing)):
         body["tools"] = tools
-    _put_rest(body, request, crossing)
     if request.extra:
         crossing.add_extra(body, request.extra)
+    _put_rest(body, request, crossing)
     _put_max_tokens(body, request, crossing)
     return Encoded(encode(body), crossing.names())
 

@@ -112,19 +112,17 @@ class OpenAIChatDecoder:
                 self._add_delta(events, choice.delta, index, data)
             if choice.finish_reason and index not in self._finished:
                 self._finished.add(index)
-                events.append(
-                    Finish(reason=finish_reason_of(choice.finish_reason) or "unknown", choice=index)
-                )
+                events.append(Finish(reason=finish_reason_of(choice.finish_reason) or "unknown", choice=index))
         if chunk.usage is not None:
             events.append(UsageReport(usage=chunk.usage.usage()))
         return tuple(events)
 
     def _add_delta(self, events: list[ChatEvent], delta: _Delta, choice: int, data: bytes) -> None:
+        events += _thinking(delta, choice)
         if (content := delta.content) and isinstance(content, str):
             events.append(TextDelta(text=content, choice=choice))
         elif content:
             events += _blocks(content, choice)
-        events += _thinking(delta, choice)
         if delta.refusal:
             events.append(RefusalDelta(text=delta.refusal, choice=choice))
         if delta.tool_calls:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from jackfield.wire.chat import NOTHING, Opaque, ToolCall
-from jackfield.wire.crossing import Body, Crossing, spread_rest
+from jackfield.wire.chat import Opaque, ToolCall
+from jackfield.wire.crossing import Body, Crossing, extra_of
 from jackfield.wire.json import NULL, Fields, encoded, read_fields, read_fields_list, read_text, take, wrong
 from jackfield.wire.openai_chat.parts import FORMAT, put_cache
 
@@ -27,7 +27,7 @@ def _read_call(fields: Fields, path: str, index: int) -> ToolCall | Opaque:
         id=read_text(identifier, f"{path}.id") if identifier != NULL else f"call_{index}",
         name=take(function, "name", read_text, f"{path}.function"),
         arguments=_read_arguments(function.pop("arguments", NULL), f"{path}.function.arguments"),
-        extra=fields | spread_rest(function, "function") or NOTHING,
+        extra=extra_of(fields, "function", function),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from jackfield.wire.chat import NOTHING, ResponseFormat, Tool, ToolChoice
-from jackfield.wire.crossing import Body, Crossing, spread_rest
+from jackfield.wire.crossing import Body, Crossing, extra_of
 from jackfield.wire.json import (
     NULL,
     Fields,
@@ -43,7 +43,7 @@ def _read_tool(fields: Fields, path: str) -> Tool:
         parameters=read_object(parameters, f"{place}.parameters") if parameters != NULL else None,
         strict=_read_optional_flag(function.pop("strict", NULL), f"{place}.strict"),
         cache=take_cache(fields, path),
-        extra=fields | spread_rest(function, "function") or NOTHING,
+        extra=extra_of(fields, "function", function),
     )
 
 
@@ -82,8 +82,9 @@ def _write_tool(tool: Tool, crossing: Crossing) -> Body | Raw | None:
 
 def take_tool_choice(fields: Fields) -> ToolChoice | None:
     """The choice, where it is one that every format knows; another form stays in `fields`."""
-    raw = fields.get("tool_choice", NULL)
+    raw = fields["tool_choice"]
     if raw == NULL:
+        del fields["tool_choice"]
         return None
     if bytes(memoryview(raw)[:1]) == b'"':
         choice = _CHOICES.get(read_text(raw, "tool_choice"))
@@ -111,8 +112,9 @@ def write_tool_choice(choice: ToolChoice) -> str | Body:
 
 def take_response_format(fields: Fields) -> ResponseFormat | None:
     """The response format; of a kind that only some server knows, it stays in `fields`."""
-    raw = fields.get("response_format", NULL)
+    raw = fields["response_format"]
     if raw == NULL:
+        del fields["response_format"]
         return None
     body = read_fields(raw, "response_format")
     kind = take(body, "type", read_text, "response_format")
@@ -137,7 +139,7 @@ def _read_json_schema(body: Fields) -> ResponseFormat:
         name=_read_optional_text(inner.pop("name", NULL), f"{place}.name"),
         schema=read_object(schema, f"{place}.schema") if schema != NULL else None,
         strict=_read_optional_flag(inner.pop("strict", NULL), f"{place}.strict"),
-        extra=body | spread_rest(inner, "json_schema") or NOTHING,
+        extra=extra_of(body, "json_schema", inner),
     )
 
 
