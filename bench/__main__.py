@@ -13,7 +13,7 @@ from rich.console import Console
 from bench import facts, lifetimes, report, scenarios
 from bench.cores import choose_cores
 from bench.dispatch import dispatch
-from bench.rounds import Recorder
+from bench.rounds import Recorder, disturbed
 from bench.scenarios import Scenario
 from bench.stage import open_stage
 from bench.verdicts import Row, broken, missing
@@ -49,6 +49,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
     parser.add_argument("--only", metavar="NAME[,NAME]", help=f"of {', '.join(SCENARIOS)}")
     parser.add_argument("--seconds", type=float, help="length of one round (default 3, with --quick 1)")
     parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 5, with --quick 2)")
+    parser.add_argument("--page", action="store_true", help="rewrite docs/benchmarks.md whatever the run was like")
     chosen = parser.parse_args(arguments)
     chosen.names = chosen.only.split(",") if chosen.only else list(SCENARIOS)
     if unknown := [name for name in chosen.names if name not in SCENARIOS]:
@@ -93,8 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     report.print_table(console, found)
     console.print(f"Every round: {report.write_json(found)}")
-    if whole:
+    if chosen.page or (whole and not disturbed(recorder.rounds)):
         console.print(f"Page: {report.write_page(found)}")
+    elif whole:
+        console.print(f"The page stays as it was; --page writes it all the same{disturbed(recorder.rounds)}.")
     return 1 if any(row.verdict == "FAIL" for row in rows) else 0
 
 

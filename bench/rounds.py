@@ -161,7 +161,7 @@ def ratio(rounds: Sequence[Round], target: str, other: str) -> tuple[float, str]
 
 def disturbed(rounds: Sequence[Round]) -> str:
     """A warning for figures of time, which others on the core make worse and no ratio evens out."""
-    other = statistics.median(each.other for each in rounds)
+    other = statistics.median(each.other for each in rounds) if rounds else 0.0
     return f"; DISTURBED: others took {other:.0%} of the core" if other > _DISTURBED else ""
 
 

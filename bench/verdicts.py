@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from bench.rounds import Round, faults, ratio
+from bench.rounds import Round, disturbed, faults, of, ratio
 
 Verdict = Literal["pass", "FAIL", "-"]
 
@@ -77,4 +77,4 @@ def ratio_row(
     if fault:
         return broken(scenario, what, f">= {bar:g}", fault)
     value, basis = ratio(rounds, target, other)
-    return at_least(scenario, what, bar, value, f"{target} to {other}, {basis}")
+    return at_least(scenario, what, bar, value, f"{target} to {other}, {basis}{disturbed(of(rounds, target))}")

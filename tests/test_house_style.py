@@ -67,9 +67,7 @@ def listed(faults: list[str]) -> str:
 def texts() -> Iterator[Path]:
     for folder in ("src", "tests", "bench", "docs"):
         for file in sorted((ROOT / folder).rglob("*")):
-            hidden = any(
-                part == "__pycache__" or part.startswith(".") for part in file.relative_to(ROOT).parts
-            )
+            hidden = any(part == "__pycache__" or part.startswith(".") for part in file.relative_to(ROOT).parts)
             if file.suffix in TEXT_SUFFIXES and not hidden and "results" not in file.parts:
                 yield file
     yield from (file for name in LOOSE_TEXTS if (file := ROOT / name).exists())
@@ -112,9 +110,7 @@ def test_classes_are_named_by_what_they_are() -> None:
     assert not faults, listed(faults)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "what"), [(UNFINISHED, "unfinished"), (WORKPLACE, "a path of one machine")]
-)
+@pytest.mark.parametrize(("pattern", "what"), [(UNFINISHED, "unfinished"), (WORKPLACE, "a path of one machine")])
 def test_texts_are_finished_and_belong_to_no_machine(pattern: re.Pattern[str], what: str) -> None:
     faults = [
         f"{place(file, number)}: {what}: {line.strip()[:80]}"
@@ -199,8 +195,6 @@ def test_every_test_asserts_something() -> None:
         for file in TESTS
         if file.name.startswith("test_")
         for function in functions_in(file)
-        if function.name.startswith("test_")
-        and not asserts_itself(function)
-        and not calls_in(function) & names
+        if function.name.startswith("test_") and not asserts_itself(function) and not calls_in(function) & names
     ]
     assert not faults, listed(faults)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -276,7 +277,7 @@ def serve(settings: Settings, *, dev: bool = False, environ: Mapping[str, str] |
     if settings.server.workers > 1:
         uvicorn.supervisors.Multiprocess(config, sockets=[listening]).run()
         return 0
-    server = uvicorn.Server(config)
+    server = ForegroundServer(config)
     server.run(sockets=[listening])
     if app.failure is not None:
         raise app.failure
@@ -366,6 +367,19 @@ async def running(settings: Settings, *, environ: Mapping[str, str]) -> AsyncIte
         finally:
             server.should_exit = True
             await serving
+
+
+class ForegroundServer(uvicorn.Server):
+    """Ends with the exit code 0 when it was asked to stop: a signal that was obeyed is not raised once more."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class EmbeddedServer(uvicorn.Server):

@@ -59,9 +59,7 @@ async def test_streams_are_counted_event_by_event(upstream: int) -> None:
 
 
 async def test_large_bodies_are_sent_whole(upstream: int) -> None:
-    result = await run(
-        LoadSpec(port=upstream, requests=5, connections=1, body_bytes=400_000, seconds=5, warm_s=0)
-    )
+    result = await run(LoadSpec(port=upstream, requests=5, connections=1, body_bytes=400_000, seconds=5, warm_s=0))
     assert (result.requests, result.errors) == (5, 0)
 
 

@@ -71,9 +71,7 @@ def test_the_gateway_takes_the_configuration(tmp_path: Path) -> None:
     assert loaded.upstreams[0].base_url == "http://127.0.0.1:9/v1"
 
 
-def test_nginx_is_given_ports_and_a_folder_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nginx_is_given_ports_and_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nginx, "installed", lambda: "nginx")
     command = nginx.command(tmp_path, 8001, 8002)
     config = (tmp_path / "nginx.conf").read_text()

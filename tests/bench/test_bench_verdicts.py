@@ -21,9 +21,7 @@ cpu1 6 0 6 60 0 0 0 0 0 0
 """
 
 
-def measured(
-    target: str, index: int, rate: float, *, cpu: float = 1.0, errors: int = 0, events: int = 0
-) -> Round:
+def measured(target: str, index: int, rate: float, *, cpu: float = 1.0, errors: int = 0, events: int = 0) -> Round:
     load = LoadResult(
         requests=int(rate),
         errors=errors,

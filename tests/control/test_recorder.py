@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ async def main():
     async with Recorder(database) as recorder:
         for number in range(1_000_000):
             recorder.add(UsageRecord(str(number), time.time()))
-            if number == 2000:
+            if number == 300:
                 print("going", flush=True)
             await asyncio.sleep(0.0005)
 
@@ -45,9 +46,12 @@ def record(number: int, **more: Any) -> UsageRecord:
     return UsageRecord(f"r{number:05}", float(number), **more)
 
 
+async def records(database: Database) -> list[dict[str, Any]]:
+    return (await Ledger(database).page(UsageFilter(), limit=100_000)).records
+
+
 async def kept(database: Database) -> list[str]:
-    page = await Ledger(database).page(UsageFilter(), limit=100_000)
-    return [found["id"] for found in reversed(page.records)]
+    return [found["id"] for found in reversed(await records(database))]
 
 
 async def eventually(condition: Any) -> None:
@@ -104,6 +108,18 @@ async def test_a_full_batch_leaves_at_once(database: Database) -> None:
         for number in range(1, 11):
             recorder.add(record(number))
         await eventually(lambda: recorder.depth == 0)
+        assert len(await kept(database)) == 11
+
+
+async def test_workers_write_to_one_ledger_at_the_same_time(tmp_path: Path) -> None:
+    databases = [await Database.open("sqlite", tmp_path) for _ in range(3)]
+    recorders = [Recorder(database, Pace(batch=20)) for database in databases]
+    for number in range(300):
+        recorders[number % 3].add(record(number))
+    assert await asyncio.gather(*(recorder.flush() for recorder in recorders)) == [True] * 3
+    assert await kept(databases[0]) == [f"r{number:05}" for number in range(300)]
+    for database in databases:
+        await database.dispose()
 
 
 async def test_many_records_go_in_several_batches(database: Database) -> None:
@@ -220,18 +236,26 @@ async def test_a_trace_that_fails_is_left_out(database: Database) -> None:
     assert await kept(database) == ["r00001"]
 
 
-async def test_killing_the_process_loses_at_most_the_last_moments(tmp_path: Path) -> None:
+async def seconds_lost_when_killed(folder: Path) -> float:
+    """Between the last record that is kept and the kill; nothing before that record may be missing."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CHILD, str(tmp_path), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", CHILD, str(folder), stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
-    await asyncio.wait_for(child.stdout.readline(), 60)
+    assert await asyncio.wait_for(child.stdout.readline(), 60) == b"going\n"
     os.kill(child.pid, signal.SIGKILL)
+    killed = time.time()
     await child.wait()
-    child._transport.close()
-    database = await Database.open("sqlite", tmp_path)
-    found = sorted(int(name) for name in await kept(database))
+    database = await Database.open("sqlite", folder)
+    found = sorted((int(row["id"]), row["at"]) for row in await records(database))
     await database.dispose()
-    assert found == list(range(len(found)))
-    # At most 2,000 records a second, of which 200 ms, and as much again for a busy machine, may be missing.
-    assert len(found) > 2000 - 800
+    assert [number for number, _ in found] == list(range(len(found)))
+    return killed - found[-1][1]
+
+
+async def test_killing_the_process_loses_at_most_the_last_200_ms(tmp_path: Path) -> None:
+    # Of three tries the best: a machine that is busy with other things may stop the child for longer.
+    losses = []
+    while len(losses) < 3 and min(losses, default=1) >= 0.2:
+        losses.append(await seconds_lost_when_killed(tmp_path / str(len(losses))))
+    assert min(losses) < 0.2

@@ -9,7 +9,7 @@ from jackfield.testing import Upstream
 from jackfield.testing.gateway import RunningGateway
 from jackfield.testing.setup import link
 
-from .apis import Api, Stage, task_names
+from .apis import Api, Stage, count_tasks
 
 StartGateway = Callable[..., Awaitable[RunningGateway]]
 OpenStage = Callable[..., Awaitable[Stage]]
@@ -37,7 +37,7 @@ async def open_stage(api: Api, upstream: Upstream, start_gateway: StartGateway) 
         fields = IMPATIENT | settings.pop("link", {})
         links = [link(upstream, provider or api.name, **fields)]  # type: ignore[arg-type]
         gateway = await start_gateway(upstreams=links, **settings)
-        stages.append(Stage(gateway, upstream, api, task_names()))
+        stages.append(Stage(gateway, upstream, api, count_tasks()))
         return stages[-1]
 
     yield open_one

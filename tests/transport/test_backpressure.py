@@ -96,6 +96,16 @@ async def test_an_answer_before_the_end_of_the_request_is_delivered(serve: Serve
     await asyncio.wait_for(server.peers[0].gone.wait(), WITHIN_S)
 
 
+async def test_an_answer_before_a_hasty_close_is_delivered(serve: Serve, fetch: Fetch) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.say(sized(b"too much", status=b"413 Content Too Large"))
+
+    server = await serve(script)
+    answered = await fetch(server.url(), "POST", LARGE)
+    assert (answered.status, await answered.read()) == (413, b"too much")
+
+
 async def test_an_early_answer_that_goes_on_while_the_request_is_written(serve: Serve, fetch: Fetch) -> None:
     async def script(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")

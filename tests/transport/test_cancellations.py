@@ -16,7 +16,7 @@ from jackfield.transport import Deadlines, HttpClient, Limits, OutgoingRequest
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 LARGE = bytes(30_000_000)
-AT_ONCE_S = 0.5
+AT_ONCE_S = 1.0
 """50 ms on a quiet machine; tests run beside others."""
 
 

@@ -87,19 +87,20 @@ def test_families_alternate() -> None:
     assert _alternate_families(["1.1.1.1"]) == ["1.1.1.1"]
 
 
-class Directory:
-    """What `getaddrinfo` would say; it answers when told to."""
+class Directory(SystemResolver):
+    """The system resolver over a directory that answers when told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
         self.asked = 0
         self.answer = asyncio.Event()
 
-    async def getaddrinfo(self, host: str, *_: Any, **__: Any) -> list[Any]:
+    async def _look_up(self, host: str) -> tuple[str, ...]:
         self.asked += 1
         await self.answer.wait()
         if host == "nobody":
             raise socket.gaierror(-2, "Name or service not known")
-        return [(2, 1, 6, "", (f"192.0.2.{self.asked}", 0))] * 2
+        return (f"192.0.2.{self.asked}",)
 
 
 class Clock:
@@ -110,61 +111,53 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-async def directory(monkeypatch: pytest.MonkeyPatch) -> Directory:
-    directory = Directory()
-    answer_from(directory, monkeypatch)
-    return directory
-
-
-def answer_from(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def look_up(self: SystemResolver, host: str) -> tuple[str, ...]:
-        found = await directory.getaddrinfo(host)
-        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-    monkeypatch.setattr(SystemResolver, "_look_up", look_up)
-
-
-async def test_a_look_up_is_remembered_for_its_time(directory: Directory) -> None:
+async def test_a_look_up_is_remembered_for_its_time() -> None:
     clock = Clock()
-    resolver = SystemResolver(ttl_s=30, clock=clock)
+    directory = Directory(ttl_s=30, clock=clock)
     directory.answer.set()
-    assert await resolver.resolve("a") == ("192.0.2.1",)
+    assert await directory.resolve("a") == ("192.0.2.1",)
     clock.now += 29.9
-    assert await resolver.resolve("a") == ("192.0.2.1",)
+    assert await directory.resolve("a") == ("192.0.2.1",)
     clock.now += 0.2
-    assert await resolver.resolve("a") == ("192.0.2.2",)
+    assert await directory.resolve("a") == ("192.0.2.2",)
 
 
-async def test_those_who_ask_together_ask_once(directory: Directory) -> None:
-    resolver = SystemResolver()
-    asking = [asyncio.create_task(resolver.resolve("a")) for _ in range(5)]
+async def test_those_who_ask_together_ask_once() -> None:
+    directory = Directory()
+    asking = [asyncio.create_task(directory.resolve("a")) for _ in range(5)]
+    await asyncio.sleep(0)
+    directory.answer.set()
+    assert set(await asyncio.gather(*asking)) == {("192.0.2.1",)}
+    assert directory.asked == 1
+
+
+async def test_whoever_asks_next_takes_over_from_one_who_gave_up() -> None:
+    directory = Directory()
+    asking = [asyncio.create_task(directory.resolve("a")) for _ in range(5)]
     await asyncio.sleep(0)
     asking[0].cancel()
     directory.answer.set()
-    results = await asyncio.gather(*asking[1:])
-    assert set(results) == {("192.0.2.2",)}
+    assert set(await asyncio.gather(*asking[1:])) == {("192.0.2.2",)}
     assert directory.asked == 2
-    assert not resolver._asking
 
 
-async def test_a_failure_is_not_remembered(directory: Directory) -> None:
-    resolver = SystemResolver()
+async def test_a_failure_is_not_remembered() -> None:
+    directory = Directory()
     directory.answer.set()
     for _ in range(2):
         with pytest.raises(OSError, match="not known"):
-            await resolver.resolve("nobody")
+            await directory.resolve("nobody")
     assert directory.asked == 2
 
 
-async def test_what_is_remembered_is_bounded(directory: Directory) -> None:
-    resolver = SystemResolver(max_hosts=3)
+async def test_what_is_remembered_is_bounded() -> None:
+    directory = Directory(max_hosts=3)
     directory.answer.set()
     for host in "abcde":
-        await resolver.resolve(host)
-    await resolver.resolve("e")
+        await directory.resolve(host)
+    await directory.resolve("e")
     assert directory.asked == 5
-    await resolver.resolve("a")
+    await directory.resolve("a")
     assert directory.asked == 6
 
 

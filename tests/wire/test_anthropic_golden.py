@@ -27,7 +27,6 @@ FOLDER = "anthropic_messages"
 # Inputs that the official types do not know, on purpose.
 UNTYPED = {
     "request_unknown_fields",
-    "request_images",
     "response_new_stop_reason",
     "stream_quirks",
 }

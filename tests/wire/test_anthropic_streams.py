@@ -259,6 +259,19 @@ def test_quirks_of_compatible_servers_are_understood(event: str, data: bytes, ex
     assert FORMAT.stream_decoder().decode(event, data) == expected
 
 
+@pytest.mark.parametrize("index", ["null", "-1", "7", '0,"index":0', str(10**30)])
+@pytest.mark.parametrize(
+    "rest", ['"content_block_stop"', '"content_block_start","content_block":{"type":"novel"}', '"novel"']
+)
+def test_what_was_decoded_can_be_encoded(rest: str, index: str) -> None:
+    data = b'{"index":%b,"type":%b}' % (index.encode(), rest.encode())
+    encoder, observer = new_encoder(), new_encoder()
+    for event in FORMAT.stream_decoder().decode("", data):
+        assert isinstance(encoder.encode(event), bytes)
+        observer.observe(event)
+    assert documents(encoder.encode(StreamEnd()))[-1] == {"type": "message_stop"}
+
+
 def test_input_given_at_the_start_of_a_call_is_kept() -> None:
     start = {"type": "tool_use", "id": "a", "name": "f", "input": {"x": 1}}
     data = json.dumps({"type": "content_block_start", "index": 0, "content_block": start}).encode()

@@ -19,6 +19,8 @@ class NativeDialect:
     name = "native"
 
     def read(self, found: Found, loaded: ModuleType | type) -> Blueprint | None:
+        if not isinstance(loaded, type | ModuleType):
+            raise ManifestError(f"leads to {loaded!r:.80}, which is neither a module nor a class", file=found.place)
         kind = loaded if isinstance(loaded, type) else _only_plugin(found, loaded)
         if not issubclass(kind, Plugin):
             raise ManifestError(f"{kind.__qualname__} is not a subclass of jackfield.sdk.Plugin", file=found.place)

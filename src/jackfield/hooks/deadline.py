@@ -10,7 +10,17 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
+
+from jackfield.hooks import watchdog
+from jackfield.hooks.watchdog import Watched
+
+T = TypeVar("T")
+
+# How long a hook whose time is up may still wait in its `finally` blocks before it is closed.
+CLEAN_UP_S = 0.1
+# A deadline that is looked at later than this after it passed was passed by a blocked loop, not by the hook.
+LATE_S = 0.05
 
 
 class Expired(Exception):
@@ -18,76 +28,160 @@ class Expired(Exception):
 
 
 class Resumed:
-    """The rest of a coroutine that has begun to wait. `longest_ns` is its longest stay on the loop without a break."""
+    """The rest of a coroutine that has begun to wait. `longest_ns` is its longest stay on the loop without a break.
 
-    __slots__ = ("_coroutine", "_expired", "_pending", "_seconds", "longest_ns", "loop_ns")
+    At the deadline the coroutine is cancelled, once. If it waits on, to clean up or because it did not listen, it is
+    closed a little later. `torn_down` is whether our own task was closed under it.
+    """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], pending: Any, seconds: float) -> None:
-        self._coroutine, self._pending, self._seconds = coroutine, pending, seconds
-        self._expired = False
-        self.longest_ns = self.loop_ns = 0
+    __slots__ = (
+        "_coroutine",
+        "_due",
+        "_patient",
+        "_pending",
+        "_seconds",
+        "_strikes",
+        "_timer",
+        "_who",
+        "longest_ns",
+        "loop_ns",
+        "torn_down",
+    )
+
+    _timer: asyncio.TimerHandle
+
+    def __init__(
+        self, who: Watched, coroutine: Coroutine[Any, Any, Any], pending: Any, deadline_s: float, spent_ns: int
+    ) -> None:
+        self._who, self._coroutine, self._pending = who, coroutine, pending
+        self._seconds = max(0.0, deadline_s - spent_ns / 1e9)
+        self._strikes = 0
+        self._patient = True
+        self.longest_ns = self.loop_ns = spent_ns
+        self.torn_down = False
 
     def __await__(self) -> Generator[Any, Any, Any]:
         task = asyncio.current_task()
         assert task is not None
-        timer = asyncio.get_running_loop().call_later(self._seconds, self._expire, task)
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + self._seconds
+        self._timer = loop.call_at(self._due, self._expire, task, loop)
         try:
             result = yield from self._steps()
         except BaseException:
             self._settle(task)
             raise
         finally:
-            timer.cancel()
+            self._timer.cancel()
         self._settle(task)
         return result
 
-    def _expire(self, task: asyncio.Task[Any]) -> None:
-        self._expired = True
+    def _expire(self, task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """Where somebody else kept the loop past the deadline, the hook first gets the turn that it was denied."""
+        if self._patient and loop.time() - self._due > LATE_S:
+            self._patient = False
+            self._timer = loop.call_later(LATE_S, self._expire, task, loop)
+            return
+        self._patient = False
+        self._strikes += 1
+        if self._strikes == 1:
+            self._timer = loop.call_later(CLEAN_UP_S, self._expire, task, loop)
         task.cancel()
 
     def _settle(self, task: asyncio.Task[Any]) -> None:
         """Turns our own cancellation into `Expired`, and lets nobody swallow anyone else's."""
-        if self._expired:
+        for _ in range(self._strikes):
             task.uncancel()
+        if self.torn_down:
+            return
         if task.cancelling():
             raise asyncio.CancelledError
-        if self._expired:
+        if self._strikes:
             raise Expired
 
     def _steps(self) -> Generator[Any, Any, Any]:
         pending = self._pending
         while True:
             try:
-                value = yield pending
+                value = yield from self._wait(pending)
             except GeneratorExit:
+                self.torn_down = True
                 self._coroutine.close()
                 raise
             except BaseException as thrown:  # noqa: BLE001 - forwarded whole to the coroutine it is meant for
-                if self._expired:
-                    self._abandon(thrown)
+                if self._strikes > 1:
+                    self._close()
                 step = partial(self._coroutine.throw, thrown)
             else:
                 step = partial(self._coroutine.send, value)
-            began = perf_counter_ns()
+            began = self._enter()
             try:
                 pending = step()
             except StopIteration as done:
                 return done.value
             finally:
-                self._spent(perf_counter_ns() - began)
+                self._leave(began)
 
-    def _abandon(self, thrown: BaseException) -> None:
-        """Cancels the coroutine; where it waits again instead of ending it is closed, whatever it thinks of that."""
-        began = perf_counter_ns()
+    def _wait(self, pending: Any) -> Generator[Any, Any, Any]:
+        """Waits for what the coroutine waits for. A task may ignore its cancellation, and with it ours while we wait
+        for it; so we wait beside it, and can leave."""
+        if type(pending) is asyncio.Future or not getattr(pending, "_asyncio_future_blocking", False):
+            return (yield pending)
+        pending._asyncio_future_blocking = False
+        while not pending.done():
+            gate = asyncio.get_running_loop().create_future()
+            wake = partial(_open, gate)
+            pending.add_done_callback(wake)
+            try:
+                yield from gate
+            except asyncio.CancelledError:
+                if self._strikes > 1:
+                    raise
+                pending.cancel()
+            finally:
+                pending.remove_done_callback(wake)
+        return None
+
+    def _close(self) -> None:
+        """Ends a coroutine that still waits, whatever it thinks of that."""
+        began = self._enter()
         try:
-            self._coroutine.throw(thrown)
             self._coroutine.close()
         except BaseException as last:
             raise Expired from last
         finally:
-            self._spent(perf_counter_ns() - began)
+            self._leave(began)
         raise Expired
 
-    def _spent(self, nanoseconds: int) -> None:
-        self.loop_ns += nanoseconds
-        self.longest_ns = max(self.longest_ns, nanoseconds)
+    def _enter(self) -> int:
+        began = perf_counter_ns()
+        watchdog.since = began
+        watchdog.running = self._who
+        return began
+
+    def _leave(self, began: int) -> None:
+        watchdog.running = None
+        spent = perf_counter_ns() - began
+        self.loop_ns += spent
+        self.longest_ns = max(self.longest_ns, spent)
+
+
+async def finish_within(who: Watched, coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The result of a stranger's coroutine. Raises `Expired`, and whatever the coroutine raises."""
+    began = perf_counter_ns()
+    watchdog.since = began
+    watchdog.running = who
+    try:
+        pending = coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        watchdog.running = None
+    rest: T = await Resumed(who, coroutine, pending, seconds, perf_counter_ns() - began)
+    return rest
+
+
+def _open(gate: asyncio.Future[None], _: object) -> None:
+    if not gate.done():
+        gate.set_result(None)

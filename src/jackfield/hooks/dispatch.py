@@ -21,6 +21,7 @@ from jackfield.hooks.trace import PASSED, Trace
 from jackfield.sdk.context import Exchange
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Answer, Continue, Outcome, Reject, Replace
+from jackfield.sdk.shapes import is_sound
 from jackfield.wire.base import Operation
 
 
@@ -58,7 +59,7 @@ async def notify(hooks: Hooks, exchange: Exchange, trace: Trace) -> None:
     for hook in hooks:
         try:
             await ask(hook, exchange, trace)
-        except PluginError:
+        except (PluginError, Malformed):
             continue  # ask has counted and reported it; observers do not decide
 
 
@@ -74,39 +75,31 @@ async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) ->
         return None
     began = perf_counter_ns()
     resumed: Resumed | None = None
-    watchdog.running = hook
     watchdog.since = began
+    watchdog.running = hook
     try:
         coroutine = hook.call(exchange, *given)
         try:
             pending = coroutine.send(None)  # type: ignore[attr-defined]
         except StopIteration as done:
             answer = done.value
-            first_ns = perf_counter_ns() - began
         else:
-            first_ns = perf_counter_ns() - began
             watchdog.running = None
-            resumed = Resumed(coroutine, pending, hook.deadline_s)  # type: ignore[arg-type]
+            resumed = Resumed(hook, coroutine, pending, hook.deadline_s, perf_counter_ns() - began)  # type: ignore[arg-type]
             answer = await resumed
-    except BaseException as problem:
-        duration = perf_counter_ns() - began
-        if _is_ours(problem):
-            guard.breaker.abandon()
-            raise
-        _failed(hook, trace, problem, began, duration)
+    except BaseException as problem:  # noqa: BLE001 - a plugin may raise anything; what is not its own is raised again
+        _note_end(hook, exchange, trace, problem, began, resumed)
         return None
     finally:
         watchdog.running = None
     duration = perf_counter_ns() - began
-    if resumed is None and first_ns > hook.deadline_s * 1e9:
-        _note_time(hook, first_ns, first_ns)
+    loop_ns, longest_ns = (duration, duration) if resumed is None else (resumed.loop_ns, resumed.longest_ns)
+    guard.stats.loop_ns += loop_ns
+    if longest_ns > BLOCKED_NS:
+        guard.blocked(hook.name, longest_ns)
+    if loop_ns > hook.deadline_ns:
         _failed(hook, trace, Expired(), began, duration)
         return None
-    _note_time(
-        hook,
-        first_ns + (resumed.loop_ns if resumed else 0),
-        max(first_ns, resumed.longest_ns if resumed else 0),
-    )
     if answer is None or type(answer) is Continue:
         guard.breaker.success()
         guard.stats.add(duration)
@@ -115,19 +108,43 @@ async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) ->
     return _answered(hook, exchange, trace, answer, began, duration)
 
 
-def _note_time(hook: BoundHook, loop_ns: int, longest_ns: int) -> None:
+def _note_end(
+    hook: BoundHook, exchange: Exchange, trace: Trace, problem: BaseException, began: int, resumed: Resumed | None
+) -> None:
+    """A call that ended in an exception: counted as the plugin's failure, or passed on where it is not one."""
+    duration = perf_counter_ns() - began
+    loop_ns, longest_ns = (duration, duration) if resumed is None else (resumed.loop_ns, resumed.longest_ns)
     hook.guard.stats.loop_ns += loop_ns
     if longest_ns > BLOCKED_NS:
         hook.guard.blocked(hook.name, longest_ns)
+    ended = _not_its_own(exchange, problem, resumed)
+    if ended is None:
+        _failed(hook, trace, problem, began, duration)
+        return
+    hook.guard.breaker.abandon()
+    trace.ran(hook.point.name, hook.plugin, hook.name, ended, began, duration)
+    raise problem
 
 
-def _is_ours(problem: BaseException) -> bool:
-    """Whether this ends the exchange itself and not just the hook: its task was cancelled or is being torn down, or the
+def _not_its_own(exchange: Exchange, problem: BaseException, resumed: Resumed | None) -> str | None:
+    """What ended the exchange itself and not just the hook, if so: its task was cancelled or is being torn down, or the
     client's body turned out to be wrong when the hook asked for it decoded."""
-    if isinstance(problem, GeneratorExit | Malformed):
-        return True
+    if isinstance(problem, Malformed) and _is_malformed(exchange):
+        return "malformed"
+    if isinstance(problem, GeneratorExit):
+        return "cancelled" if resumed is not None and resumed.torn_down else None
     task = asyncio.current_task()
-    return isinstance(problem, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    if isinstance(problem, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
+        return "cancelled"
+    return None
+
+
+def _is_malformed(exchange: Exchange) -> bool:
+    try:
+        _ = exchange.model, exchange.request
+    except Malformed:
+        return True
+    return False
 
 
 def _answered(
@@ -152,10 +169,17 @@ def _wrong(hook: BoundHook, answer: Any, operation: Operation) -> str | None:
         return f"answered {type(answer).__name__}; {hook.point.name} takes None, {allowed}"
     if type(answer) is Answer and not isinstance(answer.response, RESPONSES[operation]):
         return f"answered a {type(answer.response).__name__} to {operation}"
+    if type(answer) is Answer and not is_sound(answer.response):
+        return f"answered a {type(answer.response).__name__} with wrong values in it"
     if type(answer) is Replace and not hook.point.accepts(answer.value, operation):
         wanted = " or ".join(kind.__name__ for kind in hook.point.replaces)
-        return f"replaced with {type(answer.value).__name__}; {hook.point.name} takes {wanted}"
+        return f"replaced with {_named(answer.value)}; {hook.point.name} takes a sound {wanted}"
     return None
+
+
+def _named(value: object) -> str:
+    """The type of a value; those of its items where it is a tuple."""
+    return ", ".join(type(item).__name__ for item in (value if isinstance(value, tuple) else (value,)))
 
 
 def _failed(hook: BoundHook, trace: Trace, problem: BaseException, began: int, duration: int) -> None:

@@ -19,6 +19,7 @@ class BoundHook:
         "before",
         "call",
         "closed",
+        "deadline_ns",
         "deadline_s",
         "guard",
         "name",
@@ -42,7 +43,8 @@ class BoundHook:
         self.plugin, self.name, self.spec = plugin, spec.name, spec
         self.point: HookPoint = POINTS[spec.point]
         self.call, self.guard = call, guard
-        self.priority, self.deadline_s, self.closed = priority, timeout_ms / 1000, closed
+        self.priority, self.closed = priority, closed
+        self.deadline_s, self.deadline_ns = timeout_ms / 1000, timeout_ms * 1_000_000
         self.before, self.after = spec.before, spec.after
 
 

@@ -1,19 +1,29 @@
 """Tells which hook has the event loop, also while it does not give it back.
 
-The dispatcher notes the hook it is about to enter; a thread looks at that note. It cannot end such a hook (code in
-process is trusted), but the operator learns who it is while it lasts.
+Whoever steps a hook notes it before and clears the note after; a thread looks at that note. It cannot end such a hook
+(code in process is trusted), but the operator learns who it is while it lasts. `since` is written before `running` and
+read after it, so that a note is never read with the time of an earlier one.
 """
 
 from __future__ import annotations
 
 import threading
 from time import perf_counter_ns
+from typing import Protocol
 
 import structlog
 
-from jackfield.hooks.table import BoundHook
 
-running: BoundHook | None = None
+class Watched(Protocol):
+    """Something of a plugin that is run: a hook, or a step of its life."""
+
+    @property
+    def plugin(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+running: Watched | None = None
 since: int = 0
 
 log = structlog.get_logger("jackfield.hooks")

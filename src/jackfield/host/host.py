@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -52,11 +53,12 @@ class Host:
         trouble only makes it `failed`."""
         plugins: dict[str, LoadedPlugin] = {}
         hooks: list[BoundHook] = []
-        for found in self._found():
-            plugin, blueprint = self._discover(found, plugins)
-            if blueprint is not None:
-                hooks += await self._enliven(plugin, blueprint)
         try:
+            for found in self._found():
+                plugin, blueprint = self._discover(found, plugins)
+                if blueprint is not None:
+                    hooks += await self._enliven(plugin, blueprint)
+            self._warn_of_strangers(plugins)
             self._snapshot = self._build(plugins, hooks)
         except BaseException:
             await _stop(plugins.values())
@@ -70,6 +72,14 @@ class Host:
     def _found(self) -> list[Found]:
         return [found for source in self._sources for found in source.find()]
 
+    def _warn_of_strangers(self, plugins: Mapping[str, LoadedPlugin]) -> None:
+        for name in self._configs:
+            if name not in plugins:
+                close = difflib.get_close_matches(name, plugins, n=1)
+                log.warning(
+                    "config_without_plugin", section=f"plugins.config.{name}", nearest=close[0] if close else None
+                )
+
     def _build(self, plugins: dict[str, LoadedPlugin], hooks: list[BoundHook]) -> Snapshot:
         absent = frozenset(plugin.id for plugin in plugins.values() if plugin.instance is None)
         running = {plugin.id: plugin.instance for plugin in plugins.values() if plugin.instance is not None}
@@ -82,24 +92,30 @@ class Host:
 
     def _discover(self, found: Found, plugins: dict[str, LoadedPlugin]) -> tuple[LoadedPlugin, Blueprint | None]:
         """Reads one plugin. The first source that has an id keeps it; a later one is listed as failed beside it."""
+        name = loader.stated_id(found)
+        if name not in plugins and loader.config_of(self._configs, name).enabled is False:
+            plugin = self._known(name, found, "unknown", plugins)
+            plugin.move("disabled")
+            return plugin, None
         try:
             blueprint = loader.read_blueprint(found, self._dialects)
         except (JackfieldError, loader.PluginBroke) as error:
-            return self._failed(found, found.name, str(error), plugins), None
+            return self._failed(found, _spare_name(found, found.name, plugins), str(error), plugins), None
         plugin_id = blueprint.manifest.id
         if (first := plugins.get(plugin_id)) is not None:
             reason = f"id {plugin_id!r} is taken by {first.place} ({first.source})"
-            return self._failed(found, f"{plugin_id}@{found.source}:{found.name}", reason, plugins), None
+            return self._failed(found, _spare_name(found, plugin_id, plugins), reason, plugins), None
         plugin = self._known(plugin_id, found, blueprint.dialect, plugins)
         plugin.version, plugin.priority = blueprint.manifest.version, blueprint.manifest.priority
         if loader.config_of(self._configs, plugin_id).enabled is False:
             plugin.move("disabled")
+            plugin.forget()
             return plugin, None
         return plugin, blueprint
 
     def _known(self, plugin_id: str, found: Found, dialect: str, plugins: dict[str, LoadedPlugin]) -> LoadedPlugin:
         guard = self._guards.setdefault(plugin_id, PluginGuard(plugin_id, self._clock))
-        plugins[plugin_id] = LoadedPlugin(plugin_id, found.source, dialect, found.place, guard)
+        plugins[plugin_id] = LoadedPlugin(plugin_id, found, dialect, guard)
         return plugins[plugin_id]
 
     def _failed(self, found: Found, plugin_id: str, reason: str, plugins: dict[str, LoadedPlugin]) -> LoadedPlugin:
@@ -114,7 +130,7 @@ class Host:
         try:
             instance = loader.configure(blueprint, config)
             hooks = loader.bind_hooks(instance, plugin.guard, config, plugin.priority)
-            degraded = await loader.start(instance)
+            degraded = await loader.start(instance, plugin.id)
         except (JackfieldError, loader.PluginBroke) as error:
             _fail(plugin, str(error))
             return ()
@@ -124,8 +140,14 @@ class Host:
         return hooks
 
 
+def _spare_name(found: Found, name: str, plugins: Mapping[str, LoadedPlugin]) -> str:
+    """A name to list it under that is nobody else's."""
+    return f"{name}@{found.source}:{found.place}" if name in plugins else name
+
+
 def _fail(plugin: LoadedPlugin, reason: str) -> None:
     plugin.move("failed", reason)
+    plugin.forget()
     log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=reason)
 
 
@@ -134,6 +156,7 @@ async def _stop(plugins: Iterable[LoadedPlugin]) -> None:
     for plugin in reversed(list(plugins)):
         if plugin.instance is not None:
             plugin.move("draining")
-            await loader.stop(plugin.instance)
+            await loader.stop(plugin.instance, plugin.id)
             plugin.instance = None
+            plugin.forget()
             plugin.move("unloaded")

@@ -4,19 +4,23 @@ other."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from jackfield.dialects.base import Blueprint, Dialect
 from jackfield.errors import ConfigError, JackfieldError, ManifestError
+from jackfield.hooks.deadline import Expired, finish_within
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
-from jackfield.sdk.hooks import POINTS, HookSpec, hooks_of
-from jackfield.sdk.plugin import Plugin, config_model
+from jackfield.sdk.hooks import POINTS, HookSpec, Policy, hooks_of
+from jackfield.sdk.manifest import MANIFEST_FILE, read_manifest
+from jackfield.sdk.plugin import Health, Plugin, config_model
 from jackfield.settings import PluginConfig
 from jackfield.sources.base import Found
 
@@ -29,6 +33,15 @@ T = TypeVar("T")
 
 class PluginBroke(Exception):
     """A plugin's own code raised; the text is for operators."""
+
+
+def stated_id(found: Found) -> str:
+    """What the plugin is called as far as can be told without running any of its code."""
+    manifest = found.folder / MANIFEST_FILE if found.folder else None
+    try:
+        return read_manifest(manifest).id if manifest is not None and manifest.is_file() else found.name
+    except (ManifestError, OSError):
+        return found.name
 
 
 def read_blueprint(found: Found, dialects: tuple[Dialect, ...]) -> Blueprint:
@@ -44,75 +57,122 @@ def read_blueprint(found: Found, dialects: tuple[Dialect, ...]) -> Blueprint:
 def configure(blueprint: Blueprint, config: PluginConfig) -> Plugin[Any]:
     """The instance with its validated config. Raises `ConfigError` naming `plugins.config.<id>.<field>`."""
     plugin_id = blueprint.manifest.id
-    try:
-        own = config_model(blueprint.kind).model_validate(dict(config.own))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(("plugins", "config", plugin_id, *(str(part) for part in first["loc"])))
-        raise ConfigError(first["msg"], field=field, plugin=plugin_id) from error
+    if config.runtime not in (None, blueprint.manifest.runtime):
+        raise ConfigError(
+            f"there is no runtime {config.runtime!r}; this plugin runs in process",
+            field=f"plugins.config.{plugin_id}.runtime",
+            plugin=plugin_id,
+        )
+    own = _run(partial(_read_config, blueprint, config))
     instance: Plugin[Any] = _run(lambda: blueprint.kind(plugin_id, own))
     return instance
 
 
-async def start(plugin: Plugin[Any]) -> str | None:
-    """Runs `on_load` and `health`; returns why it is degraded, if it is. Raises `PluginBroke`."""
-    await within(LIFE_S, plugin.on_load, "on_load")
-    health = await within(LIFE_S, plugin.health, "health")
-    return None if health.ok else health.detail or "its health check says so"
-
-
-async def stop(plugin: Plugin[Any]) -> None:
+def _read_config(blueprint: Blueprint, config: PluginConfig) -> BaseModel:
     try:
-        await within(LIFE_S, plugin.on_unload, "on_unload")
+        return config_model(blueprint.kind).model_validate(dict(config.own))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(("plugins", "config", blueprint.manifest.id, *(str(part) for part in first["loc"])))
+        raise ConfigError(first["msg"], field=field, plugin=blueprint.manifest.id) from error
+
+
+class LifeStep(msgspec.Struct, frozen=True):
+    """A step of a plugin's life, as it is reported while it keeps the loop."""
+
+    plugin: str
+    name: str
+
+
+async def start(plugin: Plugin[Any], plugin_id: str) -> str | None:
+    """Runs `on_load` and `health`; returns why it is degraded, if it is. Raises `PluginBroke`."""
+    await within(LIFE_S, plugin.on_load, LifeStep(plugin_id, "on_load"))
+    try:
+        health = await within(LIFE_S, plugin.health, LifeStep(plugin_id, "health"))
+        if not isinstance(health, Health):
+            raise PluginBroke(f"health: answered {type(health).__name__}, not Health")
+    except BaseException:
+        await stop(plugin, plugin_id)
+        raise
+    return None if health.ok else str(health.detail) or "its health check says so"
+
+
+async def stop(plugin: Plugin[Any], plugin_id: str) -> None:
+    try:
+        await within(LIFE_S, plugin.on_unload, LifeStep(plugin_id, "on_unload"))
     except PluginBroke as error:
-        log.warning("plugin_unload_failed", plugin=plugin.id, reason=str(error))
+        log.warning("plugin_unload_failed", plugin=plugin_id, reason=str(error))
 
 
-async def within(seconds: float, call: Callable[[], Awaitable[T]], name: str) -> T:
+async def within(seconds: float, call: Callable[[], Any], step: LifeStep) -> Any:
     """Awaits a stranger with a deadline. Raises `PluginBroke`."""
     try:
-        async with asyncio.timeout(seconds):
-            return await call()
-    except TimeoutError as error:
-        raise PluginBroke(f"{name} did not end within {seconds:g} s") from error
+        coroutine = call()
+        if not inspect.iscoroutine(coroutine):
+            raise PluginBroke(f"{step.name}: must be `async def`")
+        return await finish_within(step, coroutine, seconds)
+    except PluginBroke:
+        raise
+    except Expired as error:
+        raise PluginBroke(f"{step.name} did not end within {seconds:g} s") from error
     except BaseException as error:
         if _is_ours(error):
             raise
-        raise PluginBroke(f"{name}: {type(error).__name__}: {error}") from error
+        raise PluginBroke(f"{step.name}: {describe(error)}") from error
 
 
 def _run(call: Callable[[], T]) -> T:
+    """Runs a stranger's code that cannot wait, and so cannot be cancelled: only an interrupt is not its own."""
     try:
         return call()
-    except JackfieldError:
+    except (JackfieldError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        if _is_ours(error):
-            raise
-        raise PluginBroke(f"{type(error).__name__}: {error}") from error
+        raise PluginBroke(describe(error)) from error
 
 
 def _is_ours(error: BaseException) -> bool:
     """Whether this is an interruption of the gateway itself: a plugin's `sys.exit` is not."""
-    return isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit)
+    task = asyncio.current_task()
+    cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    return cancelled or isinstance(error, KeyboardInterrupt)
+
+
+def describe(error: BaseException) -> str:
+    """The exception in words, with the place of a syntax error; its own `__str__` is a stranger's code too."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - what it says of itself is only for the operator
+        return type(error).__name__
 
 
 def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, priority: int) -> tuple[BoundHook, ...]:
     """The plugin's hooks with the operator's priority, deadline and policy over the author's.
 
-    Raises `ConfigError` where the operator asks for a policy that a point does not allow.
+    A policy that a point fixes stays as it is; raises `ConfigError` where that leaves the operator's word without any
+    effect.
     """
-    return tuple(_bind(plugin, spec, guard, config, priority) for spec in hooks_of(type(plugin)))
+    specs = hooks_of(type(plugin))
+    if config.on_failure is not None and not any(_may_be(config.on_failure, spec) for spec in specs):
+        fixed = ", ".join(sorted({spec.point for spec in specs})) or "without hooks"
+        raise ConfigError(
+            f"has no effect on this plugin ({fixed})",
+            field=f"plugins.config.{guard.plugin}.on_failure",
+            plugin=guard.plugin,
+        )
+    return tuple(_bind(plugin, spec, guard, config, priority) for spec in specs)
+
+
+def _may_be(policy: Policy, spec: HookSpec) -> bool:
+    return POINTS[spec.point].policy in (None, policy)
 
 
 def _bind(plugin: Plugin[Any], spec: HookSpec, guard: PluginGuard, config: PluginConfig, priority: int) -> BoundHook:
     point = POINTS[spec.point]
-    policy = config.on_failure or spec.on_failure
-    if point.policy is not None:
-        policy = point.policy
+    policy = point.policy or config.on_failure or spec.on_failure
     chosen = config.priority if config.priority is not None else spec.priority
     return BoundHook(
-        plugin.id,
+        guard.plugin,
         spec,
         getattr(plugin, spec.name),
         guard,

@@ -12,13 +12,16 @@ from jackfield.hooks.table import HookTable
 from jackfield.host.routes import Routes
 from jackfield.host.states import PluginState, step
 from jackfield.sdk.plugin import Plugin
+from jackfield.sources.base import Found
 
 
 class LoadedPlugin:
-    """One known plugin, failed and disabled ones too; `instance` is `None` unless it runs."""
+    """One known plugin, failed and disabled ones too; `instance` is `None` unless it runs. `forget` lets go of its
+    code."""
 
     __slots__ = (
         "dialect",
+        "forget",
         "guard",
         "id",
         "instance",
@@ -30,8 +33,9 @@ class LoadedPlugin:
         "version",
     )
 
-    def __init__(self, plugin_id: str, source: str, dialect: str, place: str, guard: PluginGuard) -> None:
-        self.id, self.source, self.dialect, self.place = plugin_id, source, dialect, place
+    def __init__(self, plugin_id: str, found: Found, dialect: str, guard: PluginGuard) -> None:
+        self.id, self.source, self.dialect, self.place = plugin_id, found.source, dialect, found.place
+        self.forget = found.forget
         self.guard = guard
         self.version = "0.0.0"
         self.priority = 100

@@ -27,7 +27,6 @@ from jackfield.wire.chat import (
     ChatResponse,
     EmbeddingsRequest,
     Response,
-    StreamStart,
     TokenCount,
 )
 from jackfield.wire.sse import split_whole
@@ -180,7 +179,7 @@ async def _in_process(state: State, link: UpstreamLink, candidate: Candidate) ->
     if isinstance(request, EmbeddingsRequest):
         response: Response = await stranger(provider.embed(request, link.seen), link.deadlines.first_byte_s, link.name)
     elif request.stream:
-        return await _open_events(state, provider.stream(request, link.seen), link)
+        return await _open_events(provider.stream(request, link.seen), link)
     else:
         response = await stranger(provider.complete(request, link.seen), link.deadlines.first_byte_s, link.name)
     if type(response) not in RESPONSES[state.operation]:
@@ -188,17 +187,13 @@ async def _in_process(state: State, link: UpstreamLink, candidate: Candidate) ->
     state.usage = response.usage
     if isinstance(response, ChatResponse):
         state.finish_reason = response.choices[0].finish_reason if response.choices else None
-        if response.created is None:
-            response = msgspec.structs.replace(response, created=int(state.at))
     return Whole(response=response)
 
 
-async def _open_events(state: State, events: AsyncIterator[ChatEvent], link: UpstreamLink) -> EventFlow:
+async def _open_events(events: AsyncIterator[ChatEvent], link: UpstreamLink) -> EventFlow:
     first = await stranger(anext(events, None), link.deadlines.first_byte_s, link.name)
     if first is None:
         raise UpstreamBroken("the stream ended before its first event")
-    if isinstance(first, StreamStart) and first.created is None:
-        first = msgspec.structs.replace(first, created=int(state.at))
     return EventFlow(first, watched(events, link))
 
 

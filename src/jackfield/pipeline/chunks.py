@@ -13,7 +13,7 @@ from jackfield.sdk.context import Exchange
 from jackfield.sdk.outcomes import Drop, Outcome, Reject, Replace
 from jackfield.wire.chat import ChatEvent, TextDelta
 
-_Events = tuple[ChatEvent, ...]
+Events = tuple[ChatEvent, ...]
 
 
 class Stage:
@@ -28,7 +28,21 @@ class Stage:
         self._held: dict[int, TextDelta] = {}
         self._behind = ""
 
-    async def take(self, event: ChatEvent) -> _Events:
+    async def take(self, events: Events) -> Events:
+        """What goes on for these events: the very same tuple where nothing changed."""
+        out: list[ChatEvent] | None = None
+        for place, event in enumerate(events):
+            shown = await (self._take_held(event) if self._hold else self._show(event))
+            if out is None and len(shown) == 1 and shown[0] is event:
+                continue
+            if out is None:
+                out = list(events[:place])
+            out += shown
+        passed = events if out is None else tuple(out)
+        self._remember(passed)
+        return passed
+
+    async def _take_held(self, event: ChatEvent) -> Events:
         if not isinstance(event, TextDelta):
             return (*self._release_all(), *await self._show(event))
         held = self._held.pop(event.choice, None)
@@ -36,13 +50,13 @@ class Stage:
             event = msgspec.structs.replace(event, text=held.text + event.text)
         return self._keep_back(await self._show(event))
 
-    async def _show(self, event: ChatEvent) -> _Events:
+    async def _show(self, event: ChatEvent) -> Events:
         """What the hook makes of one event."""
         self._state.behind = self._behind
         outcome = await ask(self._hook, self._exchange, self._state.trace, event)
         return (event,) if outcome is None else self._apply(outcome)
 
-    def _apply(self, outcome: Outcome) -> _Events:
+    def _apply(self, outcome: Outcome) -> Events:
         if isinstance(outcome, Drop):
             return ()
         if isinstance(outcome, Reject):
@@ -51,19 +65,17 @@ class Stage:
         value = outcome.value
         return value if isinstance(value, tuple) else (value,)
 
-    def _keep_back(self, events: _Events) -> _Events:
-        """Holds back the end of the last text; what goes on is remembered for looking behind."""
-        if events and self._hold and isinstance(last := events[-1], TextDelta):
+    def _keep_back(self, events: Events) -> Events:
+        """Holds back the end of the last text."""
+        if events and isinstance(last := events[-1], TextDelta):
             cut = max(0, len(last.text) - self._hold)
             self._held[last.choice] = msgspec.structs.replace(last, text=last.text[cut:])
             events = (*events[:-1], msgspec.structs.replace(last, text=last.text[:cut])) if cut else events[:-1]
-        self._remember(events)
         return events
 
-    def _release_all(self) -> _Events:
+    def _release_all(self) -> Events:
         released = tuple(self._held.values())
         self._held.clear()
-        self._remember(released)
         return released
 
     def _remember(self, events: Iterable[ChatEvent]) -> None:
@@ -81,12 +93,8 @@ class Chain:
         view = state.view
         self._stages = tuple(Stage(hook, state, view) for hook in hooks)
 
-    async def pass_on(self, event: ChatEvent) -> _Events:
-        """The events that go on to the client for this one. Raises `Refused` or a `PluginError` to cut the stream."""
-        events: _Events = (event,)
+    async def pass_on(self, events: Events) -> Events:
+        """The events that go on to the client for these. Raises `Refused` or a `PluginError` to cut the stream."""
         for stage in self._stages:
-            out: list[ChatEvent] = []
-            for item in events:
-                out += await stage.take(item)
-            events = tuple(out)
+            events = await stage.take(events)
         return events

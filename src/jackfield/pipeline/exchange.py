@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter_ns, time
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundReq
 from jackfield.sdk.outcomes import Headers, Identity
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.base import Operation, Peek, WireFormat
-from jackfield.wire.chat import ErrorResponse, FinishReason, Request, Response, Usage
+from jackfield.wire.chat import ChatResponse, ErrorResponse, FinishReason, Request, Response, StreamStart, Usage
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -173,6 +173,14 @@ class State:
 
 def error_response(error: JackfieldError) -> ErrorResponse:
     return ErrorResponse(status=error.status, code=error.code, message=error.message, plugin=error.plugin)
+
+
+Dated = TypeVar("Dated", ChatResponse, StreamStart)
+
+
+def dated(state: State, value: Dated) -> Dated:
+    """With the time of the request where the upstream gave none: some clients insist on one."""
+    return value if value.created is not None else msgspec.structs.replace(value, created=int(state.at))
 
 
 def answer_headers(state: State) -> Headers:

@@ -6,10 +6,10 @@ from jackfield.errors import JackfieldError, UpstreamRejected
 from jackfield.hooks.dispatch import decide
 from jackfield.hooks.table import Hooks
 from jackfield.pipeline.answers import Answer, Whole
-from jackfield.pipeline.exchange import State, answer_headers, error_response
+from jackfield.pipeline.exchange import State, answer_headers, dated, error_response
 from jackfield.sdk.context import Head
 from jackfield.sdk.outcomes import Headers
-from jackfield.wire.chat import ErrorResponse, Response, TokenCount
+from jackfield.wire.chat import ChatResponse, ErrorResponse, Response, TokenCount
 
 JSON: Headers = ((b"content-type", b"application/json"),)
 
@@ -110,6 +110,8 @@ def render(state: State, whole: Whole, response: Response | None) -> bytes:
         response = whole.format.decode_response(whole.body)
     if isinstance(response, ErrorResponse):
         return render_error(state, response)
+    if isinstance(response, ChatResponse):
+        response = dated(state, response)
     encoded = own.encode_response(response)
     state.dropped.update(encoded.dropped)
     return encoded.body

@@ -12,11 +12,10 @@ from functools import partial
 from jackfield.errors import JackfieldError, UpstreamBroken
 from jackfield.pipeline.answers import Answer, ByteFlow, EventFlow
 from jackfield.pipeline.chunks import Chain
-from jackfield.pipeline.exchange import State, answer_headers, error_response
+from jackfield.pipeline.exchange import State, answer_headers, dated, error_response
 from jackfield.pipeline.respond import due, error_answer, respond_error, run_body_hooks, run_head_hooks
 from jackfield.sdk.context import Head
 from jackfield.sdk.outcomes import Headers
-from jackfield.wire.base import StreamEncoder
 from jackfield.wire.chat import (
     ChatEvent,
     ChatResponse,
@@ -25,6 +24,7 @@ from jackfield.wire.chat import (
     Response,
     StreamEnd,
     StreamFailure,
+    StreamStart,
     UsageReport,
 )
 from jackfield.wire.collect import StreamCollector, replay
@@ -35,6 +35,9 @@ EVENT_STREAM: Headers = (
     (b"cache-control", b"no-cache"),
 )
 HELD_BYTES = 32 * 1024 * 1024
+
+_ENDS = frozenset({Finish, StreamEnd, StreamFailure})
+_NOTED = frozenset({UsageReport, Finish, StreamFailure})
 
 Flow = ByteFlow | EventFlow
 Batch = tuple[bytes | None, tuple[ChatEvent, ...]]
@@ -133,83 +136,93 @@ async def _observe(state: State, collect: Callable[[], Response]) -> None:
     await run_body_hooks(state)
 
 
-async def batches(state: State, flow: Flow) -> AsyncIterator[Batch]:
-    """Canonical events with the bytes they came in, where the client could be sent these same bytes.
-
-    Raises `UpstreamBroken` where the stream is not whole.
-    """
+async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
+    """What each read from the upstream brought: canonical events with the bytes they came in, where the client could be
+    sent these same bytes. Raises `UpstreamBroken` where the stream is not whole."""
     if isinstance(flow, EventFlow):
-        if flow.first is not None:
-            yield None, (flow.first,)
-        async for event in flow.events:
-            yield None, (event,)
+        async for batch in _event_batches(flow):
+            yield batch
         return
     same = flow.format is state.route.format
-    reader, decoder = EventReader(), flow.format.stream_decoder()
+    reader, decode = EventReader(), flow.format.stream_decoder().decode
     data: bytes | None = flow.first + flow.rest
     finished = False
     while data is not None:
+        read: list[Batch] = []
         for sent in reader.feed(data):
-            events = decoder.decode(sent.event, sent.data)
-            finished = finished or any(isinstance(item, Finish | StreamEnd | StreamFailure) for item in events)
-            yield (sent.raw if same else None), events
+            events = decode(sent.event, sent.data)
+            for event in events:
+                if type(event) in _ENDS:
+                    finished = True
+            read.append((sent.raw if same else None, events))
+        yield read
         data = await anext(flow.pieces, None)
     if not finished:
         raise UpstreamBroken(_cut_short(reader.finish()))
 
 
+async def _event_batches(flow: EventFlow) -> AsyncIterator[list[Batch]]:
+    if flow.first is not None:
+        yield [(None, (flow.first,))]
+    async for event in flow.events:
+        yield [(None, (event,))]
+
+
 async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
-    encoder = state.route.format.stream_encoder(model=state.model, usage=state.peeked().stream_usage)
-    chain = Chain(due(state, state.row.response_chunk), state) if state.row.response_chunk else None
-    collector = StreamCollector() if state.row.response_body else None
+    outlet = Outlet(state, collect=bool(state.row.response_body))
     try:
-        async for raw, events in batches(state, flow):
-            out = await _pass_batch(state, raw, events, chain, encoder, collector)
-            if out:
-                yield out
+        async for read in batches(state, flow):
+            out: list[bytes] = []
+            try:
+                for raw, events in read:
+                    out.append(await outlet.take(raw, events))
+            finally:
+                if passed := b"".join(out):
+                    yield passed
     except JackfieldError as error:
-        state.fail(_told(state, error))
-        yield encoder.fail(_told(state, error))
+        told = _told(state, error)
+        state.fail(told)
+        yield outlet.encoder.fail(told)
     finally:
         await close(flow)
-    if collector is not None:
-        await _observe(state, collector.response)
+    if outlet.collector is not None:
+        await _observe(state, outlet.collector.response)
 
 
-async def _pass_batch(
-    state: State,
-    raw: bytes | None,
-    events: tuple[ChatEvent, ...],
-    chain: Chain | None,
-    encoder: StreamEncoder,
-    collector: StreamCollector | None,
-) -> bytes:
-    """What the client gets for one event of the upstream: its own bytes where no hook changed it."""
-    passed = events
-    for event in events:
-        note(state, event)
-    if chain is not None:
-        out: list[ChatEvent] = []
+class Outlet:
+    """Where the events of one stream go to the client: past the hooks, and as the bytes they came in where no hook
+    changed them."""
+
+    __slots__ = ("_chain", "_own_usage", "_state", "collector", "encoder")
+
+    def __init__(self, state: State, *, collect: bool) -> None:
+        wants_usage = state.peeked().stream_usage
+        self._state, self._own_usage = state, not wants_usage
+        self.encoder = state.route.format.stream_encoder(model=state.model, usage=wants_usage)
+        hooks = due(state, state.row.response_chunk)
+        self._chain = Chain(hooks, state) if hooks else None
+        self.collector = StreamCollector() if collect else None
+
+    async def take(self, raw: bytes | None, events: tuple[ChatEvent, ...]) -> bytes:
         for event in events:
-            out += await chain.pass_on(event)
-        passed = tuple(out)
-    if collector is not None:
-        for event in passed:
-            collector.add(event)
-    if raw is not None and _same(passed, events) and not _only_ours(state, events):
-        for event in passed:
-            encoder.observe(event)
-        return raw
-    return b"".join([encoder.encode(event) for event in passed])
+            if type(event) in _NOTED:
+                note(self._state, event)
+        passed = events if self._chain is None else await self._chain.pass_on(events)
+        if self.collector is not None:
+            for event in passed:
+                self.collector.add(event)
+        if raw is not None and passed is events and not self._is_our_usage(events):
+            for event in passed:
+                self.encoder.observe(event)
+            return raw
+        return b"".join([self._encode(event) for event in passed])
 
+    def _encode(self, event: ChatEvent) -> bytes:
+        return self.encoder.encode(dated(self._state, event) if type(event) is StreamStart else event)
 
-def _only_ours(state: State, events: tuple[ChatEvent, ...]) -> bool:
-    """Whether these report usage that only the gateway asked for."""
-    return not state.peeked().stream_usage and len(events) == 1 and isinstance(events[0], UsageReport)
-
-
-def _same(passed: tuple[ChatEvent, ...], events: tuple[ChatEvent, ...]) -> bool:
-    return len(passed) == len(events) and all(one is other for one, other in zip(passed, events, strict=True))
+    def _is_our_usage(self, events: tuple[ChatEvent, ...]) -> bool:
+        """Whether these report usage that only the gateway asked for."""
+        return self._own_usage and len(events) == 1 and type(events[0]) is UsageReport
 
 
 def note(state: State, event: ChatEvent) -> None:
@@ -227,13 +240,14 @@ async def _hold(state: State, flow: Flow) -> Answer:
     collector = StreamCollector()
     size = 0
     try:
-        async for raw, events in batches(state, flow):
-            size += len(raw) if raw else 64
+        async for read in batches(state, flow):
+            for raw, events in read:
+                size += len(raw) if raw else sum(map(_weight, events))
+                for event in events:
+                    note(state, event)
+                    collector.add(event)
             if size > HELD_BYTES:
                 raise UpstreamBroken("the stream is longer than what can be held for a plugin")
-            for event in events:
-                note(state, event)
-                collector.add(event)
     except JackfieldError as error:
         return await respond_error(state, error)
     finally:
@@ -254,14 +268,18 @@ async def stream_whole(state: State, response: ChatResponse) -> Answer:
     return Answer(state.head, pieces=_replayed(state, state.response))
 
 
+def _weight(event: ChatEvent) -> int:
+    """About how many bytes an event takes while it is held."""
+    text = getattr(event, "text", None) or getattr(event, "arguments", None) or ""
+    return 64 + len(text)
+
+
 async def _replayed(state: State, response: ChatResponse) -> AsyncGenerator[bytes, None]:
-    encoder = state.route.format.stream_encoder(model=state.model, usage=state.peeked().stream_usage)
-    chain = Chain(due(state, state.row.response_chunk), state) if state.row.response_chunk else None
+    outlet = Outlet(state, collect=False)
     try:
         for event in replay(response):
-            out = await _pass_batch(state, None, (event,), chain, encoder, None)
-            if out:
+            if out := await outlet.take(None, (event,)):
                 yield out
     except JackfieldError as error:
         state.fail(error)
-        yield encoder.fail(error)
+        yield outlet.encoder.fail(error)

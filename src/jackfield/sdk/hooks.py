@@ -13,6 +13,7 @@ import msgspec
 
 from jackfield.sdk.context import Candidate, Head, InboundRequest
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
+from jackfield.sdk.shapes import is_sound
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.base import OPERATIONS, Operation
 from jackfield.wire.chat import (
@@ -53,6 +54,9 @@ RESPONSES: Mapping[Operation, tuple[type, ...]] = {
 }
 
 
+_BY_OPERATION = {"pre_flight": REQUESTS, "response_body": RESPONSES}
+
+
 class HookPoint(msgspec.Struct, frozen=True, kw_only=True):
     """One moment of an exchange. `policy` is `None` where the author must state one; `replaces` is what `Replace`
     takes."""
@@ -68,13 +72,10 @@ class HookPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def accepts(self, value: object, operation: Operation) -> bool:
         """Whether `value` may stand in a `Replace` here, in an exchange of this operation."""
-        if self.name == "pre_flight":
-            return isinstance(value, REQUESTS[operation])
-        if self.name == "response_body":
-            return isinstance(value, RESPONSES[operation])
         if self.many and isinstance(value, tuple):
-            return all(isinstance(item, self.replaces) for item in value)
-        return isinstance(value, self.replaces)
+            return all(isinstance(item, self.replaces) and is_sound(item) for item in value)
+        wanted = _BY_OPERATION.get(self.name)
+        return isinstance(value, self.replaces if wanted is None else wanted[operation]) and is_sound(value)
 
 
 POINTS: dict[PointName, HookPoint] = {
@@ -150,6 +151,12 @@ POINTS: dict[PointName, HookPoint] = {
 HookFunction = Callable[..., Awaitable[Outcome | None]]
 F = TypeVar("F", bound=HookFunction)
 MARK = "__jackfield_hooks__"
+OWNERS = {
+    "edits": "response_body",
+    "replaces_record": "background",
+    "hold": "response_chunk",
+    "look_behind": "response_chunk",
+}
 
 
 class HookSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +169,7 @@ class HookSpec(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
     timeout_ms: int | None = None
     edits: bool = False
+    replaces_record: bool = False
     look_behind: int = 0
     hold: int = 0
     operations: tuple[Operation, ...] = OPERATIONS
@@ -176,6 +184,7 @@ def hook(
     priority: int | None = None,
     timeout_ms: int | None = None,
     edits: bool = False,
+    replaces_record: bool = False,
     look_behind: int = 0,
     hold: int = 0,
     operations: tuple[Operation, ...] = OPERATIONS,
@@ -188,17 +197,20 @@ def hook(
     refuses it, `open` goes on. It must be stated at points without a fixed policy. `priority` is ascending, 100 by
     default. `edits` (response_body) holds streams back until the hook has seen the whole. `hold` and `look_behind`
     (response_chunk) are in characters: how much text is kept back so that a match cannot slip through between two
-    events, and how much text already sent the hook can see. `before` and `after` name plugins. Raises `TypeError`
-    where these do not fit the point.
+    events, and how much text already sent the hook can see. Text kept back is shown again with what follows, as the
+    hook itself left it. `replaces_record` (background) leaves the record of the exchange to the hook. `before` and
+    `after` name plugins. Raises `TypeError` where these do not fit the point.
     """
     known = POINTS.get(point)
     if known is None:
         raise TypeError(f"hook: unknown point {point!r}; one of {', '.join(POINTS)}")
     policy = _policy(known, on_failure)
-    _check_options(known, edits=edits, hold=hold, look_behind=look_behind, timeout_ms=timeout_ms)
+    _check_owner(known, edits=edits, replaces_record=replaces_record, hold=hold, look_behind=look_behind)
+    _check_values(known, hold=hold, look_behind=look_behind, timeout_ms=timeout_ms, priority=priority)
+    _check_names(known, operations=operations, before=before, after=after)
 
     def mark(function: F) -> F:
-        _check_async(function)
+        _check_function(known, function)
         spec = HookSpec(
             point=point,
             name=function.__name__,
@@ -206,6 +218,7 @@ def hook(
             priority=priority,
             timeout_ms=timeout_ms,
             edits=edits,
+            replaces_record=replaces_record,
             look_behind=look_behind,
             hold=hold,
             operations=operations,
@@ -218,9 +231,14 @@ def hook(
     return mark
 
 
-def _check_async(function: HookFunction) -> None:
+def _check_function(point: HookPoint, function: HookFunction) -> None:
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"hook {function.__qualname__}: must be `async def`")
+        raise TypeError(f"hook {getattr(function, '__qualname__', function)}: must be `async def`")
+    given = ("self", "exchange", "event") if point.name == "response_chunk" else ("self", "exchange")
+    try:
+        inspect.signature(function).bind(*given)
+    except TypeError as error:
+        raise TypeError(f"hook {function.__qualname__}: is called with ({', '.join(given)}): {error}") from error
 
 
 def _policy(point: HookPoint, stated: Policy | None) -> Policy:
@@ -233,17 +251,37 @@ def _policy(point: HookPoint, stated: Policy | None) -> Policy:
     return point.policy
 
 
-def _check_options(point: HookPoint, *, edits: bool, hold: int, look_behind: int, timeout_ms: int | None) -> None:
-    if edits and point.name != "response_body":
-        raise TypeError(f"hook {point.name}: `edits` is for response_body")
-    if (hold or look_behind) and point.name != "response_chunk":
-        raise TypeError(f"hook {point.name}: `hold` and `look_behind` are for response_chunk")
-    if hold < 0 or look_behind < 0:
-        raise TypeError(f"hook {point.name}: `hold` and `look_behind` cannot be negative")
-    if timeout_ms is not None and timeout_ms <= 0:
-        raise TypeError(f"hook {point.name}: `timeout_ms` must be above 0")
+def _check_owner(point: HookPoint, **options: object) -> None:
+    """Options that only one point has."""
+    for name, value in options.items():
+        if value and point.name != OWNERS[name]:
+            raise TypeError(f"hook {point.name}: `{name}` is for {OWNERS[name]}")
+
+
+def _check_values(
+    point: HookPoint, *, hold: int, look_behind: int, timeout_ms: int | None, priority: int | None
+) -> None:
+    for name, value, least in (("hold", hold, 0), ("look_behind", look_behind, 0), ("timeout_ms", timeout_ms, 1)):
+        if value is not None and (type(value) is not int or value < least):
+            raise TypeError(f"hook {point.name}: `{name}` must be a whole number from {least} on, not {value!r}")
+    if priority is not None and type(priority) is not int:
+        raise TypeError(f"hook {point.name}: `priority` must be a whole number, not {priority!r}")
+
+
+def _check_names(point: HookPoint, **options: object) -> None:
+    for name, value in options.items():
+        if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+            raise TypeError(f"hook {point.name}: `{name}` must be a tuple of names, not {value!r}")
+    for operation in options["operations"]:  # type: ignore[attr-defined]
+        if operation not in OPERATIONS:
+            raise TypeError(f"hook {point.name}: unknown operation {operation!r}; one of {', '.join(OPERATIONS)}")
 
 
 def hooks_of(kind: type[Any]) -> tuple[HookSpec, ...]:
-    """The hooks that a plugin class declares, inherited ones included, in the order of their names."""
-    return tuple(spec for name in sorted(dir(kind)) for spec in getattr(inspect.getattr_static(kind, name), MARK, ()))
+    """The hooks that a plugin class declares, inherited ones included, in the order of their names. A hook has the name
+    of the attribute that it is found under."""
+    return tuple(
+        msgspec.structs.replace(spec, name=name)
+        for name in sorted(dir(kind))
+        for spec in getattr(inspect.getattr_static(kind, name), MARK, ())
+    )

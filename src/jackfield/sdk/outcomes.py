@@ -10,6 +10,7 @@ import msgspec
 
 from jackfield.wire.chat import Response
 
+LONGEST_RETRY_S = 86_400 * 365
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -38,6 +39,10 @@ class Reject(Outcome, frozen=True):
     def __post_init__(self) -> None:
         if not 400 <= self.status <= 599:
             raise ValueError(f"Reject: status must be 400 to 599, not {self.status}")
+        if not isinstance(self.code, str) or not isinstance(self.message, str):
+            raise TypeError("Reject: code and message must be texts")
+        if self.retry_after_s is not None and not 0 <= self.retry_after_s <= LONGEST_RETRY_S:
+            raise ValueError(f"Reject: retry_after_s must be 0 to {LONGEST_RETRY_S}, not {self.retry_after_s}")
 
 
 class Answer(Outcome, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from jackfield.sdk.manifest import MANIFEST_FILE, read_manifest
 from jackfield.sources.base import Found
 
 _serial = itertools.count(1)
+_NOT_A_NAME = re.compile(r"\W")
 
 
 class FolderSource:
@@ -26,26 +28,33 @@ class FolderSource:
             entries = sorted(self._folder.iterdir())
         except OSError as error:
             raise ConfigError(f"cannot read the plugins folder: {error.strerror}", file=str(self._folder)) from error
-        return tuple(
-            Found(
-                name=entry.name,
-                source="folder",
-                place=str(entry),
-                folder=entry,
-                load=partial(load_folder, entry),
-            )
-            for entry in entries
-            if is_plugin(entry)
-        )
+        return tuple(_found(entry) for entry in entries if is_plugin(entry))
+
+
+def _found(folder: Path) -> Found:
+    """Each find gives the module a name of its own, so that two versions of a plugin can live side by side."""
+    module = f"jackfield_plugin_{next(_serial)}_{_NOT_A_NAME.sub('_', folder.name)}"
+    return Found(
+        name=folder.name,
+        source="folder",
+        place=str(folder),
+        folder=folder,
+        load=partial(load_folder, folder, module),
+        forget=partial(forget, module),
+    )
 
 
 def is_plugin(folder: Path) -> bool:
-    if folder.name.startswith((".", "_")) or not folder.is_dir():
+    """Whether it says so; a folder that cannot be looked into is taken for one, so that it is listed as failed."""
+    if folder.name.startswith((".", "_")):
         return False
-    return (folder / MANIFEST_FILE).is_file() or (folder / "plugin.py").is_file()
+    try:
+        return (folder / MANIFEST_FILE).is_file() or (folder / "plugin.py").is_file()
+    except OSError:
+        return True
 
 
-def load_folder(folder: Path) -> ModuleType:
+def load_folder(folder: Path, module: str) -> ModuleType:
     """Imports the folder's entry module as a package of its own, so that `from . import other` works inside it.
 
     Raises `ManifestError` where the manifest or the entry file is wrong, and whatever the module raises.
@@ -57,7 +66,7 @@ def load_folder(folder: Path) -> ModuleType:
         raise ManifestError(f"there is no {file.name} in the folder", file=str(manifest), field="entry")
     if not file.resolve().is_relative_to(folder.resolve()):
         raise ManifestError("leads out of the plugin's folder", file=str(file))
-    return _import(f"jackfield_plugin_{next(_serial)}_{folder.name.replace('-', '_')}", file, folder)
+    return _import(module, file, folder)
 
 
 def _import(name: str, file: Path, folder: Path) -> ModuleType:

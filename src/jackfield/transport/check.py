@@ -73,7 +73,9 @@ class EgressPolicy(msgspec.Struct, frozen=True):
         cls, *, allow_hosts: Iterable[str] | None = None, allow_ports: Iterable[int] | None = None
     ) -> EgressPolicy:
         """`allow_hosts` (`*.example.com`: every name below) and `allow_ports` narrow it; `None` does not."""
-        hosts = None if allow_hosts is None else frozenset(host.lower().removesuffix(".") for host in allow_hosts)
+        hosts = None
+        if allow_hosts is not None:
+            hosts = frozenset(host.lower().removesuffix(".") for host in allow_hosts)
         return cls(public=True, hosts=hosts, ports=None if allow_ports is None else frozenset(allow_ports))
 
     def check_origin(self, origin: Origin) -> None:

@@ -19,6 +19,7 @@ from jackfield.transport.response import UpstreamResponse
 from jackfield.transport.sweep import Sweeper
 
 _MAX_TARGETS = 1024
+_MAX_KEPT_URL = 2048
 _CLOSE_S = 2.0
 _NEVER = float("inf")
 
@@ -116,7 +117,8 @@ class HttpClient:
         self._policy.check_origin(target.origin)
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
-        self._targets[url] = target
+        if len(url) <= _MAX_KEPT_URL:
+            self._targets[url] = target
         return target
 
     def _add_pool(self, key: str) -> Pool:

@@ -213,6 +213,7 @@ class Connection(asyncio.Protocol):
                 return
             self._keep_alive = False
         if self._overhead > self._limits.max_header_bytes and self._is_flooded():
+            answer.status = 0
             self._fail(self._flood("head"))
         elif self._ended:
             self._settle(answer)
@@ -269,9 +270,9 @@ class Connection(asyncio.Protocol):
             raise self._broken("its answer is not HTTP/1.1")
         if len(self._headers) > self._limits.max_headers:
             raise self._broken(f"its head has more than max_headers = {self._limits.max_headers} headers")
-        answer.status = status
         answer.headers = tuple(self._headers)
         self._read_framing(answer)
+        answer.status = status
         self._headed = True
         if self._bodiless:
             # The parser believes the head's promise of a body: where the next answer begins, it cannot tell.

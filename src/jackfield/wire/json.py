@@ -26,7 +26,7 @@ NULL = Raw(b"null")
 encode = msgspec.json.Encoder().encode
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<place>.*)`)?$", re.DOTALL)
-_EXPECTED = re.compile(r"^Expected `([^`]+)`(?:, got .*)?$")
+_EXPECTED = re.compile(r"^Expected `([^`]+)`( [<>]=? .*|)(?:, got .*)?$")
 _ESCAPED_LETTERS = (b"\\u006", b"\\u007", b"\\u005")
 _KINDS = {
     "str": "a string",
@@ -80,7 +80,7 @@ def _wanted(what: str) -> str:
     if expected is None:
         return what[:1].lower() + what[1:]
     kinds = [_KINDS.get(kind, kind) for kind in expected[1].split(" | ") if kind != "null"]
-    return f"expected {' or '.join(kinds)}"
+    return f"expected {' or '.join(kinds)}{expected[2]}"
 
 
 read_text: Read[str] = reader(str)

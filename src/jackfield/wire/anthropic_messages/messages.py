@@ -79,8 +79,10 @@ def write_conversation(messages: tuple[Message, ...], crossing: Crossing) -> tup
     system, rest = _hoist(messages, crossing)
     turns: list[_Turn] = []
     for message in rest:
-        _add_turn(turns, _turn_of(message, crossing))
-    return _write_system(system, crossing), [_write_turn(turn, crossing) for turn in turns if turn.parts]
+        turn = _turn_of(message, crossing)
+        if turn.parts or (crossing.own and not message.parts):
+            _add_turn(turns, turn)
+    return _write_system(system, crossing), [_write_turn(turn, crossing) for turn in turns]
 
 
 def _hoist(messages: tuple[Message, ...], crossing: Crossing) -> tuple[list[Message], list[Message]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Raw
 from msgspec.structs import replace
 
 from jackfield.errors import JackfieldError
@@ -30,7 +29,7 @@ from jackfield.wire.chat import (
     UsageReport,
 )
 from jackfield.wire.crossing import Body
-from jackfield.wire.json import Fields, encode, read_count, read_fields, read_text
+from jackfield.wire.json import NULL, Fields, Read, encode, read_text, reader
 from jackfield.wire.sse import write_event
 
 _TEXT_DELTA = b'{"type":"text_delta","text":%b}'
@@ -38,6 +37,11 @@ _INPUT_DELTA = b'{"type":"input_json_delta","partial_json":%b}'
 _THINKING_DELTA = b'{"type":"thinking_delta","thinking":%b}'
 _SIGNATURE_DELTA = b'{"type":"signature_delta","signature":%b}'
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+
+# An event that was decoded once is not refused any more.
+_read_event: Read[Fields] = reader(Fields)
+_read_index: Read[int | None] = reader(int | None)
 
 
 class AnthropicStreamEncoder:
@@ -183,7 +187,7 @@ class AnthropicStreamEncoder:
         if event.format != FORMAT:
             self.dropped.add(event.type)
             return b""
-        fields = read_fields(event.raw, "")
+        fields = _read_event(event.raw, "")
         if event.type == "message_delta":
             self._ending = _more_of(fields)
             return b""
@@ -192,7 +196,7 @@ class AnthropicStreamEncoder:
         return self._opaque_block(event.type, fields)
 
     def _opaque_block(self, kind: str, fields: Fields) -> bytes:
-        source = read_count(fields["index"], "index") if "index" in fields else 0
+        source = _source_of(fields)
         if kind == "content_block_stop":
             return self._blocks.stop(source)
         if kind == "content_block_start":
@@ -233,17 +237,20 @@ class AnthropicStreamEncoder:
     def _observe_opaque(self, event: OpaqueEvent) -> None:
         if event.type not in ("content_block_start", "content_block_stop"):
             return
-        fields = read_fields(event.raw, "")
-        source = read_count(fields.get("index", Raw(b"0")), "index")
+        source = _source_of(_read_event(event.raw, ""))
         if event.type == "content_block_stop":
             self._blocks.observe_stop(source)
         else:
             self._blocks.observe(Block("opaque", source, {}))
 
 
+def _source_of(fields: Fields) -> int:
+    return _read_index(fields.get("index", NULL), "index") or 0
+
+
 def _more_of(fields: Fields) -> Fields:
     """What a message delta says beyond the canonical form."""
-    delta = read_fields(fields["delta"], "delta")
+    delta = _read_event(fields["delta"], "delta")
     return {name: raw for name, raw in delta.items() if name != "stop_sequence"}
 
 

@@ -62,6 +62,7 @@ class OpenAIChatScanner:
             return False
         if event.event == "error" or is_error(outline.error):
             self.scan.error = ": ".join(decode_error(data))
+            return False
         for choice in outline.choices or ():
             if choice.finish_reason:
                 self.scan.finish_reason = finish_reason_of(choice.finish_reason)

@@ -1,0 +1,94 @@
+"""docs/reference/formats.md says what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from jackfield.wire import FORMATS, format_named
+from jackfield.wire.base import Encoded, WireFormat
+from jackfield.wire.chat import ChatResponse, Choice, FinishReason, Message
+
+from .format_samples import ANTHROPIC_REQUESTS, ANTHROPIC_RESPONSES, OPENAI_REQUESTS, OPENAI_RESPONSES, Body
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
+ROW = re.compile(r"^\| `(?P<field>[^`]+)` \| (?P<dropped>dropped as )?`(?P<name>[^`]+)` \| .*\|$", re.MULTILINE)
+SIDES = {"OpenAI chat": "openai_chat", "Anthropic messages": "anthropic_messages"}
+SAMPLES = {
+    "Requests: OpenAI chat to Anthropic messages": OPENAI_REQUESTS,
+    "Requests: Anthropic messages to OpenAI chat": ANTHROPIC_REQUESTS,
+    "Responses: OpenAI chat to Anthropic messages": OPENAI_RESPONSES,
+    "Responses: Anthropic messages to OpenAI chat": ANTHROPIC_RESPONSES,
+}
+
+
+def section(title: str) -> str:
+    _, _, rest = PAGE.read_text(encoding="utf-8").partition(f"\n## {title}\n")
+    return rest.partition("\n## ")[0]
+
+
+def rows() -> list[Any]:
+    return [
+        pytest.param(title, row["field"], row["name"], bool(row["dropped"]), id=f"{title[:16]} {row['field']}")
+        for title in SAMPLES
+        for row in ROW.finditer(section(title))
+    ]
+
+
+def translated(title: str, body: Body) -> Encoded:
+    kind, _, sides = title.partition(": ")
+    source, target = (format_named(SIDES[side]) for side in sides.split(" to "))
+    raw = json.dumps(body).encode()
+    if kind == "Requests":
+        return target.encode_request(source.decode_request(raw))
+    return target.encode_response(source.decode_response(raw))
+
+
+def values_at(value: Any, path: str) -> list[Any]:
+    """Everything in a body that a path like `messages[].content[].text` leads to."""
+    found = [value]
+    for step in path.split("."):
+        name = step.removesuffix("[]")
+        found = [item[name] for item in found if isinstance(item, dict) and item.get(name) is not None]
+        if step != name:
+            found = [inner for item in found if isinstance(item, list) for inner in item]
+    return found
+
+
+@pytest.mark.parametrize(("title", "field", "name", "dropped"), rows())
+def test_a_row_says_what_becomes_of_its_field(title: str, field: str, name: str, dropped: bool) -> None:
+    written = translated(title, SAMPLES[title][field])
+    if dropped:
+        assert written.dropped == (name,)
+    else:
+        assert written.dropped == ()
+        assert values_at(json.loads(written.body), name)
+
+
+@pytest.mark.parametrize("title", SAMPLES)
+def test_every_sample_has_its_row(title: str) -> None:
+    assert {row["field"] for row in ROW.finditer(section(title))} == set(SAMPLES[title])
+
+
+def finish_written(target: WireFormat, reason: FinishReason, path: str) -> list[Any]:
+    choice = Choice(message=Message(role="assistant", parts=()), finish_reason=reason)
+    response = ChatResponse(id="r", model="m", choices=(choice,))
+    return values_at(json.loads(target.encode_response(response).body), path)
+
+
+def test_finish_reasons_are_written_as_told() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| (`\w+` \| `\w+`) \|$", section("Finish reasons"), re.MULTILINE))
+    assert set(told) == set(get_args(FinishReason))
+    for reason in get_args(FinishReason):
+        openai = finish_written(format_named("openai_chat"), reason, "choices[].finish_reason")
+        anthropic = finish_written(format_named("anthropic_messages"), reason, "stop_reason")
+        assert [told[reason]] == [f"`{o}` | `{a}`" for o, a in zip(openai, anthropic, strict=True)]
+
+
+def test_every_format_is_listed() -> None:
+    listed = re.findall(r"^\| `(\w+)` \| (\w+) \| `/v1/[\w/]+` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert dict(listed) == {name: found.operation for name, found in FORMATS.items()}
