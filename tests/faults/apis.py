@@ -17,6 +17,7 @@ ANTHROPIC_TYPES = {
     404: "not_found_error",
     413: "request_too_large",
     429: "rate_limit_error",
+    503: "overloaded_error",
     504: "timeout_error",
 }
 
@@ -71,7 +72,7 @@ class Api:
             assert body["type"] == "error"
             assert {"type", "message"} <= set(body["error"])
             usual = "api_error" if status >= 500 else "invalid_request_error"
-            assert body["error"]["type"] == ANTHROPIC_TYPES.get(status, usual), body
+            assert body["error"]["type"] == ANTHROPIC_TYPES.get(status, usual)
             assert body["request_id"] == request_id
         message = body["error"]["message"]
         assert isinstance(message, str)

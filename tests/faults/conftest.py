@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -37,7 +38,9 @@ async def open_stage(api: Api, upstream: Upstream, start_gateway: StartGateway) 
         fields = IMPATIENT | settings.pop("link", {})
         links = [link(upstream, provider or api.name, **fields)]  # type: ignore[arg-type]
         gateway = await start_gateway(upstreams=links, **settings)
-        stages.append(Stage(gateway, upstream, api, count_tasks()))
+        stages.append(Stage(gateway, upstream, api, Counter()))
+        for stage in stages:
+            stage.tasks = count_tasks()
         return stages[-1]
 
     yield open_one

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from jackfield.testing import Answer, Reply
 
-from .apis import Stage
+from .apis import Api, Stage
 
 REPLY = Reply(text="one two three four five six")
 BROKEN = {
@@ -33,7 +34,6 @@ CUT_STREAMS = {
     "close": Answer.close_after(5, REPLY),
     "half an event": Answer.half_event(5, REPLY),
     "broken chunks": Answer.chunk_garbage(5, REPLY),
-    "garbled event": Answer.garbled_events(5, REPLY),
     "error event": Answer.error_event(5, reply=REPLY),
     "silence": Answer.hang_after(5, REPLY),
 }
@@ -110,6 +110,16 @@ async def test_a_stream_that_breaks_off(crossed: Stage, answer: Answer) -> None:
     record = await crossed.record_of(called)
     assert record["error"]
     assert record["finish_reason"] is None
+
+
+async def test_an_event_that_is_not_json_ends_a_stream_that_is_translated(open_stage: Any, api: Api) -> None:
+    """Where client and upstream speak the same API, events are passed on unread."""
+    stage = await open_stage("anthropic" if api.name == "openai" else "openai")
+    stage.upstream.script(Answer.garbled_events(5, REPLY))
+    called = await stage.ask(stream=True)
+
+    assert api.check_stream_error(called)
+    assert (await stage.record_of(called))["error"] == "upstream_broken"
 
 
 async def test_a_stream_without_its_end_mark_is_complete_if_it_was_finished(crossed: Stage) -> None:

@@ -21,6 +21,7 @@ from jackfield.errors import (
     UpstreamBroken,
     UpstreamTimeout,
 )
+from jackfield.wire.base import Peek
 from jackfield.wire.chat import ErrorResponse
 from jackfield.wire.openai_chat import OpenAIChat
 
@@ -148,6 +149,13 @@ def test_a_peek_refuses_too(body: bytes) -> None:
 def test_a_peek_sees_repeated_names_however_they_are_spelled(body: bytes) -> None:
     with pytest.raises(Malformed, match="given twice"):
         FORMAT.peek(body)
+    with pytest.raises(Malformed, match="given twice"):
+        FORMAT.peek(body[:-1] + b',"x":"' + b"long " * 9999 + b'"}')
+
+
+def test_a_long_body_with_spaces_is_peeked_at_like_any_other() -> None:
+    body = b'{ "model": "a", "x": "' + b"long " * 9999 + b'", "stream": true }'
+    assert FORMAT.peek(body) == Peek(model="a", stream=True)
 
 
 WRONG: tuple[Any, ...] = (None, 0, -1, 1.5, True, "", "x", [], [None], {}, {"type": 1}, [[]], 10**30)

@@ -17,7 +17,7 @@ from jackfield.sdk.context import Candidate
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import CanonicalProvider, Target
-from jackfield.transport.messages import OutgoingRequest
+from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 from jackfield.wire.anthropic_count_tokens import estimate_tokens
 from jackfield.wire.base import WireFormat
@@ -36,13 +36,13 @@ T = TypeVar("T")
 _PASSED_ON = (b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-")
 
 
-async def ask_upstream(state: State, link: UpstreamLink, candidate: Candidate) -> Got:
+async def ask_upstream(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
     """Raises `UpstreamError`; for HTTP, a status of 400 and above is `UpstreamRejected`."""
     if link.formats is not None and (format := link.formats.get(state.operation)) is not None:  # noqa: A001
-        return await _over_http(state, link, candidate, format)
+        return await _over_http(state, link, candidate, deadlines, format)
     if state.operation == "count_tokens":
         return Whole(response=_estimate(state))
-    return await _in_process(state, link, candidate)
+    return await _in_process(state, link, candidate, deadlines)
 
 
 def _estimate(state: State) -> TokenCount:
@@ -51,14 +51,20 @@ def _estimate(state: State) -> TokenCount:
     return TokenCount(input=estimate_tokens(request), estimated=True)
 
 
-async def _over_http(state: State, link: UpstreamLink, candidate: Candidate, format: WireFormat) -> Got:  # noqa: A002
+async def _over_http(
+    state: State,
+    link: UpstreamLink,
+    candidate: Candidate,
+    deadlines: Deadlines,
+    format: WireFormat,  # noqa: A002
+) -> Got:
     target = link.target(state.operation, candidate.model)
     outgoing = OutgoingRequest(
         "POST", target.url, _headers(state, link, target, format), _body(state, candidate, format)
     )
     if state.row.attempt:
         outgoing = await _ask_attempt_hooks(state, outgoing)
-    response = await link.client.send(link.with_credential(outgoing, target), link.deadlines)
+    response = await link.client.send(link.with_credential(outgoing, target), deadlines)
     if response.status != 200:
         await _reject(response, format)
     if state.stream and state.operation == "chat":
@@ -172,16 +178,16 @@ async def _await_first(flow: ByteFlow) -> None:
         raise UpstreamRejected(502, probe.scan.error)
 
 
-async def _in_process(state: State, link: UpstreamLink, candidate: Candidate) -> Got:
+async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
     provider = link.provider
     assert isinstance(provider, CanonicalProvider)
     request = msgspec.structs.replace(state.canonical_request(), model=candidate.model)
     if isinstance(request, EmbeddingsRequest):
-        response: Response = await stranger(provider.embed(request, link.seen), link.deadlines.first_byte_s, link.name)
+        response: Response = await stranger(provider.embed(request, link.seen), deadlines.first_byte_s, link.name)
     elif request.stream:
         return await _open_events(provider.stream(request, link.seen), link)
     else:
-        response = await stranger(provider.complete(request, link.seen), link.deadlines.first_byte_s, link.name)
+        response = await stranger(provider.complete(request, link.seen), deadlines.first_byte_s, link.name)
     if type(response) not in RESPONSES[state.operation]:
         raise UpstreamBroken(f"provider {link.provider_id} answered {type(response).__name__}")
     state.usage = response.usage

@@ -22,6 +22,7 @@ from jackfield.pipeline.answers import Got
 from jackfield.pipeline.ask import ask_upstream
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Attempt, Candidate
+from jackfield.transport.messages import Deadlines
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 20.0
@@ -50,7 +51,7 @@ async def call(state: State, timeout_s: float) -> Got:
                 continue
             tried = True
             try:
-                return await _attempt(state, link, candidate)
+                return await _attempt(state, link, candidate, _deadlines(state, link, timeout_s))
             except UpstreamError as error:
                 if not worth_another(error):
                     raise
@@ -87,16 +88,29 @@ def _unavailable(link: UpstreamLink) -> Unavailable:
     )
 
 
-async def _attempt(state: State, link: UpstreamLink, candidate: Candidate) -> Got:
+def _deadlines(state: State, link: UpstreamLink, timeout_s: float) -> Deadlines:
+    """The upstream's own for a first try; later ones get what is left of the request's time."""
+    if not state.attempts:
+        return link.deadlines
+    left_s = timeout_s - (perf_counter_ns() - state.began) / 1e9
+    if left_s <= 0:
+        raise DeadlineExceeded(f"no upstream answered within {timeout_s:g} s")
+    own = link.deadlines
+    return Deadlines(
+        min(own.connect_s, left_s), min(own.first_byte_s, left_s), own.idle_s, min(own.whole_s or left_s, left_s)
+    )
+
+
+async def _attempt(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
     """One try: its outcome is told to the breaker and kept with the exchange."""
     began = perf_counter_ns()
     state.upstream_ns = None
     try:
-        got = await ask_upstream(state, link, candidate)
+        got = await ask_upstream(state, link, candidate, deadlines)
     except UpstreamError as error:
         _tell_breaker(link, error)
         _note(state, candidate, began, error)
-        raise _for_client(error, link) from error
+        raise for_client(error, link.name) from error
     except BaseException:
         link.breaker.abandon()
         raise
@@ -107,10 +121,13 @@ async def _attempt(state: State, link: UpstreamLink, candidate: Candidate) -> Go
 
 
 def _tell_breaker(link: UpstreamLink, error: UpstreamError) -> None:
-    if isinstance(error, UpstreamRejected) and error.status < 500:
+    """An upstream that refuses a request is alive; one that is too busy has said nothing of its health."""
+    if not isinstance(error, UpstreamRejected) or error.status >= 500:
+        link.breaker.failure()
+    elif error.status == 429:
         link.breaker.abandon()
     else:
-        link.breaker.failure()
+        link.breaker.success()
 
 
 def _note(state: State, candidate: Candidate, began: int, error: UpstreamError | None) -> None:
@@ -136,21 +153,17 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
         )
 
 
-def _for_client(error: UpstreamError, link: UpstreamLink) -> UpstreamError:
+def for_client(error: UpstreamError, upstream: str) -> UpstreamError:
     """The error as a client may see it: where an upstream lives and how it is called is the operator's business."""
     if isinstance(error, UpstreamRejected):
         if error.status != 401:
             return error
-        return UpstreamRejected(502, f"upstream {link.name} refused the gateway's credential")
+        return UpstreamRejected(502, f"upstream {upstream} refused the gateway's credential")
     if isinstance(error, UpstreamTimeout):
-        told: UpstreamError = UpstreamTimeout(f"upstream {link.name} did not answer in time", sent=error.sent)
+        told: UpstreamError = UpstreamTimeout(f"upstream {upstream} did not answer in time", sent=error.sent)
     elif isinstance(error, UpstreamBroken):
-        told = UpstreamBroken(f"upstream {link.name} broke off or answered nonsense", sent=error.sent)
+        told = UpstreamBroken(f"upstream {upstream} broke off or answered nonsense", sent=error.sent)
     else:
-        told = UpstreamError(f"upstream {link.name} could not be reached", sent=error.sent)
+        told = UpstreamError(f"upstream {upstream} could not be reached", sent=error.sent)
         told.code = error.code
     return told
-
-
-def deadline_passed(timeout_s: float) -> DeadlineExceeded:
-    return DeadlineExceeded(f"no whole answer within {timeout_s:g} s")

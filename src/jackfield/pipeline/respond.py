@@ -18,7 +18,7 @@ async def respond(state: State, whole: Whole) -> Answer:
     """The client's answer. Never raises what a hook does: that has become the answer."""
     head = Head(_status_of(whole.response), JSON + answer_headers(state) + whole.headers + _note_of(whole.response))
     if not (state.row.response_head or state.row.response_body):
-        return Answer(head, render(state, whole, whole.response))
+        return _answer(state, head, whole, whole.response)
     state.head = head
     if state.row.response_body and whole.response is None and whole.format is not None:
         whole.response = whole.format.decode_response(whole.body)
@@ -29,7 +29,16 @@ async def respond(state: State, whole: Whole) -> Answer:
     await run_body_hooks(state)
     if isinstance(state.response, ErrorResponse):
         return error_answer(state)
-    return Answer(state.head, render(state, whole, state.response))
+    return _answer(state, state.head, whole, state.response)
+
+
+def _answer(state: State, head: Head, whole: Whole, response: Response | None) -> Answer:
+    """Fields that the client's format has no place for are named in a header, also those of the answer."""
+    known = len(state.dropped)
+    body = render(state, whole, response)
+    if len(state.dropped) > known:
+        head = head.with_header("x-jackfield-dropped", ", ".join(sorted(state.dropped)))
+    return Answer(head, body)
 
 
 def error_answer(state: State) -> Answer:

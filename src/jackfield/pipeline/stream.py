@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from functools import partial
 
-from jackfield.errors import JackfieldError, UpstreamBroken
+import structlog
+
+from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamError
 from jackfield.pipeline.answers import Answer, ByteFlow, EventFlow
+from jackfield.pipeline.call import for_client
 from jackfield.pipeline.chunks import Chain
 from jackfield.pipeline.exchange import State, answer_headers, dated, error_response
 from jackfield.pipeline.respond import due, error_answer, respond_error, run_body_hooks, run_head_hooks
@@ -25,6 +28,7 @@ from jackfield.wire.chat import (
     StreamEnd,
     StreamFailure,
     StreamStart,
+    TextDelta,
     UsageReport,
 )
 from jackfield.wire.collect import StreamCollector, replay
@@ -36,8 +40,10 @@ EVENT_STREAM: Headers = (
 )
 HELD_BYTES = 32 * 1024 * 1024
 
+log = structlog.get_logger("jackfield.upstreams")
+
 _ENDS = frozenset({Finish, StreamEnd, StreamFailure})
-_NOTED = frozenset({UsageReport, Finish, StreamFailure})
+_NOTED = frozenset({UsageReport, Finish, StreamFailure, StreamEnd})
 
 Flow = ByteFlow | EventFlow
 Batch = tuple[bytes | None, tuple[ChatEvent, ...]]
@@ -97,8 +103,9 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
         if not scan.finished and scan.error is None:
             raise UpstreamBroken(_cut_short(rest))
     except JackfieldError as error:
-        state.fail(_told(state, error))
-        yield state.route.format.stream_encoder(model=state.model, usage=False).fail(_told(state, error))
+        told = _told(state, error)
+        state.fail(told)
+        yield state.route.format.stream_encoder(model=state.model, usage=False).fail(told)
     finally:
         state.usage, state.finish_reason = scan.usage, scan.finish_reason
         if scan.error is not None:
@@ -113,10 +120,13 @@ def _cut_short(rest: bytes) -> str:
 
 
 def _told(state: State, error: JackfieldError) -> JackfieldError:
-    """A break in the stream as the client may see it."""
-    if isinstance(error, UpstreamBroken) and state.served_by is not None:
-        return UpstreamBroken(f"upstream {state.served_by.upstream} broke off in the stream")
-    return error
+    """A break in the stream as the client may see it; the upstream's breaker and the log hear of it whole."""
+    served = state.served_by
+    if not isinstance(error, UpstreamError) or served is None:
+        return error
+    log.warning("upstream_broke_stream", upstream=served.upstream, request=state.id, error=error.message)
+    state.snapshot.routes.links[served.upstream].breaker.failure()
+    return for_client(error, served.upstream)
 
 
 def _collect(flow: ByteFlow, data: bytes) -> ChatResponse:
@@ -179,6 +189,8 @@ async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
             finally:
                 if passed := b"".join(out):
                     yield passed
+        if passed := await outlet.end():
+            yield passed
     except JackfieldError as error:
         told = _told(state, error)
         state.fail(told)
@@ -191,9 +203,10 @@ async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
 
 class Outlet:
     """Where the events of one stream go to the client: past the hooks, and as the bytes they came in where no hook
-    changed them."""
+    changed them. Once a hook has changed the sequence, and not just a text in its place, the bytes' own numbering of
+    blocks no longer holds, and all that follows is encoded."""
 
-    __slots__ = ("_chain", "_own_usage", "_state", "collector", "encoder")
+    __slots__ = ("_chain", "_own_usage", "_reordered", "_state", "collector", "encoder", "ended")
 
     def __init__(self, state: State, *, collect: bool) -> None:
         wants_usage = state.peeked().stream_usage
@@ -202,20 +215,28 @@ class Outlet:
         hooks = due(state, state.row.response_chunk)
         self._chain = Chain(hooks, state) if hooks else None
         self.collector = StreamCollector() if collect else None
+        self.ended = self._reordered = False
 
     async def take(self, raw: bytes | None, events: tuple[ChatEvent, ...]) -> bytes:
         for event in events:
             if type(event) in _NOTED:
                 note(self._state, event)
+                self.ended = self.ended or type(event) is StreamEnd
         passed = events if self._chain is None else await self._chain.pass_on(events)
         if self.collector is not None:
             for event in passed:
                 self.collector.add(event)
-        if raw is not None and passed is events and not self._is_our_usage(events):
+        if passed is not events:
+            self._reordered = self._reordered or not _in_place(passed, events)
+        elif raw is not None and not self._reordered and not self._is_our_usage(events):
             for event in passed:
                 self.encoder.observe(event)
             return raw
         return b"".join([self._encode(event) for event in passed])
+
+    async def end(self) -> bytes:
+        """The end that the upstream left out, if it did."""
+        return b"" if self.ended else await self.take(None, (StreamEnd(),))
 
     def _encode(self, event: ChatEvent) -> bytes:
         return self.encoder.encode(dated(self._state, event) if type(event) is StreamStart else event)
@@ -223,6 +244,14 @@ class Outlet:
     def _is_our_usage(self, events: tuple[ChatEvent, ...]) -> bool:
         """Whether these report usage that only the gateway asked for."""
         return self._own_usage and len(events) == 1 and type(events[0]) is UsageReport
+
+
+def _in_place(passed: tuple[ChatEvent, ...], events: tuple[ChatEvent, ...]) -> bool:
+    """Whether only texts were changed or left out."""
+    if not passed:
+        return all(type(event) is TextDelta for event in events)
+    kinds = [(type(event), getattr(event, "index", None)) for event in passed]
+    return kinds == [(type(event), getattr(event, "index", None)) for event in events]
 
 
 def note(state: State, event: ChatEvent) -> None:
@@ -249,7 +278,7 @@ async def _hold(state: State, flow: Flow) -> Answer:
             if size > HELD_BYTES:
                 raise UpstreamBroken("the stream is longer than what can be held for a plugin")
     except JackfieldError as error:
-        return await respond_error(state, error)
+        return await respond_error(state, _told(state, error))
     finally:
         await close(flow)
     return await stream_whole(state, collector.response())

@@ -60,8 +60,8 @@ def build_admin(services: AdminServices) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_exception_handler(404, _tell_missing)
 
-    async def admin(request: Request) -> Credential:
-        return authorize(request, services.directory)
+    async def admin(request: Request) -> None:
+        request.state.actor = authorize(request, services.directory).id
 
     app.state.admin = admin
     _add_usage(app, services, admin)
@@ -81,7 +81,7 @@ def authorize(request: Request, directory: Directory) -> Credential:
     return credential
 
 
-Guard = Callable[[Request], Awaitable[Credential]]
+Guard = Callable[[Request], Awaitable[None]]
 
 
 def _add_usage(app: FastAPI, services: AdminServices, admin: Guard) -> None:
@@ -157,17 +157,17 @@ def _add_credentials(app: FastAPI, services: AdminServices, admin: Guard) -> Non
         """All keys, revoked ones too; never the keys themselves."""
         return {"data": [_shown(credential) for credential in await services.credentials.list()]}
 
-    @app.post("/api/v1/credentials", status_code=201, tags=["credentials"])
-    async def create_credential(new: NewCredential, who: Annotated[Credential, Depends(admin)]) -> dict[str, Any]:
+    @app.post("/api/v1/credentials", status_code=201, tags=["credentials"], dependencies=[Depends(admin)])
+    async def create_credential(new: NewCredential, request: Request) -> dict[str, Any]:
         """Makes a key. `key` in the answer is the only time it is shown."""
-        issued = await services.credentials.create(**new.model_dump(), actor=who.id)
+        issued = await services.credentials.create(**new.model_dump(), actor=request.state.actor)
         await services.directory.refresh()
         return _shown(issued.credential) | {"key": issued.text}
 
-    @app.delete("/api/v1/credentials/{name}", tags=["credentials"])
-    async def revoke_credential(name: str, who: Annotated[Credential, Depends(admin)]) -> dict[str, Any]:
+    @app.delete("/api/v1/credentials/{name}", tags=["credentials"], dependencies=[Depends(admin)])
+    async def revoke_credential(name: str, request: Request) -> dict[str, Any]:
         """Revokes a key, by id or name; here at once, in other workers within half a second."""
-        revoked = await services.credentials.revoke(name, actor=who.id)
+        revoked = await services.credentials.revoke(name, actor=request.state.actor)
         await services.directory.refresh()
         return _shown(revoked)
 

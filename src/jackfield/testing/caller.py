@@ -165,6 +165,11 @@ class Caller:
             transport.abort()
             self._streams = None
 
+    def half_close(self) -> None:
+        """Closes the sending side alone."""
+        if self._streams is not None:
+            self._streams[1].write_eof()
+
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port, limit=READ_BYTES)

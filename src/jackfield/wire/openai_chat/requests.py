@@ -202,8 +202,7 @@ def peek(body: bytes) -> Peek:
     if head.model is None:
         raise wrong("model", "required")
     options = head.stream_options
-    named = (head.stream is not None) + (options is not None)
-    if body.count(b'"stream') != named or may_repeat(body, b'"model"'):
+    if may_repeat(body, b'"model"', b'"stream"', b'"stream_options"'):
         read_document(body)
     return Peek(
         model=head.model,
