@@ -10,18 +10,18 @@ import inspect
 import re
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from sdk_reference import sdk_page
+from writing import DOCS, MEANINGS, TEXTS, code, codes, default_of, meanings, page, pairs, prose, table
 
-from jackfield import app, errors, sdk, settings
+from jackfield import app, errors, settings
 from jackfield.cli.application import command
 from jackfield.control.records import UsageRecord
 from jackfield.control.usage import PARAMETERS
@@ -33,9 +33,6 @@ from jackfield.settings.fields import variable_paths
 from jackfield.stores.ledger import BUCKETS, GROUPS
 from jackfield.telemetry.metrics import Snapshot
 
-DOCS = Path(__file__).resolve().parent
-MEANINGS: dict[str, dict[str, Any]] = tomllib.loads((DOCS / "meanings.toml").read_text(encoding="utf-8"))
-NOTE = "<!-- Made from the code by docs/generate.py; change it there, or in docs/meanings.toml. -->"
 OWN_HEADER = re.compile(r'b"(x-jackfield-[a-z-]+)"')
 
 
@@ -44,60 +41,6 @@ class Facts(msgspec.Struct, frozen=True):
 
     openapi: dict[str, Any]
     metrics: Snapshot
-
-
-def meanings(kind: str, names: Iterable[str]) -> Mapping[str, str]:
-    """The words for exactly these names. Raises `ValueError` that lists what is missing and what is left over."""
-    table: Any = MEANINGS
-    for part in kind.split("."):
-        table = table[part]
-    wanted = set(names)
-    if faults := [f"missing: {name}" for name in wanted - set(table)] + [
-        f"left over: {name}" for name in set(table) - wanted
-    ]:
-        raise ValueError(f"docs/meanings.toml [{kind}]: {', '.join(sorted(faults))}")
-    return dict(table)
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines) + "\n"
-
-
-def page(title: str, *parts: str) -> str:
-    return "\n\n".join((NOTE, f"# {title}", *(part.strip() for part in parts))) + "\n"
-
-
-def prose(text: str | None) -> str:
-    """A docstring as one paragraph a paragraph."""
-    paragraphs = inspect.cleandoc(text or "").split("\n\n")
-    return "\n\n".join(paragraph if paragraph[:1] == " " else paragraph.replace("\n", " ") for paragraph in paragraphs)
-
-
-def code(value: object) -> str:
-    return f"`{value}`"
-
-
-def codes(values: Iterable[object]) -> str:
-    return ", ".join(map(code, values))
-
-
-def type_name(annotation: Any) -> str:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation is type(None) or annotation is None:
-        return "None"
-    if isinstance(annotation, str):
-        return annotation
-    if origin is Annotated:
-        return type_name(arguments[0])
-    if origin is Literal:
-        return " | ".join(map(repr, arguments))
-    if origin in (Union, type(int | str)):
-        return " | ".join(type_name(each) for each in arguments)
-    if origin is not None and arguments:
-        inner = ", ".join("…" if each is ... else type_name(each) for each in arguments)
-        return f"{getattr(origin, '__name__', origin)}[{inner}]"
-    return getattr(annotation, "__name__", str(annotation))
 
 
 # Settings and manifest
@@ -133,19 +76,6 @@ def bounds(field: FieldInfo) -> str:
     return ", ".join(told)
 
 
-def default_of(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, tuple | dict) and not value:
-        return "`[]`" if isinstance(value, tuple) else "`{}`"
-    if isinstance(value, bool):
-        return code(str(value).lower())
-    return code(value if isinstance(value, int | float) else f'"{value}"')
-
-
 def setting_rows(prefix: str, model: type[BaseModel], told: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     for name, field in model.model_fields.items():
         limit = bounds(field)
@@ -179,9 +109,9 @@ def settings_page(facts: Facts) -> str:
     models = [(title, prefix, without_tables(model)) for title, prefix, model in SECTIONS]
     names = [f"{prefix}.{name}" for _, prefix, model in models for name in model.model_fields]
     told = meanings("settings", names)
-    parts = [SETTINGS_INTRO]
+    parts = [TEXTS["settings_intro"]]
     for title, prefix, model in models:
-        note = SECTION_NOTES.get(prefix)
+        note = MEANINGS["section_notes"].get(prefix)
         rows = table(("key", "type", "default", "what"), setting_rows(prefix, model, told))
         parts.append("\n\n".join(part for part in (f"## `{title}`", note, rows) if part))
     variables = meanings("variables", settings_variables())
@@ -201,29 +131,6 @@ def settings_variables() -> Iterable[str]:
     return RESERVED
 
 
-def pairs(told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((code(name), text) for name, text in told.items())
-
-
-SETTINGS_INTRO = """
-Settings come from `jackfield.toml`, or the file that `--config` names. What is given later wins:
-
-    defaults < file < environment < command line
-
-`jackfield config show` prints every effective setting and where it comes from, with secrets masked; `jackfield config check`
-reads the configuration as `serve` would. Unknown keys are errors that name file, line and the nearest known key. Relative
-paths in the file start from the file's folder; given elsewhere, from the current one.
-
-A setting of a section can be given as the variable `JACKFIELD_<SECTION>__<NAME>`. An empty variable gives nothing. An unknown
-variable that begins with `JACKFIELD_` is an error.
-"""
-SECTION_NOTES = {
-    "upstreams[]": "One table for each upstream, in any number. Without any there is one: provider `echo`, model `echo`.",
-    "plugins.config.<id>": "The keys below are the host's. Every other key is the plugin's own and is checked by its config "
-    "model; one that is wrong makes this plugin `failed` and no other.",
-}
-
-
 def manifest_page(facts: Facts) -> str:
     told = meanings("manifest", Manifest.model_fields)
     rows = []
@@ -238,24 +145,7 @@ def manifest_page(facts: Facts) -> str:
                 code(pattern) if pattern else "-",
             )
         )
-    return page("Manifest", MANIFEST_INTRO, table(("field", "type", "default", "what", "must match"), rows))
-
-
-MANIFEST_INTRO = """
-A plugin folder holds `plugin.py`, `jackfield.toml`, or both. Without a manifest the class says the same: its attributes `id`
-(else its name in snake case), `version` and `description`.
-
-```toml title="plugins/no_shouting/jackfield.toml"
-id = "no_shouting"
-version = "1.0.0"
-description = "Refuses prompts written in capitals"
-entry = "plugin:NoShouting"
-priority = 50
-```
-
-Unknown fields are refused, and the plugin is listed as failed with the file and the field. Folders whose names begin with
-`.` or `_` are passed over.
-"""
+    return page("Manifest", TEXTS["manifest_intro"], table(("field", "type", "default", "what", "must match"), rows))
 
 
 # Errors
@@ -285,35 +175,12 @@ def errors_page(facts: Facts) -> str:
                 told[kind.__name__],
             )
         )
-    return page("Errors", ERRORS_INTRO, table(("class", "code", "status", "transient", "meaning"), rows), ERRORS_END)
-
-
-ERRORS_INTRO = """
-Every failure is one of the classes of `jackfield.errors`. `code` is the stable name for programs, `status` the HTTP status,
-`transient` whether trying again may help. Indentation is inheritance.
-"""
-ERRORS_END = """
-## The body of an error
-
-Errors are in the format of the API that was called. On OpenAI paths, and on all paths that belong to neither API:
-
-```json
-{"error": {"message": "Please do not shout.", "type": "rate_limit_error", "code": "no_shouting", "param": null, "plugin": "no_shouting"}}
-```
-
-`plugin` is there where a plugin decided. On Anthropic paths:
-
-```json
-{"type": "error", "error": {"type": "rate_limit_error", "message": "Please do not shout.", "code": "no_shouting", "plugin": "no_shouting"}, "request_id": "req_660bf866202496b2401f779f4d"}
-```
-
-The body of an upstream's own error passes unchanged to a client that speaks the upstream's format.
-
-## In a stream
-
-Once the head of a stream is sent its status stays 200. An error then is the stream's last event, in the client's format, and
-the usage record holds its code.
-"""
+    return page(
+        "Errors",
+        TEXTS["errors_intro"],
+        table(("class", "code", "status", "transient", "meaning"), rows),
+        TEXTS["errors_end"],
+    )
 
 
 # Hooks and the SDK
@@ -335,7 +202,12 @@ def hooks_page(facts: Facts) -> str:
         ),
     )
     options = table(("option", "default"), option_rows())
-    parts = [HOOKS_INTRO, overview, HOOKS_ORDER, *(point_part(point, told[point.name]) for point in POINTS.values())]
+    parts = [
+        TEXTS["hooks_intro"],
+        overview,
+        TEXTS["hooks_order"],
+        *(point_part(point, told[point.name]) for point in POINTS.values()),
+    ]
     return page("Hooks", *parts, "## `@hook`\n\n" + prose(hook.__doc__) + "\n\n" + options)
 
 
@@ -363,122 +235,6 @@ def point_part(point: HookPoint, told: str) -> str:
     return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:])
 
 
-HOOKS_INTRO = """
-A hook is an `async def` method of a plugin, marked with `@hook(point, …)`. These are all points, in the order of an exchange.
-"""
-HOOKS_ORDER = """
-**Order.** At one point hooks run by `priority` ascending (100 unless stated by the hook, the manifest or the operator), then by
-plugin and name. `before` and `after` name plugins and win over priorities. Points after the upstream run in reverse, so that
-the first plugin to see a request is the last to see its answer. A plugin whose `ingress` and `pre_flight` hooks were not
-reached, because another one had decided, is left out of the points after.
-
-**Failure.** A hook that raises, answers what its point does not take, or is not done at its deadline has failed. `closed`: the
-exchange is refused with an error that names the plugin. `open`: it goes on as if the hook had not been there. Five failures in
-a row quarantine the plugin for 30 seconds.
-
-**Changes.** Nothing that a hook is given can be changed in place. What it wants changed it returns in a `Replace`, so a hook
-that fails half way has changed nothing.
-
-## The points
-"""
-
-
-def sdk_page(facts: Facts) -> str:
-    groups: dict[str, list[str]] = {title: [] for title in SDK_GROUPS}
-    for name in sdk.__all__:
-        groups[group_of(name)].append(name)
-    parts = [SDK_INTRO]
-    for title, names in groups.items():
-        parts.append(f"## {title}")
-        parts += [member_part(name, getattr(sdk, name)) for name in sorted(names, key=sdk_rank)]
-    return page("SDK", *parts)
-
-
-SDK_INTRO = """
-Everything here is imported from `jackfield.sdk`. Values are immutable; `msgspec.structs.replace(value, field=…)` makes a
-changed copy.
-"""
-SDK_GROUPS = {
-    "The plugin": ("Plugin", "PluginConfig", "Health", "Manifest", "hook", "HookSpec", "HookPoint", "POINTS"),
-    "What a hook is given": ("Exchange", "InboundRequest", "Head", "Candidate", "OutgoingRequest", "Attempt", "Timings"),
-    "What a hook may answer": ("Outcome", "Continue", "Replace", "Reject", "Answer", "Drop", "Identity"),
-    "Providers": ("HttpProvider", "CanonicalProvider", "Provider", "Upstream", "Target"),
-    "Errors that a provider raises": ("UpstreamError", "ConnectFailed", "UpstreamTimeout", "UpstreamBroken", "UpstreamRejected"),
-    "Canonical requests and answers": (
-        "ChatRequest", "Message", "Text", "ToolCall", "ChatResponse", "Choice", "Usage",
-        "EmbeddingsRequest", "EmbeddingsResponse", "ErrorResponse",
-    ),
-    "Stream events": ("ChatEvent", "TextDelta", "ToolCallDelta", "Finish"),
-}  # fmt: skip
-
-
-def group_of(name: str) -> str:
-    return next(title for title, names in SDK_GROUPS.items() if name in names)
-
-
-def sdk_rank(name: str) -> int:
-    return SDK_GROUPS[group_of(name)].index(name)
-
-
-def member_part(name: str, member: Any) -> str:
-    lines = [f"### {name}"]
-    if isinstance(member, type):
-        if own_doc(member):
-            lines.append(prose(own_doc(member)))
-        lines.append(fields_of(member) + methods_of(member))
-    elif inspect.isfunction(member):
-        lines.append(f"`{name}{inspect.signature(member)}`".replace("'", ""))
-        lines.append("See [hooks](hooks.md#hook).")
-    elif isinstance(member, dict):
-        lines.append("The nine hook points by name; see [hooks](hooks.md).")
-    else:
-        lines.append("One of " + codes(each.__name__ for each in get_args(member)) + ".")
-    return "\n\n".join(line for line in lines if line.strip())
-
-
-def own_doc(kind: type) -> str | None:
-    return kind.__dict__.get("__doc__")
-
-
-def fields_of(kind: type) -> str:
-    if issubclass(kind, msgspec.Struct):
-        fields = msgspec.structs.fields(kind)
-        rows = [(code(field.name), code(type_name(field.type)), struct_default(field)) for field in fields]
-    elif issubclass(kind, BaseModel) and kind.model_fields:
-        rows = [
-            (code(name), code(type_name(field.annotation)), default_of(field))
-            for name, field in kind.model_fields.items()
-        ]
-    else:
-        rows = [(code(name), code(plain(note)), "-") for name, note in kind.__dict__.get("__annotations__", {}).items()]
-    return table(("field", "type", "default"), rows) + "\n" if rows else ""
-
-
-def struct_default(field: msgspec.structs.FieldInfo) -> str:
-    if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT:
-        return "required"
-    value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
-    return "empty" if value in ((), "") or (isinstance(value, Mapping | frozenset) and not value) else code(repr(value))
-
-
-def plain(annotation: object) -> str:
-    return str(annotation).replace("'", "")
-
-
-def methods_of(kind: type) -> str:
-    rows = []
-    for name, member in kind.__dict__.items():
-        if name.startswith("_") and name != "__init__":
-            continue
-        if isinstance(member, property):
-            kept = inspect.signature(member.fget).return_annotation  # type: ignore[arg-type]
-            rows.append((f"`{name}: {plain(kept)}`", prose(member.__doc__)))
-        elif inspect.isfunction(member) and name != "__init__":
-            keyword = "async " if inspect.iscoroutinefunction(member) else ""
-            rows.append((code(f"{keyword}{name}{plain(inspect.signature(member))}"), prose(member.__doc__)))
-    return table(("member", "what"), rows) if rows else ""
-
-
 # Command line
 
 
@@ -491,7 +247,7 @@ def commands(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def cli_page(facts: Facts) -> str:
-    parts = [CLI_INTRO]
+    parts = [TEXTS["cli_intro"]]
     for path, node in commands(command(), "jackfield"):
         arguments = [option for option in node.params if not option.opts[0].startswith("-")]
         usage = " ".join([path, *(option.metavar or option.name.upper() for option in arguments)])
@@ -519,15 +275,11 @@ def option_default(option: Any) -> str:
     return "-" if value in (None, False, ()) else code(value)
 
 
-CLI_INTRO = """
-Exit codes: 0 done; 1 failed, with one clear message on stderr; 2 wrong usage. `jackfield --version` prints the version.
-"""
-
-
 # HTTP, metrics, usage
 
 
 def http_page(facts: Facts) -> str:
+    told = meanings("operations", PATHS)
     inference = [(code(route.name), code(route.format.name)) for route in ROUTES.values()]
     inference += [(code(f"GET {MODELS}"), "both"), (code(f"GET {MODELS}/{{model}}"), "both")]
     admin = [
@@ -544,21 +296,14 @@ def http_page(facts: Facts) -> str:
         "## Inference\n\nNeeds an inference or an admin key. See [wire formats](formats.md) for what each path takes.",
         table(("path", "format"), inference),
         "## Operations\n\nOpen to anyone who reaches the port.",
-        table(("path", "what"), ((code(f"GET {path}"), OPERATIONS[path]) for path in PATHS)),
-        "## Admin API\n\nNeeds an admin key, except the two that describe it. Bodies are JSON whatever their content type says.",
+        table(("path", "what"), ((code(f"GET {path}"), told[path]) for path in PATHS)),
+        "## Admin API\n\n" + TEXTS["admin"],
         table(("path", "what"), admin),
         "## Request headers",
         table(("header", "what"), pairs(MEANINGS["headers"]["request"])),
         "## Answer headers",
         table(("header", "what"), pairs(answer_headers())),
     )
-
-
-OPERATIONS = {
-    "/health": "200 as long as the process answers: status, version, worker and uptime",
-    "/ready": '200 with `{"ready": true}`, or 503 with the `reasons`; `notes` tell what is wrong while it still serves',
-    "/metrics": "[Metrics](metrics.md) of all workers, as Prometheus reads them",
-}
 
 
 def answer_headers() -> Mapping[str, str]:
@@ -576,53 +321,27 @@ def metrics_page(facts: Facts) -> str:
         (code(exposed(name, family.kind)), family.kind, codes(family.labels) or "-", family.help)
         for name, family in sorted(facts.metrics.items())
     ]
-    return page("Metrics", METRICS_INTRO, table(("name", "kind", "labels", "what"), rows))
+    return page("Metrics", TEXTS["metrics_intro"], table(("name", "kind", "labels", "what"), rows))
 
 
 def exposed(name: str, kind: str) -> str:
     return f"{name}_total" if kind == "counter" else name
 
 
-METRICS_INTRO = """
-`GET /metrics` needs no key. With several workers any of them answers for all: its own numbers as they are, the others' as they
-were published within the last second. Histograms are in seconds and have the usual `_bucket`, `_sum` and `_count`. Labels hold
-names that the operator gave: `model` is the upstream's own name of it, empty where no upstream answered. Past 2,000
-combinations the rest is counted as `other`.
-"""
-
-
 def usage_page(facts: Facts) -> str:
     told = meanings("usage", UsageRecord.__struct_fields__)
     return page(
         "Usage records",
-        USAGE_INTRO,
+        TEXTS["usage_intro"],
         "## Parameters of `GET /api/v1/usage`",
         table(
             ("parameter", "what"),
-            ((code(name), PARAMETER_WORDS.get(name, f"Only records with this `{name}`")) for name in PARAMETERS),
+            ((code(name), MEANINGS["parameters"].get(name, f"Only records with this `{name}`")) for name in PARAMETERS),
         ),
-        f"`group_by` takes {codes(GROUPS)}, and for time {codes(BUCKETS)} (the start of it, in seconds since the epoch).",
+        f"`group_by` takes {codes(GROUPS)}, and for time {codes(BUCKETS)} (its start, in seconds since the epoch).",
         "## Fields of a record",
         table(("field", "what"), pairs(told)),
     )
-
-
-PARAMETER_WORDS = {
-    "key": "Only records of the key with this id",
-    "stream": "`true` or `false`",
-    "status": "`2xx`, `3xx`, `4xx` or `5xx`",
-    "from": "Not before this: seconds since the epoch, or ISO 8601 (UTC where it names no zone)",
-    "to": "Before this",
-    "group_by": "Sums instead of records; several with commas",
-    "limit": "1 to 1000; 100 unless stated",
-    "cursor": "`next` of the page before",
-}
-USAGE_INTRO = """
-One record for each exchange, refused, failed and abandoned ones too. `GET /api/v1/usage` answers
-`{"totals": …, "records": […], "next": …}`, newest first, or with `group_by` `{"totals": …, "groups": […], "truncated": …}`.
-`totals` sums all that the filters leave. Sums hold `requests`, `errors` (status 400 and above), the token columns,
-`cost_nanousd`, and `unpriced`: the number of requests whose cost is not known.
-"""
 
 
 async def look_up_facts() -> Facts:
@@ -635,7 +354,7 @@ async def look_up_facts() -> Facts:
 
 PAGES: Mapping[str, Callable[[Facts], str]] = {
     "hooks": hooks_page,
-    "sdk": sdk_page,
+    "sdk": lambda facts: sdk_page(),
     "settings": settings_page,
     "manifest": manifest_page,
     "cli": cli_page,
@@ -652,11 +371,15 @@ def pages() -> dict[Path, str]:
     return {DOCS / "reference" / f"{name}.md": make(facts) for name, make in PAGES.items()}
 
 
-def main() -> int:
-    for file, text in pages().items():
-        file.write_text(text, encoding="utf-8")
-    return 0
+def main(arguments: Sequence[str]) -> int:
+    """With `--check` nothing is written; the exit code is 1 and the stale pages are named where there are any."""
+    stale = {file: text for file, text in pages().items() if not file.exists() or file.read_text("utf-8") != text}
+    for file, text in stale.items():
+        sys.stdout.write(f"{file.relative_to(DOCS.parent)}\n")
+        if "--check" not in arguments:
+            file.write_text(text, encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ from jackfield.host.routes import Routes
 from jackfield.host.snapshot import Snapshot
 from jackfield.pipeline.exchange import State
 from jackfield.sdk import Exchange, InboundRequest
-from jackfield.sdk.hooks import POINTS, HookSpec, Policy, PointName
+from jackfield.sdk.hooks import POINTS, HookSpec, PointName, Policy
 from jackfield.sdk.outcomes import Outcome
 from jackfield.server.inference import ROUTES
 

@@ -14,6 +14,7 @@ from jackfield.hooks.trace import Trace
 from .scene import LONG_MS, SOON_MS, Asked, Call, answer_with, make_exchange, make_hook
 
 WITHIN_S = 5.0
+GONE = "the client is gone"
 
 
 class Waiting:
@@ -56,7 +57,7 @@ async def cancel_while_waiting(asked: Asked, waiting: Waiting) -> asyncio.Task[A
     task = asyncio.create_task(asked.ask())
     async with asyncio.timeout(WITHIN_S):
         await waiting.entered.wait()
-        task.cancel()
+        task.cancel(GONE)
         await asyncio.wait([task])
     return task
 
@@ -97,7 +98,7 @@ async def test_hooks_that_come_later_are_not_called() -> None:
     task = asyncio.create_task(notify((first, last), make_exchange(), Trace(0)))
     async with asyncio.timeout(WITHIN_S):
         await waiting.entered.wait()
-        task.cancel()
+        task.cancel(GONE)
         await asyncio.wait([task])
     assert task.cancelled()
     assert last.guard.stats.report()["calls"] == 0
@@ -109,7 +110,7 @@ async def test_a_cancellation_and_a_deadline_at_once_are_a_cancellation() -> Non
     task = asyncio.create_task(asked.ask())
     async with asyncio.timeout(WITHIN_S):
         await waiting.entered.wait()
-        asyncio.get_running_loop().call_later(SOON_MS / 1000, task.cancel)
+        asyncio.get_running_loop().call_later(SOON_MS / 1000, task.cancel, GONE)
         await asyncio.wait([task])
     assert task.cancelled()
     assert task.cancelling() == 1
@@ -131,3 +132,39 @@ async def test_a_task_that_is_torn_down_takes_its_hook_with_it() -> None:
     assert closed == ["closed"]
     assert asked.outcome == "cancelled"
     assert asked.hook.guard.stats.errors == 0
+
+
+async def test_a_cancellation_without_a_message_passes_where_the_hook_lets_it() -> None:
+    waiting = Waiting(clean_up)
+    asked = Asked(make_hook(waiting.hook))
+    task = asyncio.create_task(asked.ask())
+    async with asyncio.timeout(WITHIN_S):
+        await waiting.entered.wait()
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_hooks_that_run_while_their_task_is_being_cancelled_run_as_ever() -> None:
+    """As the background hooks of an exchange that the gateway ends because it stops."""
+    begun, calls = asyncio.Event(), make_hook(wait_a_little, "background")
+
+    async def exchange() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            await notify((calls, calls), make_exchange(), trace)
+
+    trace = Trace(0)
+    task = asyncio.create_task(exchange())
+    async with asyncio.timeout(WITHIN_S):
+        await begun.wait()
+        task.cancel(GONE)
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert [call[3] for call in trace.hooks] == ["passed", "passed"]
+
+
+async def wait_a_little(_: object) -> None:
+    await asyncio.sleep(0)

@@ -311,6 +311,23 @@ async def test_a_failing_task_group_is_one_failure_and_ends_its_tasks() -> None:
     assert_untouched(asyncio.current_task())
 
 
+async def test_a_hook_that_handles_a_failing_task_group_answers() -> None:
+    async def fail() -> None:
+        raise ValueError("one of many")
+
+    async def grouped(_: object) -> Reject:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+        except* ValueError:
+            await asyncio.sleep(0)
+        return Reject(400, "handled", "Handled.")
+
+    asked = Asked(make_hook(grouped))
+    assert await ask_in_time(asked) == Reject(400, "handled", "Handled.")
+    assert_untouched(asyncio.current_task())
+
+
 async def test_the_tasks_of_a_group_end_with_the_hook_at_its_deadline() -> None:
     ended: list[str] = []
 

@@ -124,7 +124,9 @@ async def test_hooks_after_a_closed_failure_are_not_asked() -> None:
 async def test_observers_are_all_called_whatever_one_of_them_does() -> None:
     hooks = tuple(
         make_hook(call, "background", plugin=plugin)
-        for plugin, call in zip("abcd", (raise_it(SystemExit()), read, answer_with("nonsense"), answer_with(None)))
+        for plugin, call in zip(
+            "abcd", (raise_it(SystemExit()), read, answer_with("nonsense"), answer_with(None)), strict=True
+        )
     )
     trace = Trace(0)
     await notify(hooks, make_exchange(b"no json"), trace)

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jackfield.errors import ManifestError
@@ -39,6 +39,7 @@ def acyclic(draw: st.DrawFn) -> list[Declared]:
     return hooks
 
 
+@settings(max_examples=40)
 @given(acyclic(), st.randoms(use_true_random=False))
 def test_the_order_does_not_depend_on_the_order_of_discovery(hooks: list[Declared], chance: random.Random) -> None:
     shuffled = list(hooks)
@@ -46,6 +47,7 @@ def test_the_order_does_not_depend_on_the_order_of_discovery(hooks: list[Declare
     assert in_order(shuffled) == in_order(hooks)
 
 
+@settings(max_examples=40)
 @given(acyclic())
 def test_every_hook_is_there_once_and_before_and_after_hold(hooks: list[Declared]) -> None:
     ordered = in_order(hooks)
@@ -59,12 +61,14 @@ def test_every_hook_is_there_once_and_before_and_after_hold(hooks: list[Declared
                 assert places[hook] > places[other]
 
 
+@settings(max_examples=40)
 @given(acyclic())
 def test_ordering_what_is_in_order_changes_nothing(hooks: list[Declared]) -> None:
     once = in_order(hooks)
     assert in_order(once) == once
 
 
+@settings(max_examples=40)
 @given(st.lists(st.builds(Declared, st.sampled_from(PLUGINS), st.text(max_size=2), st.integers()), unique=True))
 def test_without_constraints_it_is_priority_then_plugin_then_name(hooks: list[Declared]) -> None:
     expected = sorted(hooks, key=lambda hook: (hook.priority, hook.plugin, hook.name))
@@ -103,8 +107,13 @@ def test_a_constraint_moves_only_what_it_must() -> None:
         ((Declared("a", after=("b",)), Declared("b", after=("a",))), "a after b after a"),
         ((Declared("a", before=("b",)), Declared("b", before=("a",))), "a after b after a"),
         (
-            (Declared("x", after=("c",)), Declared("a", after=("b",)), Declared("b", after=("c",)))
-            + (Declared("c", after=("a",)), Declared("free")),
+            (
+                Declared("x", after=("c",)),
+                Declared("a", after=("b",)),
+                Declared("b", after=("c",)),
+                Declared("c", after=("a",)),
+                Declared("free"),
+            ),
             "a after b after c after a",
         ),
     ],

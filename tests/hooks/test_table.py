@@ -43,9 +43,7 @@ def test_before_and_after_speak_of_the_way_in_and_are_reversed_on_the_way_out() 
 
 
 def test_a_hook_is_only_in_the_rows_of_its_operations() -> None:
-    table = HookTable(
-        [make_hook(PASS, plugin="all"), make_hook(PASS, plugin="some", operations=("embeddings",))]
-    )
+    table = HookTable([make_hook(PASS, plugin="all"), make_hook(PASS, plugin="some", operations=("embeddings",))])
     seen = {operation: [hook.plugin for hook in table.row(operation).pre_flight] for operation in OPERATIONS}
     assert seen == {"chat": ["all"], "embeddings": ["all", "some"], "count_tokens": ["all"]}
 

@@ -31,21 +31,28 @@ class Resumed:
     """The rest of a coroutine that has begun to wait. `longest_ns` is its longest stay on the loop without a break.
 
     At the deadline the coroutine is cancelled, once. If it waits on, to clean up or because it did not listen, it is
-    closed a little later. `torn_down` is whether our own task was closed under it.
+    closed a little later.
+
+    What a plugin uses cancels our task too: time-outs, task groups. They take it back, but for the task groups of
+    Python before 3.13, which leave it to be counted for ever where they fail. So a count that is left over means that
+    the exchange was cancelled only where the coroutine let the cancellation through, or where it had a message: who
+    cancels an exchange gives one. `interrupted` is whether that, or the closing of our own task, was the end.
     """
 
     __slots__ = (
+        "_before",
         "_coroutine",
         "_due",
+        "_messaged",
         "_patient",
         "_pending",
         "_seconds",
         "_strikes",
         "_timer",
         "_who",
+        "interrupted",
         "longest_ns",
         "loop_ns",
-        "torn_down",
     )
 
     _timer: asyncio.TimerHandle
@@ -58,22 +65,23 @@ class Resumed:
         self._strikes = 0
         self._patient = True
         self.longest_ns = self.loop_ns = spent_ns
-        self.torn_down = False
+        self.interrupted = self._messaged = False
 
     def __await__(self) -> Generator[Any, Any, Any]:
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
+        self._before = task.cancelling()
         self._due = loop.time() + self._seconds
         self._timer = loop.call_at(self._due, self._expire, task, loop)
         try:
             result = yield from self._steps()
-        except BaseException:
-            self._settle(task)
+        except BaseException as last:
+            self._settle(task, last)
             raise
         finally:
             self._timer.cancel()
-        self._settle(task)
+        self._settle(task, None)
         return result
 
     def _expire(self, task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> None:
@@ -88,14 +96,20 @@ class Resumed:
             self._timer = loop.call_later(CLEAN_UP_S, self._expire, task, loop)
         task.cancel()
 
-    def _settle(self, task: asyncio.Task[Any]) -> None:
-        """Turns our own cancellation into `Expired`, and lets nobody swallow anyone else's."""
+    def _settle(self, task: asyncio.Task[Any], last: BaseException | None) -> None:
+        """Turns our own cancellation into `Expired`, and lets nobody swallow the exchange's."""
         for _ in range(self._strikes):
             task.uncancel()
-        if self.torn_down:
+        if self.interrupted:
             return
-        if task.cancelling():
+        let_through = isinstance(last, asyncio.CancelledError) and not self._strikes
+        # A message that comes together with our own cancellation is never thrown, only kept.
+        messaged = self._messaged or getattr(task, "_cancel_message", None) is not None
+        if task.cancelling() > self._before and (let_through or messaged):
+            self.interrupted = True
             raise asyncio.CancelledError
+        while task.cancelling() > self._before:
+            task.uncancel()
         if self._strikes:
             raise Expired
 
@@ -105,10 +119,11 @@ class Resumed:
             try:
                 value = yield from self._wait(pending)
             except GeneratorExit:
-                self.torn_down = True
+                self.interrupted = True
                 self._coroutine.close()
                 raise
             except BaseException as thrown:  # noqa: BLE001 - forwarded whole to the coroutine it is meant for
+                self._note(thrown)
                 if self._strikes > 1:
                     self._close()
                 step = partial(self._coroutine.throw, thrown)
@@ -134,13 +149,17 @@ class Resumed:
             pending.add_done_callback(wake)
             try:
                 yield from gate
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as thrown:
+                self._note(thrown)
                 if self._strikes > 1:
                     raise
                 pending.cancel()
             finally:
                 pending.remove_done_callback(wake)
         return None
+
+    def _note(self, thrown: BaseException) -> None:
+        self._messaged = self._messaged or (isinstance(thrown, asyncio.CancelledError) and bool(thrown.args))
 
     def _close(self) -> None:
         """Ends a coroutine that still waits, whatever it thinks of that."""

@@ -7,7 +7,6 @@ the cancellation of the exchange itself passes through.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
@@ -127,16 +126,11 @@ def _note_end(
 
 
 def _not_its_own(exchange: Exchange, problem: BaseException, resumed: Resumed | None) -> str | None:
-    """What ended the exchange itself and not just the hook, if so: its task was cancelled or is being torn down, or the
-    client's body turned out to be wrong when the hook asked for it decoded."""
-    if isinstance(problem, Malformed) and _is_malformed(exchange):
-        return "malformed"
-    if isinstance(problem, GeneratorExit):
-        return "cancelled" if resumed is not None and resumed.torn_down else None
-    task = asyncio.current_task()
-    if isinstance(problem, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
+    """What ended the exchange itself and not just the hook, if so: its task was cancelled or is being torn down, which
+    can only be while the hook waits; or the client's body turned out to be wrong when the hook asked for it decoded."""
+    if resumed is not None and resumed.interrupted:
         return "cancelled"
-    return None
+    return "malformed" if isinstance(problem, Malformed) and _is_malformed(exchange) else None
 
 
 def _is_malformed(exchange: Exchange) -> bool:

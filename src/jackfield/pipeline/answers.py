@@ -28,14 +28,15 @@ class Whole:
 
 
 class ByteFlow:
-    """A stream over HTTP whose first whole events (`first`) have come; `rest` is what came after them."""
+    """A stream over HTTP whose first whole events (`first`) have come; `passed` is what a client of the same format
+    gets of them, `rest` what came after them."""
 
-    __slots__ = ("first", "format", "headers", "pieces", "response", "rest", "scanner")
+    __slots__ = ("first", "format", "headers", "passed", "pieces", "response", "rest", "scanner")
 
     def __init__(self, response: UpstreamResponse, format: WireFormat, scanner: StreamScanner) -> None:  # noqa: A002
         self.response, self.format, self.scanner = response, format, scanner
         self.pieces: AsyncIterator[bytes] = response.chunks()
-        self.first = self.rest = b""
+        self.first = self.passed = self.rest = b""
         self.headers: Headers = ()
 
 

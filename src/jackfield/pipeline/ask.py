@@ -172,10 +172,10 @@ async def _await_first(flow: ByteFlow) -> None:
             break
     else:
         raise UpstreamBroken("the stream ended before its first event")
-    probe = flow.format.stream_scanner(strip_usage=False)
-    probe.feed(flow.first)
-    if probe.scan.error is not None:
-        raise UpstreamRejected(502, probe.scan.error)
+    flow.passed = flow.scanner.feed(first)
+    error = flow.scanner.scan.error
+    if error is not None:
+        raise UpstreamRejected(502, error)
 
 
 async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:

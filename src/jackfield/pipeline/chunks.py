@@ -20,9 +20,10 @@ class Stage:
     """One hook. With `hold`, text is shown together with what was held back before, and its last `hold` characters stay
     back until more text or another kind of event comes."""
 
-    __slots__ = ("_behind", "_exchange", "_held", "_hold", "_hook", "_look_behind", "_state")
+    __slots__ = ("_behind", "_exchange", "_held", "_hold", "_hook", "_look_behind", "_state", "_trace")
 
     def __init__(self, hook: BoundHook, state: State, exchange: Exchange) -> None:
+        self._trace = state.trace
         self._hook, self._state, self._exchange = hook, state, exchange
         self._hold, self._look_behind = hook.spec.hold, hook.spec.look_behind
         self._held: dict[int, TextDelta] = {}
@@ -33,28 +34,30 @@ class Stage:
         out: list[ChatEvent] | None = None
         for place, event in enumerate(events):
             shown = await (self._take_held(event) if self._hold else self._show(event))
-            if out is None and len(shown) == 1 and shown[0] is event:
-                continue
-            if out is None:
+            if out is None and shown is not None:
                 out = list(events[:place])
-            out += shown
+            if out is not None:
+                out += (event,) if shown is None else shown
         passed = events if out is None else tuple(out)
-        self._remember(passed)
+        if self._look_behind:
+            self._remember(passed)
         return passed
 
     async def _take_held(self, event: ChatEvent) -> Events:
         if not isinstance(event, TextDelta):
-            return (*self._release_all(), *await self._show(event))
+            shown = await self._show(event)
+            return (*self._release_all(), *((event,) if shown is None else shown))
         held = self._held.pop(event.choice, None)
         if held is not None:
             event = msgspec.structs.replace(event, text=held.text + event.text)
-        return self._keep_back(await self._show(event))
+        shown = await self._show(event)
+        return self._keep_back((event,) if shown is None else shown)
 
-    async def _show(self, event: ChatEvent) -> Events:
-        """What the hook makes of one event."""
+    async def _show(self, event: ChatEvent) -> Events | None:
+        """What the hook makes of one event; `None` where it leaves it as it is."""
         self._state.behind = self._behind
-        outcome = await ask(self._hook, self._exchange, self._state.trace, event)
-        return (event,) if outcome is None else self._apply(outcome)
+        outcome = await ask(self._hook, self._exchange, self._trace, event)
+        return None if outcome is None else self._apply(outcome)
 
     def _apply(self, outcome: Outcome) -> Events:
         if isinstance(outcome, Drop):
@@ -79,9 +82,8 @@ class Stage:
         return released
 
     def _remember(self, events: Iterable[ChatEvent]) -> None:
-        if self._look_behind:
-            text = "".join(event.text for event in events if isinstance(event, TextDelta))
-            self._behind = (self._behind + text)[-self._look_behind :]
+        text = "".join(event.text for event in events if isinstance(event, TextDelta))
+        self._behind = (self._behind + text)[-self._look_behind :]
 
 
 class Chain:

@@ -87,19 +87,17 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
     scan = scanner.scan
     observed: list[bytes] | None = [] if state.row.response_body else None
     rest = flow.rest
-    whole = flow.first
+    if observed is not None:
+        observed.append(flow.first)
     try:
-        while True:
-            if whole:
-                if observed is not None:
-                    observed.append(whole)
-                passed = scanner.feed(whole)
-                if passed:
-                    yield passed
-            piece = await anext(flow.pieces, None)
-            if piece is None:
-                break
+        if flow.passed:
+            yield flow.passed
+        async for piece in flow.pieces:
             whole, rest = split_whole(rest + piece if rest else piece)
+            if observed is not None:
+                observed.append(whole)
+            if whole and (passed := scanner.feed(whole)):
+                yield passed
         if not scan.finished and scan.error is None:
             raise UpstreamBroken(_cut_short(rest))
     except JackfieldError as error:

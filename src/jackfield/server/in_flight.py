@@ -32,7 +32,7 @@ class Call:
     def drop(self) -> None:
         """The client is gone: the exchange ends where it is."""
         self.state.client_gone = True
-        self.task.cancel()
+        self.task.cancel("the client is gone")
 
 
 class InFlight:

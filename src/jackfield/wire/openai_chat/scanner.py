@@ -31,6 +31,16 @@ _read_outline = reader(_Outline)
 _FINISH = re.compile(rb'"finish_reason"\s*:(?!\s*null)')
 _USAGE = re.compile(rb'"usage"\s*:(?!\s*null)')
 _TAIL = 64  # where the last event of a stream is looked for: little comes after it
+_LARGE = 4096
+_MARKS = (
+    b'"finish_reason":"',
+    b'"finish_reason": "',
+    b'"usage":{',
+    b'"usage": {',
+    b'"error"',
+    b"event: error",
+    b"[DONE]",
+)
 
 
 class OpenAIChatScanner:
@@ -44,6 +54,10 @@ class OpenAIChatScanner:
         self._strip_usage = strip_usage
 
     def feed(self, events: bytes) -> bytes:
+        start = _start_of_interest(events)
+        return events[:start] + self._read_all(events[start:]) if start else self._read_all(events)
+
+    def _read_all(self, events: bytes) -> bytes:
         if not _says_more(events):
             return events
         kept = [raw for raw in split_events(events) if not (_says_more(raw) and self._read(parse_event(raw)))]
@@ -72,11 +86,22 @@ class OpenAIChatScanner:
         return self._strip_usage and outline.usage is not None and not outline.choices
 
 
+def _start_of_interest(events: bytes) -> int:
+    """Where the first event begins that may say more. In a large read literal searches, from the end since they mostly
+    miss, are far quicker than patterns; spellings they do not know are looked for in its last events only."""
+    if len(events) < _LARGE or b"\r" in events:
+        return 0
+    found = [events.find(mark) for mark in _MARKS if events.rfind(mark) >= 0]
+    before = events.rfind(b"\n\n", 0, min(found, default=len(events) - _LARGE))
+    return before + 2 if before >= 0 else 0
+
+
 def _says_more(events: bytes) -> bool:
     """Whether a finish reason, usage, an error or the end may stand in the bytes."""
     return (
         _FINISH.search(events) is not None
         or _USAGE.search(events) is not None
-        or b"error" in events
+        or b'"error"' in events
+        or b"event: error" in events
         or b"[DONE]" in events[-_TAIL:]
     )
