@@ -9,13 +9,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import structlog
-import uvicorn
-import uvicorn.supervisors
+import uvloop
 
 from jackfield.clock import SystemClock
 from jackfield.control.board import WorkerBoard
@@ -26,7 +25,7 @@ from jackfield.control.recorder import Recorder
 from jackfield.control.secret import load_secret
 from jackfield.control.usage import UsageHistory
 from jackfield.dialects.native import NativeDialect
-from jackfield.errors import ConfigError, JackfieldError
+from jackfield.errors import ConfigError
 from jackfield.hooks.watchdog import Watchdog
 from jackfield.host.host import Host
 from jackfield.host.links import Links
@@ -34,11 +33,13 @@ from jackfield.pipeline.meter import ExchangeMeter
 from jackfield.pipeline.run import Pipeline
 from jackfield.pipeline.settle import Settler
 from jackfield.pipeline.spans import SpanObserver
-from jackfield.server.asgi import Receive, Scope, Send
 from jackfield.server.gateway import GatewayServer
 from jackfield.server.in_flight import InFlight
 from jackfield.server.inference import Inference
+from jackfield.server.listening import listen, url_of
 from jackfield.server.operations import Operations
+from jackfield.server.process import EmbeddedServer, ForegroundServer, obeying
+from jackfield.server.supervisor import Place, Supervisor
 from jackfield.settings import Settings
 from jackfield.sources.base import Source
 from jackfield.sources.builtin import BuiltinSource
@@ -47,7 +48,7 @@ from jackfield.sources.folder import FolderSource
 from jackfield.stores.database import Database
 from jackfield.stores.traces import Traces
 from jackfield.stores.workers import Workers
-from jackfield.telemetry.logs import configure_logs
+from jackfield.telemetry.logs import configure_logs, information_held_back
 from jackfield.telemetry.masking import mask
 from jackfield.telemetry.metrics import Metrics
 from jackfield.telemetry.spans import open_span_sink
@@ -55,15 +56,21 @@ from jackfield.telemetry.spans import open_span_sink
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-log = structlog.get_logger("jackfield")
+# Whoever embeds a gateway waits for its end.
+EMBEDDED_DRAIN_S = 5.0
 
 
 class Gateway:
-    """Everything one worker is made of. As an async context manager it opens all, and closes all in reverse."""
+    """Everything one worker is made of. As an async context manager it opens all, and closes all in reverse.
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    `run` names what the workers of one gateway have in common, `number` the place of this one among them.
+    """
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], *, run: str | None = None, number: int = 0
+    ) -> None:
         self.settings, self._environ = settings, environ
-        self.worker = f"{socket.gethostname()}-{os.getpid()}"
+        self._run, self._number = run or name_run(), number
         self.clock = SystemClock()
         self.metrics = Metrics()
         self.in_flight = InFlight()
@@ -92,7 +99,9 @@ class Gateway:
         await stack.enter_async_context(self.usage)
         self.recorder = await stack.enter_async_context(Recorder(self.database))
         shared = settings.server.workers > 1
-        self.board = WorkerBoard(Workers(self.database), self.worker, self.metrics, self.clock, shared=shared)
+        workers = Workers(self.database)
+        self.board = WorkerBoard(workers, self._run, self._number, self.metrics, self.clock, shared=shared)
+        await self.board.inherit()
         stack.push_async_callback(self.board.withdraw)
         stack.push_async_callback(self.links.aclose)
         await self.host.start()
@@ -109,7 +118,7 @@ class Gateway:
             self.recorder,
             PriceTable.load(*settings.usage.prices),
             ExchangeMeter(self.metrics),
-            self.worker,
+            self.board.name,
             (SpanObserver(sink),) if sink.enabled else (),
         )
         pipeline = Pipeline(self.directory, settler, settings.server.request_timeout_s)
@@ -168,6 +177,11 @@ class Gateway:
         return notes
 
 
+def name_run() -> str:
+    """What tells the workers of this gateway from those of another, and of an earlier one."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
 def _make_host(settings: Settings, links: Links, clock: SystemClock) -> Host:
     plugins = settings.plugins
     sources: list[Source] = [FolderSource(folder) for folder in plugins.dirs]
@@ -189,54 +203,6 @@ def _own(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> N
     stack.push_async_callback(end)
 
 
-class LifespanApp:
-    """The ASGI application that a server runs: opens the gateway when it starts and closes it when it stops.
-
-    It can be sent to a worker process as long as it has not been started.
-    """
-
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        self._settings, self._environ = settings, dict(environ)
-        self._gateway: Gateway | None = None
-        self._serve: GatewayServer | None = None
-        self.failure: JackfieldError | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            assert self._serve is not None
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        configure_logs(self._settings.logs)
-        watchdog = Watchdog()
-        try:
-            self._gateway = await Gateway(self._settings, self._environ).__aenter__()
-        except JackfieldError as error:
-            self.failure = error
-            await send({"type": "lifespan.startup.failed", "message": error.message})
-            return
-        self._serve = self._gateway.asgi
-        watchdog.start()
-        _tune_collector()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        watchdog.stop()
-        await self._gateway.__aexit__()
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-def _tune_collector() -> None:
-    """What the start made lives as long as the process: the collector need not look at it again, and rarely at all."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
 async def prepare(settings: Settings, environ: Mapping[str, str]) -> FirstKeys:
     """What is done once, before any worker starts: the store's schema, and the first keys."""
     data_dir = settings.store.data_dir
@@ -249,60 +215,69 @@ async def prepare(settings: Settings, environ: Mapping[str, str]) -> FirstKeys:
 
 
 def serve(settings: Settings, *, dev: bool = False, environ: Mapping[str, str] | None = None) -> int:
-    """Runs the gateway until SIGINT or SIGTERM; the exit code. Raises `ConfigError` and the like before it listens."""
-    environ = os.environ if environ is None else environ
+    """Runs the gateway until SIGINT or SIGTERM; the exit code. Raises `ConfigError` and the like where it cannot."""
+    environ = dict(os.environ if environ is None else environ)
     if dev:
         raise ConfigError("--dev: folders are not watched in this version; restart to reload plugins")
     configure_logs(settings.logs)
     _mask_secrets(settings, environ)
-    listening = _listen(settings)
+    server = settings.server
+    sockets = listen(server.host, server.port, server.workers)
+    url = url_of(sockets[0])
     _show_keys(asyncio.run(prepare(settings, environ)))
-    app = LifespanApp(settings, environ)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        workers=settings.server.workers,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),
-        timeout_keep_alive=75,
-    )
-    print(f"Jackfield listens on {_url(listening)}", file=sys.stderr, flush=True)
-    if settings.server.workers > 1:
-        uvicorn.supervisors.Multiprocess(config, sockets=[listening]).run()
-        return 0
-    server = ForegroundServer(config)
-    server.run(sockets=[listening])
-    if app.failure is not None:
-        raise app.failure
+
+    def announce() -> None:
+        print(f"Jackfield listens on {url}", file=sys.stderr, flush=True)
+
+    if server.workers == 1:
+        _run_worker(Gateway(settings, environ), sockets[0], announce)
+    else:
+        Supervisor(sockets, partial(_fill_place, settings, environ, name_run()), server.drain_s).run(announce)
     return 0
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """Raises `ConfigError` where the address cannot be listened on."""
-    host, port = settings.server.host, settings.server.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _fill_place(settings: Settings, environ: Mapping[str, str], run: str, place: Place) -> None:
+    """One of several workers. It ends also when its supervisor is gone."""
+    gateway = Gateway(settings, environ, run=run, number=place.number)
+    _run_worker(gateway, place.listening, place.report_up, place.lifeline)
+
+
+def _run_worker(
+    gateway: Gateway, listening: socket.socket, came_up: Callable[[], None], lifeline: int | None = None
+) -> None:
+    work = _serve_until_told(gateway, listening, came_up, lifeline)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(asyncio.CancelledError):
+        runner.run(work)
+
+
+async def _serve_until_told(
+    gateway: Gateway, listening: socket.socket, came_up: Callable[[], None], lifeline: int | None
+) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    with obeying({signal.SIGINT: task.cancel, signal.SIGTERM: task.cancel}), information_held_back():
+        await gateway.__aenter__()
+    watchdog = Watchdog()
     try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", field="server.port") from error
-    listening.listen(2048)
-    listening.set_inheritable(True)
-    return listening
+        watchdog.start()
+        _tune_collector()
+        server = ForegroundServer(gateway.asgi, gateway.settings.server.drain_s)
+        if lifeline is not None:
+            server.stop_with(lifeline)
+        came_up()
+        await server.serve(sockets=[listening])
+    finally:
+        watchdog.stop()
+        # Closing is short and bounded; a second interrupt may still end it, another request to stop may not.
+        with obeying({signal.SIGINT: task.cancel, signal.SIGTERM: lambda: None}):
+            await gateway.__aexit__()
 
 
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _tune_collector() -> None:
+    """What the start made lives as long as the process: the collector need not look at it again, and rarely at all."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _mask_secrets(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -342,24 +317,13 @@ class Running(Gateway):
 async def running(settings: Settings, *, environ: Mapping[str, str]) -> AsyncIterator[Running]:
     """A whole gateway inside the caller's event loop, for tests and embedding. Keys come from `environ` or are made."""
     keys = await prepare(settings, environ)
-    listening = _listen(settings)
+    (listening,) = listen(settings.server.host, settings.server.port)
     async with Running(settings, environ) as gateway:
         gateway.port = listening.getsockname()[1]
-        gateway.url = _url(listening)
+        gateway.url = url_of(listening)
         gateway.admin_key = keys.admin or environ.get("JACKFIELD_ADMIN_KEY", "")
         gateway.api_key = keys.inference or environ.get("JACKFIELD_API_KEY", "")
-        config = uvicorn.Config(
-            gateway.asgi,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=5,
-            server_header=False,
-            date_header=False,
-        )
-        server = EmbeddedServer(config)
+        server = EmbeddedServer(gateway.asgi, min(settings.server.drain_s, EMBEDDED_DRAIN_S))
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="gateway-server")
         try:
             await server.is_up.wait()
@@ -367,32 +331,3 @@ async def running(settings: Settings, *, environ: Mapping[str, str]) -> AsyncIte
         finally:
             server.should_exit = True
             await serving
-
-
-class ForegroundServer(uvicorn.Server):
-    """Ends with the exit code 0 when it was asked to stop: a signal that was obeyed is not raised once more."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-class EmbeddedServer(uvicorn.Server):
-    """Tells when it is up, and leaves the process's signals to whoever owns the process."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -200,8 +200,6 @@ async def test_its_events_are_not_json(upstream: Upstream, caller: Caller) -> No
 async def test_errors_in_the_middle_have_the_form_of_the_api() -> None:
     async with Upstream() as upstream, Caller(upstream.anthropic_url) as caller:
         upstream.script(Answer.error_event(1, "Overloaded"))
-        called = await caller.post(
-            "/v1/messages", STREAMED | {"max_tokens": 9}, anthropic_version="2023-06-01"
-        )
+        called = await caller.post("/v1/messages", STREAMED | {"max_tokens": 9}, anthropic_version="2023-06-01")
     assert called.events[-1][0] == "error"
     assert '"overloaded_error"' in called.events[-1][1]

@@ -95,9 +95,7 @@ async def test_a_message_is_one_of_the_anthropic_package(reply: Reply) -> None:
     assert [b.input for b in message.content if b.type == "tool_use"] == [
         json.loads(call.arguments) for call in reply.tool_calls
     ]
-    assert [b.thinking for b in message.content if b.type == "thinking"] == [reply.thinking][
-        : bool(reply.thinking)
-    ]
+    assert [b.thinking for b in message.content if b.type == "thinking"] == [reply.thinking][: bool(reply.thinking)]
     assert message.stop_reason is not None
 
 

@@ -62,9 +62,7 @@ async def test_connections_are_counted_and_seen_to_end() -> None:
 async def test_a_vain_wait_says_what_there_is_instead() -> None:
     async with Upstream() as upstream, Caller(upstream.openai_url) as caller:
         await caller.get("/models")
-        with pytest.raises(
-            TimeoutError, match=r"wanted 2 requests, but there is 1 requests \['GET /v1/models'\]"
-        ):
+        with pytest.raises(TimeoutError, match=r"wanted 2 requests, but there is 1 requests \['GET /v1/models'\]"):
             await upstream.received(2, within=0.02)
         with pytest.raises(TimeoutError, match="wanted 1 early leavers"):
             await upstream.disconnected(1, within=0.02)
@@ -91,7 +89,7 @@ async def test_a_mistake_in_a_script_reaches_the_test() -> None:
     async with Caller(upstream.openai_url) as caller:
         with pytest.raises(ConnectionResetError):
             await caller.post("/chat/completions", ASKED)
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ExceptionGroup, match="the scripted upstream broke") as caught:
         await upstream.__aexit__(None, None, None)
 
     (mistake,) = caught.value.exceptions

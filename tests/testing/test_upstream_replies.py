@@ -41,9 +41,7 @@ def text_of(answer: dict[str, Any]) -> str:
 
 
 async def test_it_repeats_the_user_and_the_system_prompt() -> None:
-    openai = await chat(
-        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello there"}]
-    )
+    openai = await chat([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello there"}])
     anthropic = await message("Hello there", system="Be brief.")
 
     assert text_of(openai) == text_of(anthropic) == "You said: Hello there. I was told: Be brief."
@@ -55,10 +53,7 @@ async def test_it_calls_the_tools_that_the_user_names() -> None:
     openai = await chat(asked, tools=OPENAI_TOOLS)
     anthropic = await message(asked, tools=ANTHROPIC_TOOLS)
 
-    calls = [
-        (c["function"]["name"], json.loads(c["function"]["arguments"]))
-        for c in openai["message"]["tool_calls"]
-    ]
+    calls = [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in openai["message"]["tool_calls"]]
     assert calls == [(name, {"city": "sample", "days": 7}) for name in TOOLS]
     assert [(b["name"], b["input"]) for b in anthropic["content"]] == calls
     assert (openai["finish_reason"], anthropic["stop_reason"]) == ("tool_calls", "tool_use")
@@ -211,9 +206,7 @@ async def test_it_thinks_where_it_is_asked_to() -> None:
         ("/v1/unknown", {}, 404, "/v1/unknown"),
     ],
 )
-async def test_it_refuses_what_the_api_refuses(
-    path: str, body: dict[str, Any], status: int, named: str
-) -> None:
+async def test_it_refuses_what_the_api_refuses(path: str, body: dict[str, Any], status: int, named: str) -> None:
     async with Upstream() as upstream, Caller(upstream.url) as caller:
         called = await caller.post(path, body, anthropic_version="2023-06-01")
 

@@ -91,4 +91,4 @@ def test_finish_reasons_are_written_as_told() -> None:
 
 def test_every_format_is_listed() -> None:
     listed = re.findall(r"^\| `(\w+)` \| (\w+) \| `/v1/[\w/]+` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert dict(listed) == {name: found.operation for name, found in FORMATS.items()}
+    assert dict(listed) == {name: format_named(name).operation for name in FORMATS.names}

@@ -11,45 +11,75 @@ import structlog
 
 from jackfield.clock import Clock
 from jackfield.errors import JackfieldError
-from jackfield.stores.workers import Workers
-from jackfield.telemetry.metrics import Metrics, Snapshot
+from jackfield.stores.workers import FORGOTTEN_AFTER_S, Workers
+from jackfield.telemetry.metrics import Metrics, Snapshot, merge
 
 EVERY_S = 1.0
-MAX_AGE_S = 10.0
 
 log = structlog.get_logger("jackfield.workers")
 
 
 class WorkerBoard:
-    """With a single worker nothing is written: its own counters are all there are."""
+    """`run` names the gateway as long as it lives, `number` the worker's place in it. A worker that takes the place of
+    one that died counts on from there: counters never go back while the gateway runs.
 
-    def __init__(self, workers: Workers, worker: str, metrics: Metrics, clock: Clock, *, shared: bool) -> None:
-        self._workers, self._worker, self._metrics, self._clock = workers, worker, metrics, clock
+    With a single worker nothing is written: its own counters are all there are.
+    """
+
+    def __init__(
+        self, workers: Workers, run: str, number: int, metrics: Metrics, clock: Clock, *, shared: bool
+    ) -> None:
+        self._workers, self._run, self._metrics, self._clock = workers, run, metrics, clock
         self._shared = shared
+        self.name = f"{run}-{number}"
+        self._inherited: Snapshot = {}
+        self._others: list[Snapshot] = []
+
+    async def inherit(self) -> None:
+        """Takes over the counters of the worker that had this place. Gauges died with it."""
+        if self._shared:
+            rows = await self._rows()
+            former = rows.get(self.name, {})
+            self._inherited = {name: family for name, family in former.items() if family.kind != "gauge"}
 
     async def run(self) -> None:
-        """Publishes until it is cancelled; its owner starts it where there are several workers."""
+        """Publishes until it is cancelled."""
         while self._shared:
             await self.publish()
             await asyncio.sleep(EVERY_S)
 
     async def publish(self) -> None:
-        body: dict[str, Any] = msgspec.to_builtins(self._metrics.snapshot(), str_keys=True)
+        body: dict[str, Any] = msgspec.to_builtins(self._own(), str_keys=True)
         try:
-            await self._workers.publish(self._worker, body, at=self._clock.wall())
+            await self._workers.publish(self.name, body, at=self._clock.wall())
         except JackfieldError as error:
             log.warning("worker_not_published", reason=error.message)
 
     async def withdraw(self) -> None:
         if self._shared:
             with contextlib.suppress(JackfieldError):
-                await self._workers.withdraw(self._worker)
+                await self._workers.withdraw(self.name)
 
     async def snapshots(self) -> list[Snapshot]:
-        """This worker's counters as they are now, the others' as last published."""
+        """This worker's counters as they are now, the others' as last published; while the store fails, as last
+        read."""
+        if self._shared:
+            try:
+                self._others = [told for name, told in (await self._rows()).items() if name != self.name]
+            except JackfieldError as error:
+                log.warning("workers_not_read", reason=error.message)
+        return [self._own(), *self._others]
+
+    def _own(self) -> Snapshot:
         own = self._metrics.snapshot()
-        if not self._shared:
-            return [own]
-        others = await self._workers.all(MAX_AGE_S, now=self._clock.wall())
-        told = [msgspec.convert(state.body, Snapshot, strict=False) for state in others if state.id != self._worker]
-        return [own, *told]
+        return merge([own, self._inherited]) if self._inherited else own
+
+    async def _rows(self) -> dict[str, Snapshot]:
+        """By worker; only those of this run."""
+        every = await self._workers.all(FORGOTTEN_AFTER_S, now=self._clock.wall())
+        beginning = f"{self._run}-"
+        return {
+            state.id: msgspec.convert(state.body, Snapshot, strict=False)
+            for state in every
+            if state.id.startswith(beginning)
+        }

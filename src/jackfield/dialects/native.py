@@ -39,7 +39,7 @@ def _only_plugin(found: Found, module: ModuleType) -> type[Plugin[Any]]:
     if len(kinds) == 1:
         return kinds[0]
     if not kinds:
-        missing = wanted or "a subclass of jackfield.sdk.Plugin"
+        missing = wanted or "subclass of jackfield.sdk.Plugin"
         raise ManifestError(f"there is no {missing} in it", file=module.__file__, field="entry")
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise ManifestError(f"several plugins in one module ({names}): name one", file=module.__file__, field="entry")

@@ -34,9 +34,10 @@ class Decision:
 
 
 async def decide(
-    hooks: Hooks, exchange: Exchange, trace: Trace, replace: Callable[[Any], None], *given: Any
+    hooks: Hooks, exchange: Exchange, trace: Trace, replace: Callable[[Any], str | None], *given: Any
 ) -> Decision | None:
     """Asks each hook in turn. Replacements are applied between hooks; the first other outcome ends the asking.
+    `replace` applies one, or tells why it cannot be, which is the hook's failure.
 
     Raises `Refused` for a rejection and a `PluginError` for a failure of a closed hook.
     """
@@ -45,7 +46,9 @@ async def decide(
         if outcome is None:
             continue
         if type(outcome) is Replace:
-            replace(outcome.value)
+            wrong = replace(outcome.value)
+            if wrong is not None:
+                _failed(hook, trace, ValueError(wrong), perf_counter_ns(), 0)
         elif type(outcome) is Reject:
             raise refusal(outcome, hook.plugin)
         else:

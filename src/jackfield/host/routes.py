@@ -78,15 +78,20 @@ class UpstreamLink:
         return found
 
     def with_credential(self, outgoing: OutgoingRequest, target: Target) -> OutgoingRequest:
-        """The request as it leaves: only here does the secret meet the headers, and only for the target's own
-        origin."""
+        """The request as it leaves: only here do the secret and the operator's headers, which may be secrets too, meet
+        the others, and only for the target's own origin."""
+        own = self._own_headers(target)
+        if not own or origin_of(outgoing.url) != origin_of(target.url):
+            return outgoing
+        names = {name for name, _ in own}
+        headers = (*(pair for pair in outgoing.headers if pair[0] not in names), *own)
+        return OutgoingRequest(outgoing.method, outgoing.url, headers, outgoing.body)
+
+    def _own_headers(self, target: Target) -> Headers:
         if target.credential is None or self._credential is None:
-            return outgoing
-        if origin_of(outgoing.url) != origin_of(target.url):
-            return outgoing
+            return self.headers
         name, template = target.credential
-        value = template.replace(b"{}", self._credential.encode("latin-1"))
-        return OutgoingRequest(outgoing.method, outgoing.url, (*outgoing.headers, (name, value)), outgoing.body)
+        return (*self.headers, (name, template.replace(b"{}", self._credential.encode("latin-1"))))
 
 
 def origin_of(url: str) -> str:

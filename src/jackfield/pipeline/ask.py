@@ -29,7 +29,7 @@ from jackfield.wire.chat import (
     Response,
     TokenCount,
 )
-from jackfield.wire.sse import split_whole
+from jackfield.wire.sse import MAX_EVENT_BYTES, split_whole
 
 T = TypeVar("T")
 
@@ -73,8 +73,8 @@ async def _over_http(
 
 
 def _headers(state: State, link: UpstreamLink, target: Target, format: WireFormat) -> Headers:  # noqa: A002
-    """The target's headers, the operator's over them, and those of the client's that the provider passes on."""
-    headers = target.headers + link.headers
+    """The target's headers, and over them those of the client's that the provider passes on."""
+    headers = target.headers
     forwards = link.provider.forwards  # type: ignore[union-attr]
     if forwards and format is state.route.format:
         passed = tuple(pair for pair in state.inbound.headers if pair[0] in forwards)
@@ -163,10 +163,17 @@ async def _open_stream(state: State, response: UpstreamResponse, format: WireFor
     return flow
 
 
+def check_rest(rest: bytes) -> None:
+    """Raises `UpstreamBroken` where one event has grown beyond what is kept."""
+    if len(rest) > MAX_EVENT_BYTES:
+        raise UpstreamBroken(f"the stream has an event of more than {MAX_EVENT_BYTES} bytes")
+
+
 async def _await_first(flow: ByteFlow) -> None:
     held = b""
     async for piece in flow.pieces:
         first, held = split_whole(held + piece)
+        check_rest(held)
         if first:
             flow.first, flow.rest = first, held
             break

@@ -39,7 +39,6 @@ async def _ask_plugins(state: State) -> Identity | None:
     decision = await decide(state.row.auth, state.view, state.trace, _refuse_replacement)
     if decision is None:
         return None
-    state.decided_by = decision.hook.plugin
     identity: Identity = decision.outcome  # type: ignore[assignment]
     return identity
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from jackfield.errors import JackfieldError, UpstreamRejected
 from jackfield.hooks.dispatch import decide
 from jackfield.hooks.table import Hooks
@@ -126,6 +128,15 @@ def render(state: State, whole: Whole, response: Response | None) -> bytes:
     return encoded.body
 
 
+def is_object(body: bytes) -> bool:
+    """Whether a body is a JSON object: what is not, such as a proxy's page, no client of an API could read."""
+    try:
+        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
 def render_error(state: State, response: ErrorResponse) -> bytes:
     """An upstream's own error body passes unchanged to a client of the same format."""
     error = state.error
@@ -133,6 +144,7 @@ def render_error(state: State, response: ErrorResponse) -> bytes:
         isinstance(error, UpstreamRejected)
         and error.format == state.client_format
         and error.message == response.message
+        and is_object(error.body)
     ):
         return error.body
     told = JackfieldError(response.message, plugin=response.plugin, param=error.param if error else None)

@@ -29,8 +29,14 @@ class Pipeline:
         try:
             answer = await self._run(state)
         except JackfieldError as error:
-            _note_skipped(state)
-            answer = await respond_error(state, error)
+            return await self.refuse(state, error)
+        state.status = answer.head.status
+        return answer
+
+    async def refuse(self, state: State, error: JackfieldError) -> Answer:
+        """The answer to a request that failed, or that is not even to be run."""
+        _note_skipped(state)
+        answer = await respond_error(state, error)
         state.status = answer.head.status
         return answer
 

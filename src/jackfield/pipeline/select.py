@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from itertools import groupby
 
-from jackfield.errors import Malformed, Unavailable
+from jackfield.errors import Malformed
 from jackfield.hooks.dispatch import decide
 from jackfield.host.routes import UpstreamLink
 from jackfield.pipeline.exchange import State
@@ -44,11 +44,13 @@ def by_chance(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     return tuple(ordered)
 
 
-def _replace(state: State, value: Candidate | tuple[Candidate, ...]) -> None:
+def _replace(state: State, value: Candidate | tuple[Candidate, ...]) -> str | None:
+    """Takes what a hook chose, or tells why it cannot be."""
     chosen = value if isinstance(value, tuple) else (value,)
     unknown = [candidate.upstream for candidate in chosen if candidate.upstream not in state.snapshot.routes.links]
     if unknown:
-        raise Unavailable(f"a plugin routed to the unknown upstream {unknown[0]!r}")
+        return f"routed to the unknown upstream {unknown[0]!r}"
     if not chosen:
-        raise Unavailable("a plugin left no upstream to try")
+        return "left no upstream to try"
     state.candidates = chosen
+    return None

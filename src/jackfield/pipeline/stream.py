@@ -13,6 +13,7 @@ import structlog
 
 from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamError
 from jackfield.pipeline.answers import Answer, ByteFlow, EventFlow
+from jackfield.pipeline.ask import check_rest
 from jackfield.pipeline.call import for_client
 from jackfield.pipeline.chunks import Chain
 from jackfield.pipeline.exchange import State, answer_headers, dated, error_response
@@ -94,6 +95,7 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
             yield flow.passed
         async for piece in flow.pieces:
             whole, rest = split_whole(rest + piece if rest else piece)
+            check_rest(rest)
             if observed is not None:
                 observed.append(whole)
             if whole and (passed := scanner.feed(whole)):

@@ -68,7 +68,7 @@ class Script(BaseModel):
     delay_ms: Milliseconds = 0
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     message: str = "scripted error"
-    retry_after_s: float | None = None
+    retry_after_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
     break_after: Annotated[int, Field(ge=0)] | None = None
 
 
@@ -94,24 +94,33 @@ class Echo(Plugin):
         script = read_script(request, upstream)
         await _begin(script)
         yield StreamStart(id=_answer_id(request), model=request.model)
-        for sent, event in enumerate(_deltas(script)):
-            if sent == script.break_after:
-                raise UpstreamBroken("echo: broken as scripted")
+        deltas = tuple(_deltas(script))
+        for event in deltas[: script.break_after]:
             await _pause(script.delay_ms)
             yield event
+        if script.break_after is not None and script.break_after <= len(deltas):
+            raise UpstreamBroken("echo: broken as scripted")
         yield Finish(reason=_reason(script))
         yield UsageReport(usage=_usage(request, script))
         yield StreamEnd()
 
     async def embed(self, request: EmbeddingsRequest, upstream: Upstream) -> EmbeddingsResponse:
-        dimensions = request.dimensions or _DIMENSIONS
+        dimensions = _DIMENSIONS if request.dimensions is None else request.dimensions
         if not 1 <= dimensions <= 4096:
             raise UpstreamRejected(400, "dimensions: expected 1 to 4096")
-        texts = request.texts()
+        texts = _texts(request)
         vectors = tuple(_encode(embed_text(text, dimensions), request.encoding_format) for text in texts)
         return EmbeddingsResponse(
             model=request.model, data=vectors, usage=Usage(input=sum(count_tokens(text) for text in texts))
         )
+
+
+def _texts(request: EmbeddingsRequest) -> tuple[str, ...]:
+    """One text for each input; token ids are words."""
+    value: Any = msgspec.json.decode(request.input)
+    if isinstance(value, str) or (value and isinstance(value[0], int)):
+        value = [value]
+    return tuple(item if isinstance(item, str) else " ".join(map(str, item)) for item in value)
 
 
 def read_script(request: ChatRequest, upstream: Upstream) -> Script:

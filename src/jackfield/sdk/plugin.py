@@ -56,11 +56,14 @@ class Plugin(Generic[C]):
 
 
 def config_model(kind: type[Plugin[Any]]) -> type[BaseModel]:
-    """The config model of a plugin class: the argument of the nearest `Plugin[...]`, or an empty closed model."""
+    """The config model of a plugin class: the argument of the nearest `Plugin[...]` or generic child of it, or an empty
+    closed model."""
     for parent in kind.__mro__:
         for base in getattr(parent, "__orig_bases__", ()):
-            if get_origin(base) is Plugin and isinstance(found := get_args(base)[0], type):
-                return found
+            if issubclass(get_origin(base) or object, Plugin):
+                for found in get_args(base):
+                    if isinstance(found, type) and issubclass(found, BaseModel):
+                        return found
     return PluginConfig
 
 

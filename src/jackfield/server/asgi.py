@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from jackfield.errors import ClientGone, TooLarge
+from jackfield.errors import ClientGone, JackfieldError, TooLarge
+from jackfield.ids import new_id
 from jackfield.sdk.outcomes import Headers
+from jackfield.wire.base import WireFormat
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -14,8 +16,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises `TooLarge`, at once where the length is announced, and `ClientGone`."""
+async def read_body(scope: Scope, receive: Receive, limit: int, progress: Callable[[], None]) -> bytes:
+    """The whole body; `progress` is called for each piece of one that comes in several. Raises `TooLarge`, at once
+    where the length is announced, and `ClientGone`."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise _too_large(limit)
@@ -25,10 +28,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         if len(body) > limit:
             raise _too_large(limit)
         return body
-    return await _read_rest(message, receive, limit)
+    return await _read_rest(message, receive, limit, progress)
 
 
-async def _read_rest(message: Message, receive: Receive, limit: int) -> bytes:
+async def _read_rest(message: Message, receive: Receive, limit: int, progress: Callable[[], None]) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -41,6 +44,7 @@ async def _read_rest(message: Message, receive: Receive, limit: int) -> bytes:
             raise _too_large(limit)
         if not message.get("more_body", False):
             return b"".join(pieces)
+        progress()
         message = await receive()
 
 
@@ -52,3 +56,10 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": (*headers, length)})
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, error: JackfieldError, format: WireFormat, headers: Headers = ()) -> None:  # noqa: A002
+    """An answer of the gateway's own, outside any exchange."""
+    request_id = new_id("req")
+    told = ((b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *headers)
+    await send_whole(send, error.status, told, format.encode_error(error, request_id))

@@ -18,21 +18,31 @@ SLOW_CLIENT_S = 120.0
 
 
 class Call:
-    """One exchange and the task it runs in. `answering` once a head was sent;
-    `sending_since` is loop time while the client is being written to."""
+    """One exchange and the task it runs in; `state` once its request is whole, `answering` once a head was sent, `gone`
+    once its client is given up. While it is the client's turn to send or to take something `waits` is set, and `turn`
+    is a number that changes whenever the client has done so."""
 
-    __slots__ = ("answering", "receive", "seen", "sending_since", "state", "task", "watcher")
+    __slots__ = ("answering", "gone", "receive", "seen", "state", "task", "turn", "waited", "waits", "watcher")
 
-    def __init__(self, state: State, task: asyncio.Task[Any], receive: Receive) -> None:
-        self.state, self.task, self.receive = state, task, receive
-        self.seen = self.answering = False
-        self.sending_since: float | None = None
+    def __init__(self, task: asyncio.Task[Any], receive: Receive) -> None:
+        self.task, self.receive = task, receive
+        self.state: State | None = None
+        self.seen = self.answering = self.gone = False
+        self.waits = True
+        self.turn = 0
+        # What the sweeper saw first of the present wait: its turn, and when that was.
+        self.waited: tuple[int, float] = (-1, 0.0)
         self.watcher: asyncio.Task[None] | None = None
+
+    def progress(self) -> None:
+        self.turn += 1
 
     def drop(self) -> None:
         """The client is gone: the exchange ends where it is."""
-        self.state.client_gone = True
-        self.task.cancel("the client is gone")
+        self.gone = True
+        if self.state is not None:
+            self.state.client_gone = True
+        self.task.cancel()
 
 
 class InFlight:
@@ -59,15 +69,23 @@ class InFlight:
             self.sweep(asyncio.get_running_loop().time())
 
     def sweep(self, now: float) -> None:
-        """Begins to watch what was already here at the last sweep; gives up clients that no longer take anything."""
+        """Begins to watch what was already here at the last sweep; gives up clients that send or take nothing."""
         for call in tuple(self._calls):
-            if not call.seen:
-                call.seen = True
-            elif call.watcher is None:
-                call.watcher = asyncio.create_task(_watch(call), name=f"watch-{call.state.id}")
-            if call.sending_since is not None and now - call.sending_since > SLOW_CLIENT_S:
-                call.sending_since = None
+            if call.waits and _is_stuck(call, now):
+                call.waits = False
                 call.drop()
+            elif not call.seen:
+                call.seen = True
+            elif call.watcher is None and call.state is not None:
+                call.watcher = asyncio.create_task(_watch(call), name=f"watch-{call.state.id}")
+
+
+def _is_stuck(call: Call, now: float) -> bool:
+    turn, since = call.waited
+    if turn != call.turn:
+        call.waited = (call.turn, now)
+        return False
+    return now - since > SLOW_CLIENT_S
 
 
 async def _watch(call: Call) -> None:

@@ -13,7 +13,7 @@ from jackfield.host.host import Host
 from jackfield.ids import new_id
 from jackfield.pipeline.answers import Answer
 from jackfield.pipeline.exchange import Route, State
-from jackfield.pipeline.respond import respond_error
+from jackfield.pipeline.respond import JSON
 from jackfield.pipeline.run import Pipeline
 from jackfield.sdk.context import InboundRequest
 from jackfield.server.asgi import Receive, Scope, Send, read_body, send_whole
@@ -59,14 +59,25 @@ class Inference:
         if route is None or scope["method"] != "POST":
             await self._serve_other(scope, receive, send, began)
             return
+        task = asyncio.current_task()
+        assert task is not None
+        call = Call(task, receive)
+        self._in_flight.add(call)
         problem: JackfieldError | None = None
         body = b""
         try:
-            body = await read_body(scope, receive, self._max_body_bytes)
+            body = await read_body(scope, receive, self._max_body_bytes, call.progress)
         except JackfieldError as error:
             problem = error
-        state = self._state(scope, route, body, began)
-        await self._serve(state, problem, receive, send)
+        except asyncio.CancelledError:
+            problem = _interruption(call)
+        state = call.state = self._state(scope, route, body, began)
+        call.waits = False
+        try:
+            await self._answer(call, state, problem, send)
+        finally:
+            self._in_flight.remove(call)
+            await self._pipeline.settle(state)
 
     def _state(self, scope: Scope, route: Route, body: bytes, began: int) -> State:
         client = scope.get("client")
@@ -80,46 +91,22 @@ class Inference:
         )
         return State(new_id("req"), route, inbound, self._host.snapshot, began)
 
-    async def _serve(self, state: State, problem: JackfieldError | None, receive: Receive, send: Send) -> None:
-        """Runs one exchange to its end. Whatever happens it is settled, once."""
-        task = asyncio.current_task()
-        assert task is not None
-        call = Call(state, task, receive)
-        self._in_flight.add(call)
+    async def _answer(self, call: Call, state: State, problem: JackfieldError | None, send: Send) -> None:
+        """Runs one exchange to its end, whatever happens in it."""
         try:
             if isinstance(problem, ClientGone):
-                state.client_gone = True
                 state.fail(problem)
+                state.client_gone = True
                 return
-            if problem is not None:
-                answer = await respond_error(state, problem)
-                state.status = answer.head.status
+            answer = await (self._pipeline.run(state) if problem is None else self._pipeline.refuse(state, problem))
+            await _send_answer(call, state, answer, send)
+        except asyncio.CancelledError as error:
+            if call.task.cancelling():
+                await _break_off(call, state, _interruption(call), send)
             else:
-                answer = await self._pipeline.run(state)
-            await _send_answer(call, answer, send)
-        except asyncio.CancelledError:
-            if not state.client_gone:
-                state.fail(Unavailable("the gateway is stopping"))
-                state.status = state.status or 503
-                raise
-            task.uncancel()
-        except Exception:  # noqa: BLE001 - a boundary: reported whole to the log, and told to the client
-            await self._apologize(call, send)
-        finally:
-            self._in_flight.remove(call)
-            await self._pipeline.settle(state)
-
-    async def _apologize(self, call: Call, send: Send) -> None:
-        """A boundary: a fault of the gateway itself. It is reported whole to the log, and to the client as that and no
-        more; where the answer had begun the connection is cut, so that nobody takes it for whole."""
-        error = JackfieldError("The gateway failed; the request id leads its operator to the reason")
-        log.exception("internal_error", request=call.state.id)
-        call.state.fail(error)
-        call.state.status = 500
-        if call.answering:
-            raise error
-        headers = ((b"content-type", b"application/json"), (b"x-request-id", call.state.id.encode()))
-        await send_whole(send, 500, headers, call.state.route.format.encode_error(error, call.state.id))
+                await _apologize(call, state, error, send)
+        except Exception as error:  # noqa: BLE001 - a boundary: reported whole to the log, and told to the client
+            await _apologize(call, state, error, send)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send, began: int) -> None:
         """What is no inference: the list of models, unknown paths and wrong methods."""
@@ -137,10 +124,10 @@ class Inference:
             body, status = self._models(state, path), 200
         except JackfieldError as error:
             body, status = route.format.encode_error(error, state.id), error.status
-        headers = [(b"content-type", b"application/json"), (b"x-request-id", state.id.encode())]
+        headers = (*JSON, (b"x-request-id", state.id.encode()))
         if status == 405:
-            headers.append((b"allow", b"POST" if path in ROUTES else b"GET, HEAD"))
-        await send_whole(send, status, tuple(headers), body)
+            headers = (*headers, (b"allow", b"POST" if path in ROUTES else b"GET, HEAD"))
+        await send_whole(send, status, headers, body)
 
     def _models(self, state: State, path: str) -> bytes:
         """All models the caller may use, or the one that the path names."""
@@ -167,26 +154,59 @@ def _format_of(scope: Scope) -> str:
     return "openai_chat"
 
 
-async def _send_answer(call: Call, answer: Answer, send: Send) -> None:
-    state = call.state
-    loop = asyncio.get_running_loop()
-    call.answering = True
+async def _send_answer(call: Call, state: State, answer: Answer, send: Send) -> None:
+    call.answering = call.waits = True
+    head = answer.head
     if answer.pieces is None:
         state.mark_first_byte()
         state.response_bytes = len(answer.body)
-        call.sending_since = loop.time()
-        await send_whole(send, answer.head.status, answer.head.headers, answer.body)
+        await send_whole(send, head.status, head.headers, answer.body)
         return
     try:
-        call.sending_since = loop.time()
-        await send({"type": "http.response.start", "status": answer.head.status, "headers": answer.head.headers})
-        call.sending_since = None
+        await send({"type": "http.response.start", "status": head.status, "headers": head.headers})
+        call.waits = False
         async for piece in answer.pieces:
             state.mark_first_byte()
             state.response_bytes += len(piece)
-            call.sending_since = loop.time()
+            call.turn += 1
+            call.waits = True
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            call.sending_since = None
+            call.waits = False
         await send({"type": "http.response.body", "body": b""})
     finally:
         await answer.close()
+
+
+def _interruption(call: Call) -> JackfieldError:
+    """Why the task of a call was cancelled. The cancellation is done with: what is left to do is to settle."""
+    call.task.uncancel()
+    return ClientGone("the client was given up") if call.gone else Unavailable("the gateway is stopping")
+
+
+async def _break_off(call: Call, state: State, reason: JackfieldError, send: Send) -> None:
+    """The exchange was cut short. A client that is still there and has been sent nothing is told; one in the middle of
+    an answer sees its connection end."""
+    if isinstance(reason, ClientGone):
+        return
+    state.fail(reason)
+    if not call.answering:
+        state.status = reason.status
+        await _tell(call, state, reason, send)
+
+
+async def _apologize(call: Call, state: State, error: BaseException, send: Send) -> None:
+    """A fault of the gateway itself. It is reported whole to the log, and to the client as that and no more; where the
+    answer had begun the connection is cut, so that nobody takes it for whole."""
+    log.error("internal_error", request=state.id, exc_info=error)
+    told = JackfieldError("The gateway failed; the request id leads its operator to the reason")
+    state.fail(told)
+    state.status = told.status
+    if not call.answering:
+        await _tell(call, state, told, send)
+
+
+async def _tell(call: Call, state: State, error: JackfieldError, send: Send) -> None:
+    call.answering = True
+    body = state.route.format.encode_error(error, state.id)
+    state.response_bytes = len(body)
+    await send_whole(send, error.status, (*JSON, (b"x-request-id", state.id.encode())), body)

@@ -49,9 +49,7 @@ class Objects:
     async def changes_since(self, revision: int) -> tuple[StoredObject, ...]:
         """Objects changed after `revision`, each once as it now is, deleted ones included, in order of
         revision."""
-        return await self._read(
-            select(objects).where(objects.c.revision > revision).order_by(objects.c.revision)
-        )
+        return await self._read(select(objects).where(objects.c.revision > revision).order_by(objects.c.revision))
 
     async def revision(self) -> int:
         """Of the last change to anything. One row is read: cheap enough to ask several times a second."""

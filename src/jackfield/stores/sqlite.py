@@ -86,9 +86,7 @@ class SqliteBackend:
     async def configure(self, connection: AsyncConnection) -> None:
         mode = (await connection.exec_driver_sql("PRAGMA journal_mode=WAL")).scalar()
         if mode != "wal":
-            raise ConfigError(
-                f"{self.place} is on a file system that cannot keep a write-ahead log", field="store.url"
-            )
+            raise ConfigError(f"{self.place} is on a file system that cannot keep a write-ahead log", field="store.url")
 
     async def run_alone(self, connection: AsyncConnection, sql: str, *values: str) -> None:
         # The driver's own call is one hand-over to its thread; through SQLAlchemy's cursor it would be
@@ -102,14 +100,9 @@ class SqliteBackend:
     def rows_of(self, parameter: str, columns: Sequence[str]) -> FromClause:
         # Materialised because `json_each` encodes the row anew at every mention of its value.
         elements = _elements(parameter)
-        rows = (
-            select(elements.c.value.label("value")).cte("batch").prefix_with("MATERIALIZED", dialect="sqlite")
-        )
+        rows = select(elements.c.value.label("value")).cte("batch").prefix_with("MATERIALIZED", dialect="sqlite")
         return select(
-            *(
-                rows.c.value.op("->>")(literal_column(str(place))).label(name)
-                for place, name in enumerate(columns)
-            )
+            *(rows.c.value.op("->>")(literal_column(str(place))).label(name) for place, name in enumerate(columns))
         ).subquery()
 
     def texts_of(self, parameter: str) -> FromClause:

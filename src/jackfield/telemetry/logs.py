@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
@@ -51,6 +52,31 @@ def _hand_over_to_root(level: int) -> None:
         logger.propagate = True
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+@contextmanager
+def information_held_back() -> Iterator[None]:
+    """Within it only warnings and what is worse are written. What was informative follows when it ends well, and is
+    dropped when it does not: a start that fails says only what is wrong."""
+    handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, MaskingFormatter)]
+    held: list[logging.LogRecord] = []
+
+    def hold(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            return True
+        held.append(record)
+        return False
+
+    for handler in handlers:
+        handler.addFilter(hold)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(hold)
+    for handler in handlers:
+        for record in held:
+            handler.handle(record)
 
 
 class MaskingFormatter(structlog.stdlib.ProcessorFormatter):

@@ -106,8 +106,13 @@ async def run_gateway(
     variables = KEYS | dict(environ or {})
     file = _arrange(folder, 0, upstreams, plugins or {}, sections)
     async with app.running(settings.load(file, {}, variables), environ=variables) as gateway:
-        keys = {"admin_key": gateway.admin_key, "api_key": gateway.api_key}
-        yield RunningGateway(folder=folder, url=gateway.url, app=gateway.app, **keys)
+        yield RunningGateway(
+            folder=folder,
+            url=gateway.url,
+            admin_key=gateway.admin_key,
+            api_key=gateway.api_key,
+            app=gateway.app,
+        )
 
 
 @asynccontextmanager

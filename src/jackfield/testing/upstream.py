@@ -87,10 +87,15 @@ class Upstream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        broken = await self.aclose()
+        if broken is not None and error is None:
+            raise broken
+
+    async def aclose(self) -> ExceptionGroup[Exception] | None:
+        """Ends everything; what scripts have broken, if anything."""
         await self.refuse()
         self._socket.close()
-        if self._broken and error is None:
-            raise ExceptionGroup("the scripted upstream broke", self._broken)
+        return ExceptionGroup("the scripted upstream broke", self._broken) if self._broken else None
 
     async def accept(self) -> None:
         """Listens, again after `refuse`."""

@@ -107,3 +107,6 @@ class AnthropicCountTokens:
 
 def _no_stream() -> Malformed:
     return Malformed("stream: a token count is not streamed", param="stream")
+
+
+WIRE_FORMAT = AnthropicCountTokens()

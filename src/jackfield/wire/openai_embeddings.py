@@ -188,6 +188,8 @@ class OpenAIEmbeddings:
             outline: _Outline = _read_outline(Raw(body), "")
             if is_error(outline.error) and outline.data == NULL:
                 refuse_error(outline.error)
+            if outline.data == NULL:
+                raise wrong("data", "required")
         except Malformed as error:
             raise upstream_broken(error) from error
         return outline.usage.usage() if outline.usage is not None else None, None
@@ -206,3 +208,6 @@ class OpenAIEmbeddings:
 
     def stream_scanner(self, *, strip_usage: bool) -> NoReturn:
         _refuse_stream()
+
+
+WIRE_FORMAT = OpenAIEmbeddings()

@@ -62,3 +62,6 @@ class AnthropicMessages:
 
     def stream_scanner(self, *, strip_usage: bool) -> AnthropicStreamScanner:
         return AnthropicStreamScanner()
+
+
+WIRE_FORMAT = AnthropicMessages()

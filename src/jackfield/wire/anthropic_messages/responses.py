@@ -38,6 +38,7 @@ from jackfield.wire.json import (
     reader,
     sort_fields,
     upstream_broken,
+    wrong,
 )
 
 _FINISH_REASONS: dict[str, FinishReason] = {
@@ -196,4 +197,6 @@ def usage_of(body: bytes) -> tuple[Usage | None, FinishReason | None]:
         raise upstream_broken(error) from error
     if found.content == NULL and found.error != NULL:
         raise disguised(body)
+    if found.content == NULL:
+        raise upstream_broken(wrong("content", "required"))
     return (found.usage.usage() if found.usage else None), finish_reason(found.stop_reason)

@@ -19,7 +19,7 @@ _PIECE = b'"content_block_'
 
 
 class AnthropicStreamScanner:
-    """`strip_usage` has no meaning here: this format always sends the usage."""
+    """`strip_usage` has no meaning here: this format always sends the usage. A stop reason counts as the end."""
 
     def __init__(self) -> None:
         self.scan = Scan()
@@ -46,6 +46,7 @@ class AnthropicStreamScanner:
             scan.usage = event.usage or scan.usage
         elif isinstance(event, Finish):
             scan.finish_reason = event.reason
+            scan.finished = True
         elif isinstance(event, StreamEnd):
             scan.finished = True
         elif isinstance(event, StreamFailure):

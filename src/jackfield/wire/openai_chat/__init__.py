@@ -62,3 +62,6 @@ class OpenAIChat:
 
     def stream_scanner(self, *, strip_usage: bool) -> OpenAIChatScanner:
         return OpenAIChatScanner(strip_usage=strip_usage)
+
+
+WIRE_FORMAT = OpenAIChat()

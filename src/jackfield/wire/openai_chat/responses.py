@@ -27,6 +27,7 @@ from jackfield.wire.json import (
     reader,
     sort_fields,
     upstream_broken,
+    wrong,
 )
 from jackfield.wire.openai_chat.messages import read_message, write_assistant
 from jackfield.wire.openai_chat.parts import FORMAT, SPREAD
@@ -168,7 +169,7 @@ class _Ending(msgspec.Struct):
 
 class _Outline(msgspec.Struct):
     usage: Counts | None = None
-    choices: list[_Ending] | None = None
+    choices: list[_Ending] | msgspec.UnsetType | None = msgspec.UNSET
     error: Raw = NULL
 
 
@@ -180,6 +181,8 @@ def usage_of(body: bytes) -> tuple[Usage | None, FinishReason | None]:
         outline: _Outline = _read_outline(Raw(body), "")
         if is_error(outline.error) and not outline.choices:
             refuse_error(outline.error)
+        if outline.choices is msgspec.UNSET:
+            raise wrong("choices", "required")
     except Malformed as error:
         raise upstream_broken(error) from error
     usage = outline.usage.usage() if outline.usage is not None else None

@@ -1,0 +1,128 @@
+"""The HTTP server of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from jackfield.server.gateway import GatewayServer
+
+KEEP_ALIVE_S = 75
+# How long a connection may take to close; a client that reads nothing never lets it.
+CLOSING_S = 10.0
+# How long exchanges that were cut off may take to be settled.
+SETTLING_S = 2.0
+LINGER_TICKS = 10
+
+
+class HttpServer(uvicorn.Server):
+    """Stops in three steps: takes no more connections, lets exchanges end within `drain_s`, cuts what is left and waits
+    until it is settled."""
+
+    def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
+        super().__init__(_config(gateway, drain_s))
+        self._closing_since: dict[HttpToolsProtocol, float] = {}
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        tasks = set(self.server_state.tasks)
+        if self.force_exit:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=SETTLING_S)
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % LINGER_TICKS == 0:
+            self.abort_lingering(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def abort_lingering(self, now: float) -> None:
+        """Ends connections that were told to close and wait for a client that takes nothing."""
+        closing: dict[HttpToolsProtocol, float] = {}
+        for connection in self.server_state.connections:
+            assert isinstance(connection, HttpToolsProtocol)
+            if not connection.transport.is_closing():
+                continue
+            closing[connection] = self._closing_since.get(connection, now)
+            if now - closing[connection] > CLOSING_S:
+                connection.transport.abort()
+        self._closing_since = closing
+
+
+def _config(gateway: GatewayServer, drain_s: float) -> uvicorn.Config:
+    config = uvicorn.Config(
+        gateway,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+    # Declared whole seconds, used as what it is.
+    config.timeout_graceful_shutdown = drain_s  # type: ignore[assignment]
+    return config
+
+
+class ForegroundServer(HttpServer):
+    """Stops at SIGTERM and SIGINT, and at once at a second SIGINT. A signal that was obeyed is not raised again."""
+
+    def stop_with(self, lifeline: int) -> None:
+        """Stops when what is written to this descriptor's other end has no writer any more."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.remove_reader(lifeline)
+            self.should_exit = True
+
+        loop.add_reader(lifeline, stop)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class EmbeddedServer(HttpServer):
+    """Leaves the process's signals to whoever owns the process; `is_up` once it serves."""
+
+    def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
+        super().__init__(gateway, drain_s)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def obeying(handlers: Mapping[signal.Signals, Callable[[], object]]) -> Iterator[None]:
+    """Handles signals while no server is there yet, or any more, to do so."""
+    loop = asyncio.get_running_loop()
+    for number, handle in handlers.items():
+        loop.add_signal_handler(number, handle)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)

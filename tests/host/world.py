@@ -1,0 +1,81 @@
+"""A host over folders that a test writes, without a gateway around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from jackfield.dialects.native import NativeDialect
+from jackfield.host.host import Host
+from jackfield.host.routes import Routes
+from jackfield.host.snapshot import LoadedPlugin
+from jackfield.settings import PluginConfig
+from jackfield.sources.base import Source
+from jackfield.sources.folder import FolderSource
+
+GOOD = """
+    from jackfield.sdk import Plugin, hook
+
+    class {kind}(Plugin):
+        @hook("ingress")
+        async def check(self, exchange): ...
+"""
+
+
+class StillClock:
+    def monotonic(self) -> float:
+        return 0.0
+
+    def wall(self) -> float:
+        return 0.0
+
+
+class World:
+    """`host` is made and started anew by each `start`; `unloaded` and the like are what plugins leave in files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host: Host | None = None
+        self.made_routes: list[tuple[list[str], frozenset[str]]] = []
+        folder.mkdir(exist_ok=True)
+
+    def write(self, name: str, source: str = "", *, manifest: str = "", **files: str) -> Path:
+        """A plugin folder; without a source a good plugin named after it."""
+        place = self.folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        kind = "".join(part.capitalize() for part in name.split("_"))
+        place.joinpath("plugin.py").write_text(dedent(source or GOOD.format(kind=kind)), encoding="utf-8")
+        if manifest:
+            place.joinpath("jackfield.toml").write_text(dedent(manifest), encoding="utf-8")
+        for file, text in files.items():
+            place.joinpath(f"{file}.py").write_text(dedent(text), encoding="utf-8")
+        return place
+
+    async def start(
+        self, configs: Mapping[str, Mapping[str, Any]] | None = None, sources: Iterable[Source] | None = None
+    ) -> Mapping[str, LoadedPlugin]:
+        made = {name: PluginConfig.model_validate(config) for name, config in (configs or {}).items()}
+        chosen = [FolderSource(self.folder)] if sources is None else sources
+        self.host = Host(chosen, (NativeDialect(),), made, self._make_routes, StillClock())
+        return (await self.host.start()).plugins
+
+    def _make_routes(self, running: Mapping[str, Any], absent: frozenset[str]) -> Routes:
+        self.made_routes.append((list(running), absent))
+        return Routes(())
+
+    async def stop(self) -> None:
+        if self.host is not None:
+            await self.host.stop()
+
+
+def states(plugins: Mapping[str, LoadedPlugin]) -> dict[str, str]:
+    return {name: plugin.state for name, plugin in plugins.items()}
+
+
+def reason(plugins: Mapping[str, LoadedPlugin], name: str) -> str:
+    plugin = plugins[name]
+    assert plugin.state == "failed", plugin.state
+    assert plugin.reason is not None
+    return plugin.reason
