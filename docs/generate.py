@@ -31,7 +31,9 @@ from jackfield.server.inference import MODELS, ROUTES
 from jackfield.server.operations import PATHS
 from jackfield.settings.fields import variable_paths
 from jackfield.stores.ledger import BUCKETS, GROUPS
+from jackfield.telemetry.logs import configure_logs
 from jackfield.telemetry.metrics import Snapshot
+from jackfield.testing import Caller
 
 OWN_HEADER = re.compile(r'b"(x-jackfield-[a-z-]+)"')
 
@@ -119,7 +121,8 @@ def settings_page(facts: Facts) -> str:
     parts.append(
         "## Every variable of a setting\n\nTables and lists are written as JSON.\n\n"
         + table(
-            ("variable", "setting"), ((code(name), code(".".join(path))) for name, path in variable_paths().items())
+            ("variable", "setting"),
+            ((code(name), code(".".join(map(str, path)))) for name, path in variable_paths().items()),
         )
     )
     return page("Settings", *parts)
@@ -347,9 +350,13 @@ def usage_page(facts: Facts) -> str:
 async def look_up_facts() -> Facts:
     with tempfile.TemporaryDirectory() as folder:
         overrides = {"server.port": 0, "store.data_dir": folder, "logs.level": "error"}
-        async with app.running(settings.load(None, overrides, {}), environ={}) as gateway:
-            admin: Any = gateway._make_admin()
-            return Facts(openapi=admin.openapi(), metrics=gateway.metrics.snapshot())
+        given = settings.load(None, overrides, {})
+        configure_logs(given.logs)
+        async with app.running(given, environ={}) as gateway:
+            headers = {"authorization": f"Bearer {gateway.admin_key}"}
+            async with Caller(gateway.url, headers=headers) as caller:
+                described = await caller.get("/api/openapi.json")
+            return Facts(openapi=described.json, metrics=gateway.metrics.snapshot())
 
 
 PAGES: Mapping[str, Callable[[Facts], str]] = {

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvloop
 
@@ -33,6 +33,7 @@ from jackfield.pipeline.meter import ExchangeMeter
 from jackfield.pipeline.run import Pipeline
 from jackfield.pipeline.settle import Settler
 from jackfield.pipeline.spans import SpanObserver
+from jackfield.server.asgi import Asgi
 from jackfield.server.gateway import GatewayServer
 from jackfield.server.in_flight import InFlight
 from jackfield.server.inference import Inference
@@ -52,9 +53,6 @@ from jackfield.telemetry.logs import configure_logs, information_held_back
 from jackfield.telemetry.masking import mask
 from jackfield.telemetry.metrics import Metrics
 from jackfield.telemetry.spans import open_span_sink
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 # Whoever embeds a gateway waits for its end.
 EMBEDDED_DRAIN_S = 5.0
@@ -136,19 +134,19 @@ class Gateway:
             lambda: sum(stats.open for stats in self.links.stats())
         )
 
-    def _make_admin(self) -> FastAPI:
-        from jackfield.server.admin import AdminServices, build_admin
+    def _make_admin(self) -> Asgi:
+        from jackfield.server.admin.api import AdminApi
+        from jackfield.server.admin.services import AdminServices
 
-        return build_admin(
-            AdminServices(
-                directory=self.directory,
-                credentials=self.credentials,
-                usage=self.usage,
-                traces=Traces(self.database),
-                host=self.host,
-                flush=self.recorder.flush,
-            )
+        services = AdminServices(
+            directory=self.directory,
+            credentials=self.credentials,
+            usage=self.usage,
+            traces=Traces(self.database),
+            host=self.host,
+            flush=self.recorder.flush,
         )
+        return AdminApi(services, self.settings.server.max_body_bytes)
 
     def reasons(self) -> list[str]:
         """Why this worker could not serve now."""

@@ -32,7 +32,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         links = [
             link(first, "openai", models={"via-openai": "scripted", "embedder": "scripted"}, **key),
             link(second, "anthropic", models={"via-anthropic": "scripted"}, **key),
-            {"name": "echo", "provider": "echo", "models": {"via-echo": "echo"}},
+            {"name": "echo", "provider": "echo", "models": {"via-echo": "echo"}, "max_retries": 0},
         ]
         folder = tmp_path_factory.mktemp("gateway")
         async with run_gateway(folder, upstreams=links, environ={"UPSTREAM_KEY": KEY}) as gateway:

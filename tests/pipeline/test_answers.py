@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -70,7 +71,6 @@ async def test_a_rejection_takes_the_place_of_the_answer(open_gate: OpenGate, re
     assert called.headers["content-type"] == "application/json"
     record = await gate.record()
     assert (record["status"], record["plugin"]) == (451, "a")
-    assert record["output_tokens"] > 0
 
 
 async def test_a_rejected_head_also_stops_a_made_up_stream(open_gate: OpenGate) -> None:
@@ -79,7 +79,7 @@ async def test_a_rejected_head_also_stops_a_made_up_stream(open_gate: OpenGate) 
         async def check(self, exchange):
             return Answer(say("from memory"))
     """
-    gate = await open_gate({"a": answers + REJECT_HEAD})
+    gate = await open_gate({"a": dedent(answers) + dedent(REJECT_HEAD)})
     for called in (await gate.chat(), await gate.stream()):
         assert error_of(called) == (451, "no_head", "a")
 

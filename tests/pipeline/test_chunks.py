@@ -46,28 +46,28 @@ async def test_whole_answers_have_no_events(open_gate: OpenGate, seen: list[Any]
 
 
 async def test_a_pattern_that_is_split_over_events_is_found(open_gate: OpenGate) -> None:
-    gate = await open_gate({"a": mask("two three", "XXX", 9)})
+    gate = await open_gate({"a": mask("two three", "###", 9)})
     called = await gate.stream("one two three four")
-    assert "".join(deltas_of(called)) == "You said: one XXX four"
+    assert "".join(deltas_of(called)) == "You said: one ### four"
     assert "two" not in called.body.decode()
 
 
 async def test_without_hold_it_slips_through(open_gate: OpenGate) -> None:
-    gate = await open_gate({"a": mask("two three", "XXX", 0)})
+    gate = await open_gate({"a": mask("two three", "###", 0)})
     assert "".join(deltas_of(await gate.stream("one two three"))) == "You said: one two three"
 
 
 async def test_a_pattern_at_the_very_end_is_found_and_held_text_is_not_lost(open_gate: OpenGate) -> None:
-    gate = await open_gate({"a": mask("three four", "XXX", 10)})
+    gate = await open_gate({"a": mask("three four", "###", 10)})
     called = await gate.stream("one two three four")
-    assert "".join(deltas_of(called)) == "You said: one two XXX"
+    assert "".join(deltas_of(called)) == "You said: one two ###"
     assert called.events[-1][1] == "[DONE]"
-    kept = await open_gate({"a": mask("absent", "XXX", 500)})
+    kept = await open_gate({"a": mask("absent", "###", 500)})
     assert "".join(deltas_of(await kept.stream("one two"))) == "You said: one two"
 
 
 async def test_held_text_goes_before_the_event_that_follows_it(open_gate: OpenGate, upstream: Any) -> None:
-    gate = await open_gate({"a": mask("absent", "XXX", 50)})
+    gate = await open_gate({"a": mask("absent", "###", 50)})
     upstream.always(Answer.tool_calls(("look", {"at": "it"}), text="Let me look."))
     called = await gate.stream()
     kinds = []
@@ -81,13 +81,13 @@ async def test_held_text_goes_before_the_event_that_follows_it(open_gate: OpenGa
 
 
 async def test_the_choices_of_one_stream_are_held_apart(open_gate: OpenGate) -> None:
-    gate = await open_gate({"a": mask("two three", "XXX", 9)})
+    gate = await open_gate({"a": mask("two three", "###", 9)})
     called = await gate.stream("one two three four", n=2)
     texts = {0: "", 1: ""}
     for _, data in called.events:
         for choice in json.loads(data)["choices"] if data != "[DONE]" else ():
             texts[choice["index"]] += choice["delta"].get("content") or ""
-    assert texts == {0: "You said: one XXX four", 1: "You said: one XXX four"}
+    assert texts == {0: "You said: one ### four", 1: "You said: one ### four"}
 
 
 async def test_several_hooks_work_on_what_the_one_before_left(open_gate: OpenGate) -> None:
@@ -180,8 +180,8 @@ async def test_an_edited_whole_still_passes_the_hooks_on_its_events(open_gate: O
         async def body(self, exchange):
             return Replace(exchange.response.with_text("edited secret"))
     """
-    gate = await open_gate({"a": mask("secret", "XXX", 6), "b": edits})
-    assert "".join(deltas_of(await gate.stream())) == "edited XXX"
+    gate = await open_gate({"a": mask("secret", "###", 6), "b": edits})
+    assert "".join(deltas_of(await gate.stream())) == "edited ###"
 
 
 async def test_a_body_observer_sees_what_the_client_got(open_gate: OpenGate, seen: list[Any]) -> None:
@@ -190,27 +190,27 @@ async def test_a_body_observer_sees_what_the_client_got(open_gate: OpenGate, see
         async def body(self, exchange):
             SEEN.append(exchange.response.text())
     """
-    gate = await open_gate({"a": mask("hello", "XXX", 5), "b": observes})
+    gate = await open_gate({"a": mask("hello", "###", 5), "b": observes})
     await gate.stream()
     await gate.record()
-    assert seen == ["You said: XXX"]
+    assert seen == ["You said: ###"]
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 async def test_events_are_the_same_whatever_both_sides_speak(open_gate: OpenGate, path: str, provider: str) -> None:
-    gate = await open_gate({"a": mask("two three", "XXX", 9)}, provider=provider)
+    gate = await open_gate({"a": mask("two three", "###", 9)}, provider=provider)
     body = {"model": "scripted", "max_tokens": 50, "messages": [{"role": "user", "content": "one two three"}]}
     called = await gate.post(path, body | {"stream": True})
     assert called.status == 200
     assert called.complete
     said = called.body.decode()
-    assert "XXX" in said
+    assert "###" in said
     assert "two" not in said
 
 
 async def test_held_text_is_sent_before_the_error_of_an_upstream_that_breaks_off(open_gate: OpenGate) -> None:
-    gate = await open_gate({"a": mask("absent", "XXX", 100)})
+    gate = await open_gate({"a": mask("absent", "###", 100)})
     gate.upstream.always(Answer.close_after(4))
     called = await gate.stream("one two three four five")
     assert stream_error_of(called)["code"] == "upstream_broken"
@@ -227,6 +227,6 @@ async def test_a_provider_in_process_that_just_stops_is_broken_and_loses_no_text
             yield TextDelta(text="all of this")
     """
     links = [{"name": "own", "provider": "own", "models": ["scripted"], "max_retries": 0}]
-    gate = await open_gate({"own": provider, "a": mask("absent", "XXX", 100)}, upstreams=links)
+    gate = await open_gate({"own": provider, "a": mask("absent", "###", 100)}, upstreams=links)
     called = await gate.stream()
     assert stream_error_of(called)["code"] == "upstream_broken"

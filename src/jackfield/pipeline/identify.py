@@ -7,11 +7,9 @@ from jackfield.control.directory import Directory
 from jackfield.errors import Unauthenticated
 from jackfield.hooks.dispatch import Decision, decide
 from jackfield.pipeline.exchange import State
-from jackfield.sdk.context import InboundRequest
 from jackfield.sdk.outcomes import Headers, Identity
 
 _made: dict[str, tuple[Credential, Identity]] = {}
-CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"proxy-authorization", b"cookie"})
 
 
 async def enter(state: State) -> Decision | None:
@@ -31,7 +29,7 @@ async def identify(state: State, directory: Directory) -> None:
     identity = await _ask_plugins(state) if state.row.auth else None
     state.identity = identity or identity_of_key(state.inbound.headers, directory)
     if state.snapshot.table.hooks:
-        state.inbound = without_credentials(state.inbound)
+        state.inbound = state.inbound.without_credentials()
     state.trace.phase("auth")
 
 
@@ -80,8 +78,3 @@ def _identity(credential: Credential) -> Identity:
         )
         known = _made[credential.id] = (credential, identity)
     return known[1]
-
-
-def without_credentials(inbound: InboundRequest) -> InboundRequest:
-    headers = tuple(pair for pair in inbound.headers if pair[0] not in CREDENTIAL_HEADERS)
-    return InboundRequest(inbound.method, inbound.path, headers, inbound.body, inbound.query, inbound.client)

@@ -13,9 +13,13 @@ from jackfield.control.recorder import Recorder
 from jackfield.control.records import UsageRecord
 from jackfield.errors import ClientGone
 from jackfield.hooks.dispatch import notify
+from jackfield.hooks.table import BoundHook
+from jackfield.hooks.trace import PASSED, Trace
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Timings
-from jackfield.wire.chat import NO_USAGE
+from jackfield.wire.chat import Usage
+
+LONGEST_NAME = 200
 
 
 class Meter(Protocol):
@@ -47,7 +51,8 @@ class Settler:
             state.cost_usd = state.cost_nanousd / 1e9
 
     async def settle(self, state: State) -> None:
-        """Once for every exchange, whatever became of it. The record is kept before any hook runs."""
+        """Once for every exchange, whatever became of it. The record is kept before any hook runs, but for hooks that
+        replace it: then it is kept where none of them succeeded."""
         if state.client_gone:
             state.error = state.error or ClientGone("the client closed the connection")
             state.status = 499
@@ -56,53 +61,71 @@ class Settler:
             self.price(state)
         state.timings = timings(state)
         record = self.record(state)
+        hooks = state.row.background
+        replacing = [hook for hook in hooks if hook.spec.replaces_record] if hooks else None
+        if not replacing:
+            self._recorder.add(record)
         self._meter.count(record)
         self._recorder.trace(lambda: encode_trace(state, record))
         for observe in self._observers:
             observe(state, record)
-        self._recorder.add(record)
-        if state.row.background:
+        if replacing:
+            await self._leave_record(state, record, replacing)
+        elif hooks:
+            await notify(hooks, state.view, state.trace)
+
+    async def _leave_record(self, state: State, record: UsageRecord, replacing: list[BoundHook]) -> None:
+        replaced = False
+        try:
             await notify(state.row.background, state.view, state.trace)
+            replaced = any(_succeeded(hook, state.trace) for hook in replacing)
+        finally:
+            if not replaced:
+                self._recorder.add(record)
 
     def record(self, state: State) -> UsageRecord:
-        identity, served, usage, peek = state.identity, state.served_by, state.usage or NO_USAGE, state.peek
-        spent = state.timings
+        identity, served, peek, spent = state.identity, state.served_by, state.peek, state.timings
         assert spent is not None
-        return UsageRecord(
-            id=state.id,
-            at=state.at,
-            namespace=identity.namespace if identity else "default",
-            key_id=identity.credential if identity else None,
-            app=identity.app if identity else None,
-            user=identity.user if identity else None,
-            operation=state.operation,
-            route=state.route.name,
-            client_format=state.client_format,
-            model=peek.model if peek else None,
-            provider=served.provider if served else None,
-            upstream=served.upstream if served else None,
-            upstream_model=served.model if served else None,
-            stream=peek.stream if peek else False,
-            status=state.status,
-            error=state.error.code if state.error else None,
-            plugin=state.decided_by,
-            finish_reason=state.finish_reason,
-            cached_answer=state.answer_cached,
-            attempts=len(state.attempts),
-            input_tokens=usage.input,
-            cached_tokens=usage.cached,
-            cache_write_tokens=usage.cache_write,
-            output_tokens=usage.output,
-            reasoning_tokens=usage.reasoning,
-            cost_nanousd=state.cost_nanousd,
-            total_ms=spent.total,
-            first_byte_ms=spent.first_byte,
-            upstream_ms=spent.upstream,
-            hooks_ms=spent.hooks,
-            request_bytes=len(state.inbound.body),
-            response_bytes=state.response_bytes,
-            worker=self._worker,
-        )
+        record = UsageRecord(state.id, state.at)
+        if identity is not None:
+            record.namespace, record.key_id, record.app = identity.namespace, identity.credential, identity.app
+            record.user = storable(identity.user)
+        record.operation, record.route, record.client_format = state.operation, state.route.name, state.client_format
+        if peek is not None:
+            record.model, record.stream = storable(peek.model), peek.stream
+        if served is not None:
+            record.provider, record.upstream, record.upstream_model = served.provider, served.upstream, served.model
+        record.status, record.plugin = state.status, state.decided_by
+        if state.error is not None:
+            record.error = storable(state.error.code)
+        record.finish_reason, record.cached_answer = state.finish_reason, state.answer_cached
+        record.attempts = len(state.attempts)
+        if state.usage is not None:
+            _count_tokens(record, state.usage)
+        record.cost_nanousd = state.cost_nanousd
+        record.total_ms, record.first_byte_ms = spent.total, spent.first_byte
+        record.upstream_ms, record.hooks_ms = spent.upstream, spent.hooks
+        record.request_bytes, record.response_bytes = len(state.inbound.body), state.response_bytes
+        record.worker = self._worker
+        return record
+
+
+def _count_tokens(record: UsageRecord, usage: Usage) -> None:
+    record.input_tokens, record.cached_tokens = usage.input, usage.cached
+    record.cache_write_tokens = usage.cache_write
+    record.output_tokens, record.reasoning_tokens = usage.output, usage.reasoning
+
+
+def storable(text: str | None) -> str | None:
+    """What a client, an upstream or a plugin called something, as the ledger can keep it: no longer than a name is, and
+    without what no database takes."""
+    if text is None or (len(text) <= LONGEST_NAME and text.isprintable()):
+        return text
+    return text[:LONGEST_NAME].encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def _succeeded(hook: BoundHook, trace: Trace) -> bool:
+    return any(call[:4] == ("background", hook.plugin, hook.name, PASSED) for call in trace.hooks)
 
 
 def timings(state: State) -> Timings:

@@ -8,16 +8,19 @@ from jackfield.control.records import UsageRecord
 from jackfield.pipeline.exchange import State
 from jackfield.telemetry.spans import Span, SpanSink
 
+# How a hook ends that broke; what it decided is no error of its own.
+_FAULTS = frozenset({"failed", "timeout", "quarantined"})
+
 
 class SpanObserver:
-    """Phases and upstream attempts become children; times come from the monotonic clock, anchored at the end."""
+    """Phases and hooks become children; times come from the monotonic clock, anchored at the end."""
 
     def __init__(self, sink: SpanSink) -> None:
         self._sink = sink
 
     def __call__(self, state: State, record: UsageRecord) -> None:
-        offset = time_ns() - perf_counter_ns()
-        now = perf_counter_ns() + offset
+        now = time_ns()
+        offset = now - perf_counter_ns()
         self._sink.emit(
             Span(
                 name=f"{state.operation} {record.model or ''}".strip(),
@@ -46,11 +49,15 @@ def _attributes(state: State, record: UsageRecord) -> dict[str, str | bool | int
         "input_tokens": record.input_tokens,
         "output_tokens": record.output_tokens,
         "cached_tokens": record.cached_tokens,
+        "cache_write_tokens": record.cache_write_tokens,
         "reasoning_tokens": record.reasoning_tokens,
         "status": record.status,
         "route": record.route,
         "request_id": state.id,
         "plugin": record.plugin,
+        "attempts": record.attempts,
+        "cost_usd": state.cost_usd,
+        "user": record.user,
     }
 
 
@@ -66,6 +73,7 @@ def _phases(state: State, offset: int) -> tuple[Span, ...]:
             start_ns=began + offset,
             end_ns=began + duration + offset,
             attributes={"plugin": plugin, "outcome": outcome},
+            error=outcome if outcome in _FAULTS else None,
         )
         for point, plugin, hook, outcome, began, duration in state.trace.hooks
         if point != "response_chunk"

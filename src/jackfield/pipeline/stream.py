@@ -286,8 +286,8 @@ async def _hold(state: State, flow: Flow) -> Answer:
 
 async def stream_whole(state: State, response: ChatResponse) -> Answer:
     """A whole completion, after the hooks have seen it, as a stream."""
-    await _open_head(state, ())
     state.response = response
+    await _open_head(state, ())
     if state.row.response_body:
         await run_body_hooks(state)
     if isinstance(state.response, ErrorResponse):

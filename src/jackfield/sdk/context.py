@@ -14,6 +14,8 @@ from jackfield.wire.chat import FinishReason, Request, Response, Usage
 
 T = TypeVar("T")
 
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"proxy-authorization", b"cookie"})
+
 
 class InboundRequest(msgspec.Struct, frozen=True):
     """The HTTP request as it came in. Header names are lower case; credentials stand in `headers` only until `auth`."""
@@ -28,6 +30,10 @@ class InboundRequest(msgspec.Struct, frozen=True):
     def header(self, name: str) -> str | None:
         wanted = name.lower().encode("latin-1")
         return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
+
+    def without_credentials(self) -> InboundRequest:
+        headers = tuple(pair for pair in self.headers if pair[0] not in CREDENTIAL_HEADERS)
+        return msgspec.structs.replace(self, headers=headers)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +140,11 @@ class Exchange:
 
     @property
     def inbound(self) -> InboundRequest:
-        return self._state.inbound
+        """What came in. Credentials are gone after `auth`, also where the exchange ended before it."""
+        state = self._state
+        if state.identity is None and (state.head is not None or state.timings is not None):
+            return state.inbound.without_credentials()
+        return state.inbound
 
     @property
     def identity(self) -> Identity | None:

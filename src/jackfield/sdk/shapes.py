@@ -19,10 +19,16 @@ from jackfield.wire.chat import (
     EmbeddingsResponse,
     ErrorResponse,
     Message,
+    Part,
+    Refusal,
     RefusalDelta,
+    Text,
     TextDelta,
+    Thinking,
     ThinkingDelta,
     TokenCount,
+    ToolCall,
+    ToolCallDelta,
 )
 
 _HEADER_NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
@@ -52,12 +58,12 @@ def _texts(*values: object) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _all(values: object, kind: type) -> bool:
+def _all(values: object, kind: type | tuple[type, ...]) -> bool:
     return isinstance(values, tuple) and all(isinstance(value, kind) for value in values)
 
 
 def _message(message: Message) -> bool:
-    return isinstance(message.role, str) and isinstance(message.parts, tuple)
+    return _texts(message.role) and _all(message.parts, Part.__args__) and all(map(is_sound, message.parts))
 
 
 def _inbound(value: InboundRequest) -> bool:
@@ -99,7 +105,12 @@ _CHECKS: Mapping[type, Callable[[Any], bool]] = {
     EmbeddingsResponse: lambda value: _texts(value.model) and isinstance(value.data, tuple),
     TokenCount: lambda value: type(value.input) is int,
     ErrorResponse: _error,
+    Text: lambda value: _texts(value.text),
+    Refusal: lambda value: _texts(value.text),
+    Thinking: lambda value: _texts(value.text),
+    ToolCall: lambda value: _texts(value.id, value.name, value.arguments),
     TextDelta: lambda value: _texts(value.text),
     RefusalDelta: lambda value: _texts(value.text),
     ThinkingDelta: lambda value: _texts(value.text),
+    ToolCallDelta: lambda value: type(value.index) is int and _texts(value.arguments),
 }

@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from jackfield.errors import ClientGone, JackfieldError, TooLarge
-from jackfield.ids import new_id
 from jackfield.sdk.outcomes import Headers
-from jackfield.wire.base import WireFormat
+from jackfield.wire.openai_errors import encode_error
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+JSON: Headers = ((b"content-type", b"application/json"),)
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, progress: Callable[[], None]) -> bytes:
@@ -58,8 +60,11 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_error(send: Send, error: JackfieldError, format: WireFormat, headers: Headers = ()) -> None:  # noqa: A002
-    """An answer of the gateway's own, outside any exchange."""
-    request_id = new_id("req")
-    told = ((b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *headers)
-    await send_whole(send, error.status, told, format.encode_error(error, request_id))
+async def send_error(send: Send, error: JackfieldError, headers: Headers = ()) -> None:
+    """An answer outside the inference API, which is where nothing tells of a format: in OpenAI's."""
+    await send_whole(send, error.status, (*JSON, *headers), encode_error(error))
+
+
+def fault() -> JackfieldError:
+    """What a client is told of a fault of the gateway itself: that there was one, and no more."""
+    return JackfieldError("The gateway failed; the request id leads its operator to the reason")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jackfield.errors import NotFound
-from jackfield.server.asgi import Receive, Scope, Send, send_whole
-from jackfield.server.inference import Inference
-from jackfield.server.operations import JSON, PATHS, Operations
-from jackfield.wire import format_named
+import structlog
 
-Asgi = Callable[..., object]
+from jackfield.errors import JackfieldError, NotFound
+from jackfield.ids import new_id
+from jackfield.server.asgi import Asgi, Message, Receive, Scope, Send, fault, send_error
+from jackfield.server.inference import Inference
+from jackfield.server.operations import PATHS, Operations
+
+log = structlog.get_logger("jackfield.server")
 
 
 class GatewayServer:
@@ -24,18 +26,36 @@ class GatewayServer:
         path: str = scope["path"]
         if path.startswith("/v1/"):
             await self._inference(scope, receive, send)
-        elif path.startswith("/api/"):
-            await self._serve_admin(scope, receive, send)
-        elif path in PATHS:
-            await self._operations(scope, receive, send)
         else:
-            error = NotFound(f"There is nothing at {path[:200]}")
-            await send_whole(send, 404, JSON, format_named("openai_chat").encode_error(error, ""))
+            await self._serve_own(path, scope, receive, send)
 
-    async def _serve_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Bodies are JSON whatever their content type says."""
-        if self._admin is None:
-            self._admin = self._make_admin()
-        headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
-        told = {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
-        await self._admin(told, receive, send)  # type: ignore[misc]
+    async def _serve_own(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is no exchange. A boundary: whatever fails in it is reported, and told to the client if nothing else
+        was."""
+        request_id = new_id("req")
+        answered = False
+
+        async def reply(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = True
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
+            await send(message)
+
+        try:
+            await self._part(path)(scope, receive, reply)
+        except JackfieldError as error:
+            await send_error(reply, error)
+        except Exception:
+            log.exception("internal_error", request=request_id)
+            if not answered:
+                await send_error(reply, fault())
+
+    def _part(self, path: str) -> Asgi:
+        if path.startswith("/api/"):
+            if self._admin is None:
+                self._admin = self._make_admin()
+            return self._admin
+        if path in PATHS:
+            return self._operations
+        raise NotFound(f"There is nothing at {path[:200]}")

@@ -13,10 +13,9 @@ from jackfield.host.host import Host
 from jackfield.ids import new_id
 from jackfield.pipeline.answers import Answer
 from jackfield.pipeline.exchange import Route, State
-from jackfield.pipeline.respond import JSON
 from jackfield.pipeline.run import Pipeline
 from jackfield.sdk.context import InboundRequest
-from jackfield.server.asgi import Receive, Scope, Send, read_body, send_whole
+from jackfield.server.asgi import JSON, Receive, Scope, Send, fault, read_body, send_whole
 from jackfield.server.in_flight import Call, InFlight
 from jackfield.wire import format_named
 from jackfield.wire.openai_models import (
@@ -124,6 +123,9 @@ class Inference:
             body, status = self._models(state, path), 200
         except JackfieldError as error:
             body, status = route.format.encode_error(error, state.id), error.status
+        except Exception:
+            log.exception("internal_error", request=state.id)
+            body, status = route.format.encode_error(fault(), state.id), 500
         headers = (*JSON, (b"x-request-id", state.id.encode()))
         if status == 405:
             headers = (*headers, (b"allow", b"POST" if path in ROUTES else b"GET, HEAD"))
@@ -198,7 +200,7 @@ async def _apologize(call: Call, state: State, error: BaseException, send: Send)
     """A fault of the gateway itself. It is reported whole to the log, and to the client as that and no more; where the
     answer had begun the connection is cut, so that nobody takes it for whole."""
     log.error("internal_error", request=state.id, exc_info=error)
-    told = JackfieldError("The gateway failed; the request id leads its operator to the reason")
+    told = fault()
     state.fail(told)
     state.status = told.status
     if not call.answering:

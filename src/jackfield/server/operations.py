@@ -10,15 +10,12 @@ from typing import Any
 import msgspec
 
 from jackfield import __version__
-from jackfield.errors import JackfieldError, MethodNotAllowed
-from jackfield.sdk.outcomes import Headers
-from jackfield.server.asgi import Receive, Scope, Send, send_whole
+from jackfield.errors import MethodNotAllowed
+from jackfield.server.asgi import JSON, Receive, Scope, Send, send_error, send_whole
 from jackfield.telemetry.exposition import CONTENT_TYPE, render
 from jackfield.telemetry.metrics import Snapshot
-from jackfield.wire import format_named
 
 Reason = str
-JSON: Headers = ((b"content-type", b"application/json"),)
 PATHS = ("/health", "/ready", "/metrics")
 
 
@@ -37,8 +34,7 @@ class Operations:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             error = MethodNotAllowed(f"{scope['method']} {scope['path']}: use GET")
-            body = format_named("openai_chat").encode_error(error, "")
-            await send_whole(send, 405, (*JSON, (b"allow", b"GET, HEAD")), body)
+            await send_error(send, error, ((b"allow", b"GET, HEAD"),))
             return
         if scope["path"] == "/metrics":
             await self._metrics(send)
@@ -58,11 +54,7 @@ class Operations:
         await _send_json(send, 503 if reasons else 200, body)
 
     async def _metrics(self, send: Send) -> None:
-        try:
-            page = render(await self._snapshots())
-        except JackfieldError as error:
-            await _send_json(send, error.status, {"error": error.message})
-            return
+        page = render(await self._snapshots())
         await send_whole(send, 200, ((b"content-type", CONTENT_TYPE.encode()),), page)
 
 

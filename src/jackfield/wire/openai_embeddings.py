@@ -50,8 +50,11 @@ _read_input_shape = reader(str | list[str | int | list[int]])
 
 
 def _read_input(raw: Raw, path: str) -> Raw:
-    if not _read_input_shape(raw, path):
+    value = _read_input_shape(raw, path)
+    if not value:
         raise wrong(path, "expected something to embed")
+    if not isinstance(value, str) and len({type(item) for item in value}) > 1:
+        raise wrong(path, "expected texts, or token numbers, or lists of token numbers, but not several of these")
     return raw
 
 

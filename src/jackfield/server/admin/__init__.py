@@ -1,0 +1,1 @@
+"""The admin API, described at `/api/docs`. Imported when it is first asked for: FastAPI is slow to import."""

@@ -1,0 +1,88 @@
+"""The admin API as a whole: who may ask, and what there is."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from jackfield import __version__
+from jackfield.control.credentials import Credential
+from jackfield.control.directory import Directory
+from jackfield.errors import ClientGone, Forbidden, JackfieldError, Unauthenticated
+from jackfield.pipeline.identify import presented_key
+from jackfield.sdk.outcomes import Headers
+from jackfield.server.admin import credentials, page, plugins, usage
+from jackfield.server.admin.errors import answer_error, handle_errors
+from jackfield.server.admin.services import CALLER, AdminServices
+from jackfield.server.asgi import Message, Receive, Scope, Send, read_body
+
+DOCS, OPENAPI = "/api/docs", "/api/openapi.json"
+# They tell how to ask, and nothing of what would be answered.
+OPEN = frozenset({DOCS, OPENAPI})
+
+
+class AdminApi:
+    """Stands before the routes: nothing of a request is looked at before its key, and no body is read past the limit.
+    Bodies are JSON whatever their content type says, and HEAD is GET without the body."""
+
+    def __init__(self, services: AdminServices, max_body_bytes: int) -> None:
+        self._directory, self._max_body_bytes = services.directory, max_body_bytes
+        self._app = build_admin(services)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            caller = None if scope["path"] in OPEN else authorize(scope["headers"], self._directory)
+            body = await read_body(scope, receive, self._max_body_bytes, lambda: None)
+        except ClientGone:
+            return
+        except JackfieldError as error:
+            await answer_error(scope["method"], error)(scope, receive, send)
+            return
+        told = {**scope, "headers": _as_json(scope["headers"]), CALLER: caller}
+        if scope["method"] == "HEAD":
+            told["method"] = "GET"
+        await self._app(told, _replaying(body, receive), send)
+
+
+def _as_json(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [*(pair for pair in headers if pair[0] != b"content-type"), (b"content-type", b"application/json")]
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return replay
+
+
+def authorize(headers: Headers, directory: Directory) -> Credential:
+    """The admin credential of a request. Raises `Unauthenticated` or `Forbidden`."""
+    key = presented_key(headers)
+    credential = directory.identify(key) if key else None
+    if credential is None:
+        raise Unauthenticated("The admin API needs an admin key: send it as `Authorization: Bearer …` or `x-api-key`")
+    if credential.role != "admin":
+        raise Forbidden("This is an inference key; the admin API needs an admin key")
+    return credential
+
+
+def build_admin(services: AdminServices) -> FastAPI:
+    app = FastAPI(
+        title="Jackfield admin API",
+        description="Every path but this description needs an admin key.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=OPENAPI,
+    )
+    handle_errors(app)
+    for part in (usage, plugins, credentials):
+        app.include_router(part.routes(services))
+
+    @app.get(DOCS, include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page.describe(app.openapi()), headers=page.HEADERS)
+
+    return app

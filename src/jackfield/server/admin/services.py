@@ -1,0 +1,46 @@
+"""What the admin API works on, and who works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from jackfield.control.credentials import Credential, Credentials
+from jackfield.control.directory import Directory
+from jackfield.control.usage import UsageHistory
+from jackfield.errors import Unauthenticated
+from jackfield.host.host import Host
+from jackfield.stores.traces import Traces
+
+# Where in a request's scope the credential stands that was found to be an admin's.
+CALLER = "jackfield.caller"
+
+
+class AdminServices(msgspec.Struct, frozen=True):
+    directory: Directory
+    credentials: Credentials
+    usage: UsageHistory
+    traces: Traces
+    host: Host
+    flush: Callable[[], Awaitable[bool]]
+
+
+_bearer = HTTPBearer(auto_error=False, description="An admin key")
+_header = APIKeyHeader(name="x-api-key", auto_error=False, description="An admin key")
+
+
+def require_admin(
+    request: Request, bearer: Annotated[object, Security(_bearer)], header: Annotated[object, Security(_header)]
+) -> Credential:
+    """The two schemes are for the description; the key was checked before the request came here."""
+    caller = request.scope.get(CALLER)
+    if not isinstance(caller, Credential):
+        raise Unauthenticated("The admin API needs an admin key")
+    return caller
+
+
+Caller = Annotated[Credential, Security(require_admin)]
