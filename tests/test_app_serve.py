@@ -26,7 +26,9 @@ SOON_S = 10.0
 
 
 @asynccontextmanager
-async def served(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+async def served(
+    folder: Path, *arguments: str, **environ: str
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """A gateway with the defaults, once it answers: its address and its process."""
     port = find_free_port()
     process = await start_process(folder, "serve", "--port", str(port), *arguments, environ=environ)

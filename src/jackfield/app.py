@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -39,7 +38,7 @@ from jackfield.server.in_flight import InFlight
 from jackfield.server.inference import Inference
 from jackfield.server.listening import listen, url_of
 from jackfield.server.operations import Operations
-from jackfield.server.process import EmbeddedServer, ForegroundServer, obeying
+from jackfield.server.process import EmbeddedServer, HttpServer, Orders
 from jackfield.server.supervisor import Place, Supervisor
 from jackfield.settings import Settings
 from jackfield.sources.base import Source
@@ -251,23 +250,19 @@ def _run_worker(
 async def _serve_until_told(
     gateway: Gateway, listening: socket.socket, came_up: Callable[[], None], lifeline: int | None
 ) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    with obeying({signal.SIGINT: task.cancel, signal.SIGTERM: task.cancel}), information_held_back():
-        await gateway.__aenter__()
-    watchdog = Watchdog()
-    try:
-        watchdog.start()
-        _tune_collector()
-        server = ForegroundServer(gateway.asgi, gateway.settings.server.drain_s)
-        if lifeline is not None:
-            server.stop_with(lifeline)
-        came_up()
-        await server.serve(sockets=[listening])
-    finally:
-        watchdog.stop()
-        # Closing is short and bounded; a second interrupt may still end it, another request to stop may not.
-        with obeying({signal.SIGINT: task.cancel, signal.SIGTERM: lambda: None}):
+    orders, watchdog = Orders(), Watchdog()
+    if lifeline is not None:
+        orders.stop_with(lifeline)
+    with orders.obeyed():
+        with information_held_back():
+            await gateway.__aenter__()
+        try:
+            watchdog.start()
+            _tune_collector()
+            came_up()
+            await orders.serve(HttpServer(gateway.asgi, gateway.settings.server.drain_s), listening)
+        finally:
+            watchdog.stop()
             await gateway.__aexit__()
 
 

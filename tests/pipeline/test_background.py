@@ -111,6 +111,7 @@ async def test_a_client_that_leaves_while_a_hook_waits_ends_the_hook(
         await until(_read(seen), lambda found: found == ["entered"])
     assert (await gate.record())["status"] == 499
     assert seen == ["entered", "cancelled"]
+    assert len(gate.asked) == (0 if point == "pre_flight" else 1)
     assert (await gate.gateway.plugin("a"))["stats"]["errors"] == 0
 
 

@@ -76,6 +76,10 @@ class Stage:
             events = (*events[:-1], msgspec.structs.replace(last, text=last.text[:cut])) if cut else events[:-1]
         return events
 
+    async def end(self, events: Events) -> Events:
+        """The events of the stages before and what is held back here: the stream ends without its end."""
+        return (*await self.take(events), *self._release_all())
+
     def _release_all(self) -> Events:
         released = tuple(self._held.values())
         self._held.clear()
@@ -99,4 +103,11 @@ class Chain:
         """The events that go on to the client for these. Raises `Refused` or a `PluginError` to cut the stream."""
         for stage in self._stages:
             events = await stage.take(events)
+        return events
+
+    async def end(self) -> Events:
+        """All that is still held back, for a stream that breaks off."""
+        events: Events = ()
+        for stage in self._stages:
+            events = await stage.end(events)
         return events

@@ -15,7 +15,16 @@ from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundReq
 from jackfield.sdk.outcomes import Headers, Identity
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.base import Operation, Peek, WireFormat
-from jackfield.wire.chat import ChatResponse, ErrorResponse, FinishReason, Request, Response, StreamStart, Usage
+from jackfield.wire.chat import (
+    ChatRequest,
+    ChatResponse,
+    ErrorResponse,
+    FinishReason,
+    Request,
+    Response,
+    StreamStart,
+    Usage,
+)
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -150,6 +159,11 @@ class State:
     def canonical_response(self) -> Response | None:
         return self.response
 
+    def stand_in(self) -> None:
+        """Gives hooks an empty request to look at, where the gateway is asked for something that has none."""
+        self.peek = Peek(model="")
+        self._request = ChatRequest(model="", messages=(), format=self.client_format)
+
     def replace_inbound(self, inbound: InboundRequest) -> None:
         self.inbound, self.body = inbound, inbound.body
         self.peek = self._request = None
@@ -192,7 +206,7 @@ def answer_headers(state: State) -> Headers:
     if state.served_by is not None:
         headers.append((b"x-jackfield-upstream", state.served_by.upstream.encode("latin-1", "replace")))
     if state.cost_usd is not None:
-        headers.append((b"x-jackfield-cost-usd", b"%.9g" % state.cost_usd))
+        headers.append((b"x-jackfield-cost-usd", (b"%.9f" % state.cost_usd).rstrip(b"0").rstrip(b".")))
     if state.dropped:
         headers.append((b"x-jackfield-dropped", ", ".join(sorted(state.dropped)).encode("latin-1", "replace")))
     return tuple(headers)

@@ -31,7 +31,10 @@ async def respond(state: State, whole: Whole) -> Answer:
     await run_body_hooks(state)
     if isinstance(state.response, ErrorResponse):
         return error_answer(state)
-    return _answer(state, state.head, whole, state.response)
+    head = state.head
+    if isinstance(whole.response, ErrorResponse):
+        head = Head(200, tuple(pair for pair in head.headers if pair[0] != b"retry-after"))
+    return _answer(state, head, whole, state.response)
 
 
 def _answer(state: State, head: Head, whole: Whole, response: Response | None) -> Answer:
@@ -95,10 +98,13 @@ async def run_head_hooks(state: State) -> None:
 async def run_body_hooks(state: State) -> None:
     """Every hook runs, also after one of them has refused: the rest then see the refusal."""
 
-    def replace(response: Response) -> None:
-        state.response = response
-
     for hook in due(state, state.row.response_body):
+
+        def replace(response: Response, plugin: str = hook.plugin) -> None:
+            if isinstance(state.response, ErrorResponse) and not isinstance(response, ErrorResponse):
+                state.decided_by = plugin
+            state.response = response
+
         try:
             await decide((hook,), state.view, state.trace, replace)
         except JackfieldError as error:

@@ -13,7 +13,7 @@ from jackfield.pipeline.identify import enter, identify
 from jackfield.pipeline.respond import respond, respond_error
 from jackfield.pipeline.select import select
 from jackfield.pipeline.settle import Settler
-from jackfield.pipeline.stream import stream, stream_whole
+from jackfield.pipeline.stream import replay_answer, stream, stream_whole
 from jackfield.sdk.outcomes import Answer as Answered
 from jackfield.wire.chat import ChatResponse, ErrorResponse
 
@@ -37,6 +37,8 @@ class Pipeline:
         """The answer to a request that failed, or that is not even to be run."""
         _note_skipped(state)
         answer = await respond_error(state, error)
+        if state.peek is not None and state.peek.stream and isinstance(state.response, ChatResponse):
+            answer = replay_answer(state, answer.head, state.response)
         state.status = answer.head.status
         return answer
 
@@ -58,6 +60,7 @@ class Pipeline:
 
     async def identify(self, state: State) -> None:
         """Only finds out who calls; for what is asked of the gateway itself. Raises `Unauthenticated` or `Refused`."""
+        state.stand_in()
         if await enter(state) is not None:
             raise Unavailable("a plugin answered where only the gateway can")
         await identify(state, self._directory)

@@ -172,10 +172,14 @@ async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
 
 
 async def _event_batches(flow: EventFlow) -> AsyncIterator[list[Batch]]:
+    finished = False
     if flow.first is not None:
         yield [(None, (flow.first,))]
     async for event in flow.events:
+        finished = finished or type(event) in _ENDS
         yield [(None, (event,))]
+    if not finished:
+        raise UpstreamBroken(_cut_short(b""))
 
 
 async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
@@ -194,11 +198,19 @@ async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
     except JackfieldError as error:
         told = _told(state, error)
         state.fail(told)
-        yield outlet.encoder.fail(told)
+        held = await _release(outlet) if isinstance(error, UpstreamError) else b""
+        yield held + outlet.encoder.fail(told)
     finally:
         await close(flow)
     if outlet.collector is not None:
         await _observe(state, outlet.collector.response)
+
+
+async def _release(outlet: Outlet) -> bytes:
+    try:
+        return await outlet.release()
+    except JackfieldError:
+        return b""  # a hook refused what was held back: the stream ends in an error anyway
 
 
 class Outlet:
@@ -233,6 +245,10 @@ class Outlet:
                 self.encoder.observe(event)
             return raw
         return b"".join([self._encode(event) for event in passed])
+
+    async def release(self) -> bytes:
+        """What hooks hold back, for a stream that breaks off: they have seen it, and nothing will follow it."""
+        return b"" if self._chain is None else b"".join([self._encode(event) for event in await self._chain.end()])
 
     async def end(self) -> bytes:
         """The end that the upstream left out, if it did."""
@@ -301,6 +317,12 @@ def _weight(event: ChatEvent) -> int:
     """About how many bytes an event takes while it is held."""
     text = getattr(event, "text", None) or getattr(event, "arguments", None) or ""
     return 64 + len(text)
+
+
+def replay_answer(state: State, head: Head, response: ChatResponse) -> Answer:
+    """A completion that a hook gave in place of an error, for a client that wants a stream."""
+    others = tuple(pair for pair in head.headers if pair[0] != b"content-type")
+    return Answer(Head(200, EVENT_STREAM + others), pieces=_replayed(state, response))
 
 
 async def _replayed(state: State, response: ChatResponse) -> AsyncGenerator[bytes, None]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,11 +23,15 @@ LINGER_TICKS = 10
 
 class HttpServer(uvicorn.Server):
     """Stops in three steps: takes no more connections, lets exchanges end within `drain_s`, cuts what is left and waits
-    until it is settled."""
+    until it is settled. Signals are the business of whoever owns the process."""
 
     def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
         super().__init__(_config(gateway, drain_s))
         self._closing_since: dict[HttpToolsProtocol, float] = {}
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -76,31 +80,63 @@ def _config(gateway: GatewayServer, drain_s: float) -> uvicorn.Config:
     return config
 
 
-class ForegroundServer(HttpServer):
-    """Stops at SIGTERM and SIGINT, and at once at a second SIGINT. A signal that was obeyed is not raised again."""
+class Orders:
+    """What this process is told from outside, at whatever stage of its life it is: SIGTERM and SIGINT stop it, a second
+    SIGINT ends it at once. Made in the task that runs the process, which is what they may cancel."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._server: HttpServer | None = None
+        self._closing = False
+
+    @contextlib.contextmanager
+    def obeyed(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.interrupt)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+            loop.remove_signal_handler(signal.SIGINT)
+
+    async def serve(self, server: HttpServer, listening: socket.socket) -> None:
+        self._server = server
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            self._server, self._closing = None, True
+
+    def stop(self) -> None:
+        """Closing is short and bounded: it is left alone."""
+        if self._server is not None:
+            self._server.should_exit = True
+        elif not self._closing:
+            self._task.cancel()
+
+    def interrupt(self) -> None:
+        if self._server is None:
+            self._task.cancel()
+        elif self._server.should_exit:
+            self._server.force_exit = True
+        else:
+            self._server.should_exit = True
 
     def stop_with(self, lifeline: int) -> None:
-        """Stops when what is written to this descriptor's other end has no writer any more."""
+        """Stops when nobody holds the other end of this pipe any more."""
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
             loop.remove_reader(lifeline)
-            self.should_exit = True
+            self.stop()
 
         loop.add_reader(lifeline, stop)
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
 
 class EmbeddedServer(HttpServer):
-    """Leaves the process's signals to whoever owns the process; `is_up` once it serves."""
+    """`is_up` once it serves."""
 
     def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
         super().__init__(gateway, drain_s)
@@ -109,20 +145,3 @@ class EmbeddedServer(HttpServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.is_up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.contextmanager
-def obeying(handlers: Mapping[signal.Signals, Callable[[], object]]) -> Iterator[None]:
-    """Handles signals while no server is there yet, or any more, to do so."""
-    loop = asyncio.get_running_loop()
-    for number, handle in handlers.items():
-        loop.add_signal_handler(number, handle)
-    try:
-        yield
-    finally:
-        for number in handlers:
-            loop.remove_signal_handler(number)

@@ -151,7 +151,12 @@ class Supervisor:
         place = Place(worker.number, worker.listening, self._lifeline, telling)
         worker.process = _forking.Process(target=self._become, args=(place,), name=f"jackfield-{worker.number}")
         worker.reason, worker.began = None, time.monotonic()
-        worker.process.start()
+        # A signal for the new process is to find it ready to obey.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            worker.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         telling.close()
 
     def _become(self, place: Place) -> None:
@@ -159,6 +164,7 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number in STOPPING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         os.close(self._held)
         for worker in self._workers:
             if worker.number != place.number:

@@ -114,13 +114,18 @@ def _find_headers(
     return tuple(found)
 
 
+def _fits_header(value: str) -> bool:
+    """Keys are sent in headers, where only ASCII is safe: an ellipsis from a web page is no key."""
+    return bool(value) and value.isascii() and value.isprintable()
+
+
 def _read_variable(
     upstream: Upstream, path: FieldPath, variable: str, environ: Mapping[str, str], problems: list[Problem]
 ) -> Secret | None:
     value = environ.get(variable, "").strip()
-    if value and value.isprintable():
+    if _fits_header(value):
         return Secret(value)
-    state = "holds control characters" if value else "is not set" if variable not in environ else "is empty"
+    state = "holds more than printable ASCII" if value else "is not set" if variable not in environ else "is empty"
     problems.append((path, f"upstream '{upstream.name}' needs the environment variable {variable}, which {state}"))
     return None
 
@@ -132,7 +137,7 @@ def _read_key_file(upstream: Upstream, file: Path, path: FieldPath, problems: li
         reason = error.strerror if isinstance(error, OSError) else "neither a path nor UTF-8 text"
         problems.append((path, f"upstream '{upstream.name}': cannot read {file}: {reason}"))
         return None
-    if value and value.isprintable():
+    if _fits_header(value):
         return Secret(value)
-    problems.append((path, f"upstream '{upstream.name}': {file} must hold the key alone, on one line"))
+    problems.append((path, f"upstream '{upstream.name}': {file} must hold the key alone, on one line, in ASCII"))
     return None

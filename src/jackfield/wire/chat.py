@@ -17,6 +17,12 @@ import msgspec
 Extra = Mapping[str, msgspec.Raw]
 NOTHING: Extra = MappingProxyType({})
 
+
+def freeze(extra: Mapping[str, msgspec.Raw]) -> Extra:
+    """A view that nobody can write to; who calls this keeps no other."""
+    return MappingProxyType(extra) if extra else NOTHING
+
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stop_sequence", "refusal", "pause", "unknown"]
 

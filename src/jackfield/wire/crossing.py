@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from jackfield.wire.chat import NOTHING, Extra
+from jackfield.wire.chat import Extra, freeze
 from jackfield.wire.json import NULL, Fields, kept_name
 
 Body = dict[str, Any]
@@ -56,7 +56,7 @@ def extra_of(fields: Fields, parent: str, rest: Fields) -> Extra:
     """What is left of an object, and of the object `parent` in it."""
     if "." in "".join(fields):
         fields = {kept_name(name): raw for name, raw in fields.items()}
-    return fields | spread_rest(rest, parent) or NOTHING
+    return freeze(fields | spread_rest(rest, parent))
 
 
 def spread_rest(rest: Fields, parent: str) -> Fields:

@@ -13,7 +13,6 @@ from jackfield.errors import JackfieldError, Malformed, UpstreamBroken
 from jackfield.wire import openai_errors
 from jackfield.wire.base import Encoded, Operation, Peek
 from jackfield.wire.chat import (
-    NOTHING,
     EmbeddingsRequest,
     EmbeddingsResponse,
     ErrorResponse,
@@ -21,6 +20,7 @@ from jackfield.wire.chat import (
     Request,
     Response,
     Usage,
+    freeze,
 )
 from jackfield.wire.crossing import Body, Crossing
 from jackfield.wire.json import (
@@ -101,7 +101,7 @@ def _decode_request(body: bytes) -> EmbeddingsRequest:
     for name in ("model", "input"):
         if name not in values:
             raise wrong(name, "required")
-    return EmbeddingsRequest(format=FORMAT, extra=extra or NOTHING, **values)
+    return EmbeddingsRequest(format=FORMAT, extra=freeze(extra), **values)
 
 
 def _decode_response(body: bytes) -> EmbeddingsResponse:
@@ -115,7 +115,7 @@ def _decode_response(body: bytes) -> EmbeddingsResponse:
         data=tuple(take(item, "embedding", _read_raw, f"data[{index}]") for index, item in items),
         usage=usage,
         format=FORMAT,
-        extra=extra | rest or NOTHING,
+        extra=freeze(extra | rest),
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 from msgspec import Raw
 
 from jackfield.wire.chat import (
-    NOTHING,
     CacheControl,
     Extra,
     File,
@@ -19,6 +18,7 @@ from jackfield.wire.chat import (
     Thinking,
     ToolCall,
     ToolResult,
+    freeze,
 )
 from jackfield.wire.crossing import spread_rest
 from jackfield.wire.json import (
@@ -98,7 +98,7 @@ def sort_block(fields: Fields, known: dict[str, tuple[str, Read[Any]]], path: st
         if cache is not None:
             values["cache"] = cache
             del extra["cache_control"]
-    return values, extra or NOTHING
+    return values, freeze(extra)
 
 
 def _read_cache(raw: Raw, path: str) -> CacheControl | None:
@@ -157,13 +157,13 @@ _DOCUMENT_SOURCES = frozenset(_SOURCE_FIELDS)
 def _read_image(fields: Fields, path: str) -> Image | None:
     values, extra = sort_block(fields, _IMAGE, path, "source")
     source = _read_source(values.pop("source"), f"{path}.source", _IMAGE_SOURCES)
-    return Image(**values, **source[0], extra={**extra, **source[1]}) if source else None
+    return Image(**values, **source[0], extra=freeze({**extra, **source[1]})) if source else None
 
 
 def _read_document(fields: Fields, path: str) -> File | None:
     values, extra = sort_block(fields, _DOCUMENT, path, "source")
     source = _read_source(values.pop("source"), f"{path}.source", _DOCUMENT_SOURCES)
-    return File(**values, **source[0], extra={**extra, **source[1]}) if source else None
+    return File(**values, **source[0], extra=freeze({**extra, **source[1]})) if source else None
 
 
 def _read_input(raw: Raw, path: str) -> str:

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from jackfield.wire.anthropic_messages.parts import read_kind
-from jackfield.wire.chat import NOTHING, ChatRequest, Message, Reasoning, Thinking
+from jackfield.wire.chat import ChatRequest, Message, Reasoning, Thinking, freeze
 from jackfield.wire.crossing import Body, Crossing
 from jackfield.wire.json import NULL, Fields, read_count, wrong
 
@@ -38,7 +38,7 @@ def read_reasoning(thinking: Fields | None, effort: str | None) -> Reasoning | N
     budget = None if raw == NULL else read_count(raw, "thinking.budget_tokens")
     if kind == "enabled" and budget is None:
         raise wrong("thinking.budget_tokens", "required")
-    return Reasoning(enabled=kind != "disabled", effort=effort, budget=budget, extra=fields or NOTHING)
+    return Reasoning(enabled=kind != "disabled", effort=effort, budget=budget, extra=freeze(fields))
 
 
 def add_reasoning(body: Body, request: ChatRequest, crossing: Crossing) -> None:

@@ -17,7 +17,7 @@ from jackfield.wire.anthropic_messages.tools import (
     write_tools,
 )
 from jackfield.wire.base import Encoded
-from jackfield.wire.chat import NOTHING, ChatRequest, ResponseFormat
+from jackfield.wire.chat import ChatRequest, ResponseFormat, freeze
 from jackfield.wire.crossing import Body, Crossing, extra_of, spread_rest
 from jackfield.wire.json import (
     NULL,
@@ -73,7 +73,7 @@ def decode_request(body: bytes) -> ChatRequest:
     _take_metadata(values, extra)
     _take_output(values, extra)
     stream = values.get("stream", False)
-    return ChatRequest(**values, stream_usage=stream, format=FORMAT, extra=extra or NOTHING)
+    return ChatRequest(**values, stream_usage=stream, format=FORMAT, extra=freeze(extra))
 
 
 def _take_tool_choice(values: dict[str, Any], extra: Fields) -> None:

@@ -25,6 +25,7 @@ from jackfield.wire.chat import (
     Response,
     Text,
     Usage,
+    freeze,
 )
 from jackfield.wire.crossing import Body, Crossing
 from jackfield.wire.json import (
@@ -113,7 +114,7 @@ def _read_response(fields: Fields) -> ChatResponse:
         message=Message(role="assistant", parts=values.get("content", ())),
         finish_reason=finish_reason(stop_reason),
         stop_sequence=values.get("stop_sequence"),
-        extra=NOTHING if is_exact(stop_reason) else {"stop_reason": encoded(stop_reason)},
+        extra=NOTHING if is_exact(stop_reason) else freeze({"stop_reason": encoded(stop_reason)}),
     )
     return ChatResponse(
         id=values.get("id", ""),
@@ -121,7 +122,7 @@ def _read_response(fields: Fields) -> ChatResponse:
         choices=(choice,),
         usage=usage,
         format=FORMAT,
-        extra={**extra, **usage_extra} or NOTHING,
+        extra=freeze({**extra, **usage_extra}),
     )
 
 

@@ -8,7 +8,6 @@ from typing import get_args
 from msgspec import Raw
 
 from jackfield.wire.chat import (
-    NOTHING,
     File,
     Image,
     Message,
@@ -20,6 +19,7 @@ from jackfield.wire.chat import (
     Thinking,
     ToolCall,
     ToolResult,
+    freeze,
 )
 from jackfield.wire.crossing import Body, Crossing
 from jackfield.wire.json import (
@@ -61,7 +61,7 @@ def read_message(fields: Fields, path: str, default_role: Role | None = None) ->
     name = read_optional_text(fields.pop("name"), f"{path}.name") if "name" in fields else None
     read = _read_assistant if role == "assistant" else _read_result if role == "tool" else _read_turn
     parts = read(fields, path)
-    return Message(role=role, parts=parts, name=name, extra=fields or NOTHING)
+    return Message(role=role, parts=parts, name=name, extra=freeze(fields))
 
 
 def _read_turn(fields: Fields, path: str) -> tuple[Part, ...]:

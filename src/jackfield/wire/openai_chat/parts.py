@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from jackfield.errors import Malformed
-from jackfield.wire.chat import NOTHING, CacheControl, File, Image, Opaque, Part, Refusal, Text
+from jackfield.wire.chat import CacheControl, File, Image, Opaque, Part, Refusal, Text, freeze
 from jackfield.wire.crossing import Body, Crossing, extra_of
 from jackfield.wire.json import (
     NULL,
@@ -69,12 +69,12 @@ def _read_text_part(fields: Fields, path: str) -> Text:
     del fields["type"]
     if not fields:
         return Text(text=text)
-    return Text(text=text, cache=take_cache(fields, path), extra=fields or NOTHING)
+    return Text(text=text, cache=take_cache(fields, path), extra=freeze(fields))
 
 
 def _read_refusal_part(fields: Fields, path: str) -> Refusal:
     del fields["type"]
-    return Refusal(text=take(fields, "refusal", read_text, path), extra=fields or NOTHING)
+    return Refusal(text=take(fields, "refusal", read_text, path), extra=freeze(fields))
 
 
 def _read_image_part(fields: Fields, path: str) -> Image:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from jackfield.wire.base import Encoded, Peek
-from jackfield.wire.chat import NOTHING, ChatRequest, Reasoning
+from jackfield.wire.chat import ChatRequest, Reasoning, freeze
 from jackfield.wire.crossing import Body, Crossing, spread_rest
 from jackfield.wire.json import (
     NULL,
@@ -102,7 +102,7 @@ def decode_request(body: bytes) -> ChatRequest:
         values["tool_choice"] = take_tool_choice(extra)
     if "response_format" in extra:
         values["response_format"] = take_response_format(extra)
-    return ChatRequest(format=FORMAT, extra=extra or NOTHING, **values)
+    return ChatRequest(format=FORMAT, extra=freeze(extra), **values)
 
 
 def _read_max_tokens(values: dict[str, Any], extra: Fields) -> None:

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from jackfield.errors import Malformed
 from jackfield.wire.base import Encoded
-from jackfield.wire.chat import NOTHING, ChatResponse, Choice, FinishReason, Message, Thinking, Usage
+from jackfield.wire.chat import ChatResponse, Choice, FinishReason, Message, Thinking, Usage, freeze
 from jackfield.wire.crossing import Body, Crossing
 from jackfield.wire.json import (
     NULL,
@@ -101,7 +101,7 @@ def _decode_response(body: bytes) -> ChatResponse:
         choices=tuple(_read_choice(fields, index) for index, fields in enumerate(choices)),
         usage=usage,
         format=FORMAT,
-        extra=(extra | rest if rest else extra) or NOTHING,
+        extra=freeze(extra | rest if rest else extra),
     )
 
 
@@ -117,7 +117,7 @@ def _read_choice(fields: Fields, position: int) -> Choice:
         index=read_integer(raw_index, f"{path}.index") if raw_index != NULL else position,
         message=read_message(message, f"{path}.message", "assistant"),
         finish_reason=finish_reason_of(word),
-        extra=fields or NOTHING,
+        extra=freeze(fields),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from jackfield.wire.chat import NOTHING, Thinking
+from jackfield.wire.chat import Thinking, freeze
 from jackfield.wire.crossing import Body, Crossing
 from jackfield.wire.json import NULL, Fields, read_fields_list, read_text, reader, take
 
@@ -29,7 +29,7 @@ def take_thinking(fields: Fields, path: str) -> tuple[Thinking, ...]:
     del fields["reasoning"]
     text = read_text(other, f"{path}.reasoning")
     # The null remembers the name under which it returns.
-    return (Thinking(text=text, extra={"reasoning": NULL}),) if text else ()
+    return (Thinking(text=text, extra=freeze({"reasoning": NULL})),) if text else ()
 
 
 def read_blocks(raw: Raw, path: str) -> tuple[Thinking, ...]:
@@ -40,10 +40,10 @@ def read_blocks(raw: Raw, path: str) -> tuple[Thinking, ...]:
 def _read_block(fields: Fields, path: str) -> Thinking:
     kind = take(fields, "type", read_text, path)
     if kind == "redacted_thinking":
-        return Thinking(redacted=take(fields, "data", read_text, path), extra=fields or NOTHING)
+        return Thinking(redacted=take(fields, "data", read_text, path), extra=freeze(fields))
     signature = _read_optional_text(fields.pop("signature", NULL), f"{path}.signature")
     text = _read_optional_text(fields.pop("thinking", NULL), f"{path}.thinking")
-    return Thinking(text=text or "", signature=signature or None, extra=fields or NOTHING)
+    return Thinking(text=text or "", signature=signature or None, extra=freeze(fields))
 
 
 def put_thinking(body: Body, parts: list[Thinking], crossing: Crossing) -> None:

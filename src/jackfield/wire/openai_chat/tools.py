@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from jackfield.wire.chat import NOTHING, ResponseFormat, Tool, ToolChoice
+from jackfield.wire.chat import ResponseFormat, Tool, ToolChoice, freeze
 from jackfield.wire.crossing import Body, Crossing, extra_of
 from jackfield.wire.json import (
     NULL,
@@ -121,9 +121,9 @@ def take_response_format(fields: Fields) -> ResponseFormat | None:
     if kind == "json_schema":
         found = _read_json_schema(body)
     elif kind == "json_object":
-        found = ResponseFormat(kind="json_object", extra=body or NOTHING)
+        found = ResponseFormat(kind="json_object", extra=freeze(body))
     elif kind == "text":
-        found = ResponseFormat(kind="text", extra=body or NOTHING)
+        found = ResponseFormat(kind="text", extra=freeze(body))
     else:
         return None
     del fields["response_format"]
