@@ -163,10 +163,11 @@ class Gateway:
             for link in self.host.snapshot.routes.links.values()
             if link.breaker.state != "closed"
         ]
-        plugins = self.host.snapshot.plugins.values()
-        notes += [
-            f"plugin {plugin.id} is {plugin.state}" for plugin in plugins if plugin.state in ("failed", "degraded")
-        ]
+        for plugin in self.host.snapshot.plugins.values():
+            if plugin.state in ("failed", "degraded"):
+                notes.append(f"plugin {plugin.id} is {plugin.state}")
+            elif plugin.guard.breaker.state != "closed":
+                notes.append(f"plugin {plugin.id} is quarantined")
         if self.recorder.failures:
             notes.append(f"the store is failing: {self.recorder.depth} usage records wait")
         if self.directory.stale_since is not None:

@@ -36,13 +36,13 @@ def test_a_plugin_that_was_never_called_has_a_report_too() -> None:
 
 
 @given(st.lists(st.integers(1_000, 10_000_000_000), min_size=1, max_size=50))
-def test_percentiles_are_near_the_truth(durations: list[int]) -> None:
+def test_percentiles_are_near_the_truth_and_never_finer_than_a_microsecond(durations: list[int]) -> None:
     stats = PluginStats()
     for duration in durations:
         stats.add(duration)
     report = stats.report()
     assert report["p50_ms"] <= report["p95_ms"] <= report["p99_ms"]
-    assert min(durations) / 1e6 * 0.8 <= report["p50_ms"]
+    assert min(durations) / 1e6 * 0.8 - 0.001 <= report["p50_ms"]
     assert report["p99_ms"] <= max(durations) / 1e6 * 1.3 + 0.001
 
 

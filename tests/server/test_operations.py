@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -84,7 +83,7 @@ async def test_a_plugin_in_trouble_is_noted(start_gateway: StartGateway) -> None
     async with gateway.caller() as caller:
         for _ in range(5):
             await caller.post("/v1/chat/completions", CHAT | {"model": "echo"})
-    assert await ready(gateway) == (200, [], ["plugin wrong is failed", "plugin broken is quarantined"])
+    assert await ready(gateway) == (200, [], ["plugin broken is quarantined", "plugin wrong is failed"])
 
 
 async def test_a_store_that_fails_is_noted_and_it_serves_on(
@@ -190,9 +189,7 @@ async def test_a_wrong_method_is_told_which_would_do(
     gateway = await start_gateway()
     called = await gateway.admin(path, method)
     assert (called.status, called.headers["allow"]) == (405, allowed)
-    error = called.json["error"]
-    message = error["message"] if path == "/v1/messages" else error["message"]
-    assert message == f"{method} {path}: use {allowed.replace('GET, HEAD', 'GET')}"
+    assert called.json["error"]["message"] == f"{method} {path}: use {allowed.replace('GET, HEAD', 'GET')}"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS"])
@@ -236,4 +233,3 @@ async def test_nothing_private_is_told_without_a_key(start_gateway: StartGateway
         told = b"".join([(await caller.get(path)).body for path in ("/health", "/ready", "/metrics")])
     for secret in (gateway.api_key, gateway.admin_key, "blue", upstream.url, "a-secret", str(gateway.folder)):
         assert secret.encode() not in told
-    assert json.dumps(upstream.url)

@@ -42,7 +42,8 @@ class Call:
         self.gone = True
         if self.state is not None:
             self.state.client_gone = True
-        self.task.cancel()
+        # The message tells this cancellation from those of the time-outs and task groups that a hook uses.
+        self.task.cancel("the client is gone")
 
 
 class InFlight:

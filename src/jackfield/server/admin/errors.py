@@ -46,11 +46,11 @@ CHANGE_ERRORS: Documented = ERRORS | {
     409: {"model": ErrorAnswer, "description": "Refused as things are; nothing has changed"},
     422: {"model": ErrorAnswer, "description": "A field is wrong; nothing has changed"},
 }
-FIND_ERRORS: Documented = ERRORS | {404: {"model": ErrorAnswer, "description": "There is no such thing"}}
 QUERY_ERRORS: Documented = ERRORS | {
     400: {"model": ErrorAnswer, "description": "A parameter is wrong"},
     422: {"model": ErrorAnswer, "description": "A parameter is wrong"},
 }
+FIND_ERRORS: Documented = QUERY_ERRORS | {404: {"model": ErrorAnswer, "description": "There is no such thing"}}
 
 
 def handle_errors(app: FastAPI) -> None:
