@@ -166,7 +166,7 @@ class Gateway:
         for plugin in self.host.snapshot.plugins.values():
             if plugin.state in ("failed", "degraded"):
                 notes.append(f"plugin {plugin.id} is {plugin.state}")
-            elif plugin.guard.breaker.state != "closed":
+            elif plugin.guard.quarantined:
                 notes.append(f"plugin {plugin.id} is quarantined")
         if self.recorder.failures:
             notes.append(f"the store is failing: {self.recorder.depth} usage records wait")

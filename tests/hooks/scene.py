@@ -81,7 +81,7 @@ class Asked:
     @property
     def outcome(self) -> str:
         """How the last call is recorded."""
-        return self.trace.hooks[-1][3]
+        return str(self.trace.calls()[-1]["outcome"])
 
 
 async def decide_all(*hooks: BoundHook) -> tuple[Any, list[Any], Trace]:

@@ -175,3 +175,19 @@ async def test_time_outs_and_nonsense_count_like_errors(clock: HandClock) -> Non
         await Asked(make_hook(answer_with("nonsense"), guard=guard)).ask()
     await Asked(make_hook(hang, guard=guard, timeout_ms=SOON_MS)).ask()
     assert guard.breaker.state == "open"
+
+
+async def test_a_hook_that_works_does_not_hide_one_that_fails(plugin: Fickle, clock: HandClock) -> None:
+    guard = PluginGuard("tested", clock)
+    plugin.ill = True
+    ill = Asked(make_hook(plugin.check, guard=guard))
+    well = Asked(make_hook(answer_with(None), "background", guard=guard))
+    for _ in range(QUARANTINE_AFTER):
+        await ill.ask()
+        await well.ask()
+    assert guard.quarantined
+    clock.now += QUARANTINE_S
+    await well.ask()
+    assert not guard.quarantined
+    await ill.ask()
+    assert guard.quarantined

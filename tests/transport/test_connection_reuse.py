@@ -106,6 +106,25 @@ async def test_a_connection_that_dies_with_a_byte_of_an_answer_is_no_reason_to_r
     assert len(server.peers) == 1
 
 
+async def test_a_connection_that_dies_long_after_its_request_is_no_reason_to_repeat(
+    serve: Serve, client: HttpClient, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The upstream may have died of the request, or have worked on it: it is not run twice."""
+
+    async def script(peer: Peer) -> None:
+        await peer.take_request()
+        await peer.say(sized(b"hi"))
+        await peer.take_request()
+
+    monkeypatch.setattr("jackfield.transport.connection._STALE_S", 0.0)
+    server = await serve(script)
+    assert await ask(client, server.url()) == b"hi"
+    with pytest.raises(UpstreamBroken, match="without an answer") as broken:
+        await fetch(server.url(), "POST", b"body")
+    assert broken.value.sent
+    assert (len(server.peers), client.stats().retried_stale) == (1, 0)
+
+
 async def test_a_fresh_connection_that_dies_is_not_tried_again(serve: Serve, fetch: Fetch) -> None:
     async def script(peer: Peer) -> None:
         await peer.take_request()

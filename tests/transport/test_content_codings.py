@@ -128,6 +128,44 @@ async def test_a_bomb_is_refused_by_its_ratio(coding: bytes, data: bytes, serve:
             pass
 
 
+EMPTY_MEMBERS = gzip.compress(b"")
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+async def test_a_bomb_that_holds_nothing_is_refused(depth: int, serve: Serve, fetch: Fetch) -> None:
+    """What only a layer in the middle makes large costs as much time as any other."""
+    data = EMPTY_MEMBERS * 200_000
+    for _ in range(depth):
+        data = gzip.compress(data, 9)
+    coding = b", ".join([b"gzip"] * (depth + 1))
+    server = await serve(answer(sized(data, b"content-encoding: " + coding)))
+    answered = await fetch(server.url())
+    with pytest.raises(UpstreamBroken, match="250 times its size"):
+        await answered.read()
+
+
+@pytest.mark.parametrize("way", ["read", "chunks"])
+async def test_others_have_their_turn_while_a_body_is_decoded(way: str, serve: Serve, fetch: Fetch) -> None:
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    turns = 0
+    decoder = make_decoder(b"gzip", 250)
+    data = EMPTY_MEMBERS * 150_000
+    steps = sum(1 for _ in decoder.decode(data))
+    server = await serve(answer(sized(data, b"content-encoding: gzip")))
+    answered = await fetch(server.url())
+    while answered.header(b"content-length") and len(answered._rest) < len(data):
+        await asyncio.sleep(0)  # until all of it has arrived, so that nothing but decoding is left
+    counting = asyncio.ensure_future(count_turns())
+    assert await answered.read() == b"" if way == "read" else [piece async for piece in answered.chunks()] == []
+    counting.cancel()
+    assert turns >= steps // 16 > 1
+
+
 async def test_a_decoded_body_is_bounded_like_any_other(serve: Serve, make_client: MakeClient) -> None:
     client = make_client(limits=Limits(max_body_bytes=10_000))
     server = await serve(answer(sized(gzip.compress(TEXT), b"content-encoding: gzip")))

@@ -103,7 +103,7 @@ async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) ->
         _failed(hook, trace, Expired(), began, duration)
         return None
     if answer is None or type(answer) is Continue:
-        guard.breaker.success()
+        guard.succeeded(hook.name)
         guard.stats.add(duration)
         trace.ran(hook.point.name, hook.plugin, hook.name, PASSED, began, duration)
         return None
@@ -151,7 +151,7 @@ def _answered(
     if wrong is not None:
         _failed(hook, trace, TypeError(wrong), began, duration)
         return None
-    hook.guard.breaker.success()
+    hook.guard.succeeded(hook.name)
     hook.guard.stats.add(duration)
     hook.guard.stats.blocks += type(answer) is Reject
     trace.ran(hook.point.name, hook.plugin, hook.name, type(answer).__name__.lower(), began, duration)
@@ -184,7 +184,7 @@ def _failed(hook: BoundHook, trace: Trace, problem: BaseException, began: int, d
     timeout = isinstance(problem, Expired)
     told = f"no answer within {hook.deadline_s * 1000:g} ms" if timeout else _describe(problem)
     hook.guard.stats.add(duration)
-    hook.guard.failed(hook.name, told, timeout=timeout)
+    hook.guard.failed(hook.name, told, problem, timeout=timeout)
     trace.ran(hook.point.name, hook.plugin, hook.name, "timeout" if timeout else "failed", began, duration)
     if not hook.closed:
         return

@@ -47,21 +47,36 @@ class PluginStats:
 
 
 class PluginGuard:
-    """Stands before every call of one plugin's hooks."""
+    """Stands before every call of one plugin's hooks. A plugin is quarantined as a whole, after `QUARANTINE_AFTER`
+    failures in a row of any one of its hooks: a hook that works cannot hide one that fails."""
 
-    __slots__ = ("breaker", "plugin", "stats")
+    __slots__ = ("_in_a_row", "breaker", "plugin", "stats")
 
     def __init__(self, plugin: str, clock: Clock) -> None:
         self.plugin = plugin
         self.stats = PluginStats()
-        self.breaker = Breaker(clock.monotonic, failures=QUARANTINE_AFTER, cool_down_s=QUARANTINE_S)
+        self.breaker = Breaker(clock.monotonic, failures=1, cool_down_s=QUARANTINE_S)
+        self._in_a_row: dict[str, int] = {}
 
-    def failed(self, hook: str, error: str, *, timeout: bool) -> None:
+    @property
+    def quarantined(self) -> bool:
+        return self.breaker.state != "closed"
+
+    def succeeded(self, hook: str) -> None:
+        if self._in_a_row:
+            self._in_a_row.pop(hook, None)
+        self.breaker.success()
+
+    def failed(self, hook: str, error: str, cause: BaseException, *, timeout: bool) -> None:
+        """A hook that brought the plugin into quarantine does so again with its first failure after it, until it has
+        succeeded once."""
         self.stats.errors += 1
         self.stats.timeouts += timeout
         self.stats.last_error = f"{hook}: {error}"
-        self.breaker.failure()
-        log.warning("hook_failed", plugin=self.plugin, hook=hook, error=error)
+        log.warning("hook_failed", plugin=self.plugin, hook=hook, error=error, exc_info=None if timeout else cause)
+        count = self._in_a_row[hook] = min(self._in_a_row.get(hook, 0) + 1, QUARANTINE_AFTER)
+        if count == QUARANTINE_AFTER or self.quarantined:
+            self.breaker.failure()
 
     def blocked(self, hook: str, step_ns: int) -> None:
         """Reports a hook that kept the event loop to itself for `step_ns` without a break."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import Any
 
@@ -11,21 +12,31 @@ PASSED = "passed"
 class Trace:
     """Times are nanoseconds on the monotonic clock, relative ones in the report are milliseconds from `began`."""
 
-    __slots__ = ("began", "hooks", "hooks_ns", "marks")
+    __slots__ = ("_chunks", "began", "hooks", "hooks_ns", "marks")
 
     def __init__(self, began: int) -> None:
         self.began = began
         self.hooks_ns = 0
         self.marks: list[tuple[str, int]] = []
         self.hooks: list[tuple[str, str, str, str, int, int]] = []
+        self._chunks: dict[tuple[str, str, str], list[int]] = {}
 
     def phase(self, name: str) -> None:
         """Marks that the phase `name` has just ended."""
         self.marks.append((name, perf_counter_ns()))
 
     def ran(self, point: str, plugin: str, hook: str, outcome: str, began: int, duration: int) -> None:
+        """Of the many calls of a chunk hook only the first, their number and their time are kept."""
         self.hooks_ns += duration
-        self.hooks.append((point, plugin, hook, outcome, began, duration))
+        if point != "response_chunk":
+            self.hooks.append((point, plugin, hook, outcome, began, duration))
+            return
+        seen = self._chunks.get((plugin, hook, outcome))
+        if seen is None:
+            self._chunks[(plugin, hook, outcome)] = [began, duration, 1]
+        else:
+            seen[1] += duration
+            seen[2] += 1
 
     def phases(self) -> list[dict[str, Any]]:
         """Each phase that ended, with its start and length in milliseconds."""
@@ -38,16 +49,13 @@ class Trace:
 
     def calls(self) -> list[dict[str, Any]]:
         """Each hook that ran; the calls of a chunk hook that ended alike are one entry with `times`."""
-        hooks: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-        for point, plugin, hook, outcome, began, duration in self.hooks:
-            entry = hooks.setdefault(
-                (point, plugin, hook, outcome),
-                {"point": point, "plugin": plugin, "hook": hook, "outcome": outcome, "at_ms": self._ms(began)}
-                | {"ms": 0.0, "times": 0},
-            )
-            entry["ms"] += duration / 1e6
-            entry["times"] += 1
-        return list(hooks.values())
+        single = [self._call(named, began, duration, 1) for *named, began, duration in self.hooks]
+        chunks = [self._call(["response_chunk", *named], *seen) for named, seen in self._chunks.items()]
+        return single + chunks
+
+    def _call(self, named: Sequence[Any], began: int, duration: int, times: int) -> dict[str, Any]:
+        call = dict(zip(("point", "plugin", "hook", "outcome"), named, strict=True))
+        return call | {"at_ms": self._ms(began), "ms": duration / 1e6, "times": times}
 
     def _ms(self, moment: int) -> float:
         return (moment - self.began) / 1e6

@@ -63,8 +63,8 @@ class HttpClient:
     async def send(self, request: OutgoingRequest, deadlines: Deadlines) -> UpstreamResponse:
         """Returns when the final head has arrived.
 
-        A request that met a reused connection already closed, without a byte of an answer, is sent once
-        more on a fresh one. Whatever is raised, or a cancellation, leaves no socket behind.
+        A request that met a reused connection already closed, at once and without a byte of an answer, is sent
+        once more on a fresh one. Whatever is raised, or a cancellation, leaves no socket behind.
         """
         target = self._targets.get(request.url) or self._admit_url(request.url)
         head = encode_head(target, request)

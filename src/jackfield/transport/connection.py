@@ -17,6 +17,9 @@ from jackfield.transport.sweep import Sweeper
 
 _SLICE = 128 * 1024
 """Up to here a body is written in one piece with its head; larger ones follow the peer's pace."""
+_STALE_S = 2.0
+"""A connection that the peer had closed already tells so within a round trip. One that dies later may have died of the
+request itself, which then is not for us to repeat."""
 _NEVER = float("inf")
 _CAPITAL_H = 0x48
 _STARTS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
@@ -358,9 +361,12 @@ class Connection(asyncio.Protocol):
     def _fail(self, fault: UpstreamError) -> None:
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer.stale = self.used and not self._begun and isinstance(fault, UpstreamBroken)
+            answer.stale = self._is_stale() and isinstance(fault, UpstreamBroken)
             answer.end(self._drain(), fault)
         self.abort()
+
+    def _is_stale(self) -> bool:
+        return self.used and not self._begun and self._now() - self._moved_at < _STALE_S
 
     def _drain(self) -> bytes:
         if self._bodiless:

@@ -120,28 +120,25 @@ class ZstdDecoder:
 
 
 class BoundedDecoder:
-    """A chain of decoders that gives up on a body that grows out of proportion."""
+    """A chain of decoders that gives up on a body that grows out of proportion, in whichever of its layers.
+
+    A step that brought nothing yields an empty piece: whoever decodes can take a breath there.
+    """
 
     def __init__(self, decoders: list[Decoder], max_ratio: int) -> None:
         self._decoders = decoders
         self._max_ratio = max_ratio
         self._taken = 0
-        self._given = 0
+        self._given = [0] * len(decoders)
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         for at in range(0, len(data), _SLICE):
-            yield from self._decode_slice(data[at : at + _SLICE])
-
-    def _decode_slice(self, data: bytes) -> Iterator[bytes]:
-        self._taken += len(data)
-        try:
-            for piece in self._run(data, 0):
-                self._given += len(piece)
-                if self._given > max(_FREE, self._taken * self._max_ratio):
-                    raise DecodeError(f"its body decodes to more than {self._max_ratio} times its size")
-                yield piece
-        except (zlib.error, brotli.error, zstandard.ZstdError) as error:
-            raise DecodeError(f"its body cannot be decoded: {error}") from error
+            part = data[at : at + _SLICE]
+            self._taken += len(part)
+            try:
+                yield from self._run(part, 0)
+            except (zlib.error, brotli.error, zstandard.ZstdError) as error:
+                raise DecodeError(f"its body cannot be decoded: {error}") from error
 
     def finish(self) -> None:
         for decoder in self._decoders:
@@ -151,8 +148,16 @@ class BoundedDecoder:
         if depth == len(self._decoders):
             yield data
             return
-        for piece in self._decoders[depth].decode(data):
-            yield from self._run(piece, depth + 1)
+        for at in range(0, len(data), _SLICE):
+            for piece in self._decoders[depth].decode(data[at : at + _SLICE]):
+                self._bound(depth, len(piece))
+                yield from self._run(piece, depth + 1)
+            yield b""
+
+    def _bound(self, depth: int, size: int) -> None:
+        self._given[depth] += size
+        if self._given[depth] > max(_FREE, self._taken * self._max_ratio):
+            raise DecodeError(f"its body decodes to more than {self._max_ratio} times its size")
 
 
 def make_decoder(content_encoding: bytes, max_ratio: int) -> BoundedDecoder:

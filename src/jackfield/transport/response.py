@@ -11,8 +11,8 @@ from jackfield.transport.decode import BoundedDecoder, DecodeError, make_decoder
 from jackfield.transport.messages import Limits
 from jackfield.transport.origin import Origin
 
-_BREATH = 1024 * 1024
-"""Decoded bytes between two turns of the event loop."""
+_BREATH = 16
+"""Steps of decoding between two turns of the event loop; each takes or gives some 100 KB at most."""
 
 
 class Source(Protocol):
@@ -56,7 +56,7 @@ class UpstreamResponse:
         self.address = address
         self.origin = origin
         self.stale = False
-        """The connection had been used before and closed without a byte of an answer."""
+        """The connection had been used before and closed at once, without a byte of an answer."""
         self._source: Source | None = source
         self._limits = limits
         self._rest = b""
@@ -156,15 +156,14 @@ class UpstreamResponse:
     async def _decode_whole(self, body: bytes) -> bytes:
         decoder = self._make_decoder()
         pieces: list[bytes] = []
-        total = breath = 0
+        total = 0
         try:
-            for piece in decoder.decode(body):
+            for step, piece in enumerate(decoder.decode(body), 1):
                 pieces.append(piece)
                 total += len(piece)
                 if total > self._limits.max_body_bytes:
                     raise self._refuse_size()
-                if total - breath > _BREATH:
-                    breath = total
+                if step % _BREATH == 0:
                     await asyncio.sleep(0)
             decoder.finish()
         except DecodeError as error:
@@ -188,6 +187,7 @@ class DecodedChunks:
         self._answer = answer
         self._decoder = decoder
         self._pieces: Iterator[bytes] = iter(())
+        self._steps = 0
 
     def __aiter__(self) -> DecodedChunks:
         return self
@@ -196,10 +196,21 @@ class DecodedChunks:
         try:
             while True:
                 for piece in self._pieces:
-                    return piece
+                    self._steps += 1
+                    if self._steps % _BREATH == 0:
+                        await self._breathe()
+                    if piece:
+                        return piece
                 self._pieces = self._decoder.decode(await self._take_coded())
         except DecodeError as error:
             raise self._answer.fail(UpstreamBroken(f"{self._answer.origin}: {error}")) from error
+
+    async def _breathe(self) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._answer.fail(UpstreamBroken(f"{self._answer.origin}: the call was cancelled"))
+            raise
 
     async def _take_coded(self) -> bytes:
         try:

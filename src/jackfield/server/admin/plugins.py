@@ -43,7 +43,7 @@ def routes(services: AdminServices) -> APIRouter:
 
 
 def describe_plugin(host: Host, plugin: LoadedPlugin) -> dict[str, Any]:
-    quarantined = plugin.instance is not None and plugin.guard.breaker.state != "closed"
+    quarantined = plugin.instance is not None and plugin.guard.quarantined
     config = plugin.instance.config if plugin.instance is not None else None
     return {
         "id": plugin.id,
