@@ -144,6 +144,7 @@ class Gateway:
             traces=Traces(self.database),
             host=self.host,
             flush=self.recorder.flush,
+            flush_traces=self.recorder.flush_traces,
         )
         return AdminApi(services, self.settings.server.max_body_bytes)
 

@@ -181,7 +181,7 @@ async def test_a_hook_that_works_does_not_hide_one_that_fails(plugin: Fickle, cl
     guard = PluginGuard("tested", clock)
     plugin.ill = True
     ill = Asked(make_hook(plugin.check, guard=guard))
-    well = Asked(make_hook(answer_with(None), "background", guard=guard))
+    well = Asked(make_hook(answer_with(None), "background", name="note", guard=guard))
     for _ in range(QUARANTINE_AFTER):
         await ill.ask()
         await well.ask()

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from jackfield.plugins.echo import Echo
 from jackfield.sdk import (
-    CanonicalProvider,
+    ChatProvider,
     ChatRequest,
+    EmbeddingsProvider,
     EmbeddingsRequest,
     Message,
     PluginConfig,
@@ -50,7 +51,8 @@ async def stream(request: ChatRequest, upstream: Upstream = PLAIN) -> StreamColl
 
 
 def test_it_is_a_provider_in_process() -> None:
-    assert isinstance(ECHO, CanonicalProvider)
+    assert isinstance(ECHO, ChatProvider)
+    assert isinstance(ECHO, EmbeddingsProvider)
 
 
 async def test_it_repeats_the_last_user_message() -> None:

@@ -152,6 +152,10 @@ class Recorder:
             self._note_success()
             return True
 
+    async def flush_traces(self) -> None:
+        """Writes the traces that were added until now, as far as the store takes them."""
+        await self._traces.write()
+
     async def _write(self) -> None:
         left = len(self._records)
         while left > 0 and self._records:

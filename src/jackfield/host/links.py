@@ -15,7 +15,7 @@ from jackfield.clock import Clock
 from jackfield.errors import ConfigError
 from jackfield.host.routes import Routes, UpstreamLink
 from jackfield.sdk.plugin import Plugin
-from jackfield.sdk.providers import CanonicalProvider, HttpProvider, Upstream
+from jackfield.sdk.providers import PROVIDERS, Provider, Upstream
 from jackfield.settings import Upstream as UpstreamSettings
 from jackfield.transport.check import EgressPolicy
 from jackfield.transport.client import HttpClient, Stats
@@ -38,7 +38,7 @@ class Links:
         links: list[UpstreamLink] = []
         for upstream in self._upstreams:
             provider = plugins.get(upstream.provider)
-            if isinstance(provider, HttpProvider | CanonicalProvider):
+            if isinstance(provider, PROVIDERS):
                 links.append(self._link(upstream, provider))
             elif upstream.provider in failed:
                 log.error("upstream_without_provider", upstream=upstream.name, provider=upstream.provider)
@@ -53,7 +53,7 @@ class Links:
         for client in self._clients.values():
             await client.aclose()
 
-    def _link(self, upstream: UpstreamSettings, provider: HttpProvider | CanonicalProvider) -> UpstreamLink:
+    def _link(self, upstream: UpstreamSettings, provider: Provider) -> UpstreamLink:
         return UpstreamLink(
             Upstream(name=upstream.name, base_url=upstream.base_url or "", options=upstream.options),
             upstream.provider,
@@ -94,9 +94,7 @@ class Links:
 
 
 def _unknown_provider(upstream: UpstreamSettings, plugins: Mapping[str, Plugin[Any]]) -> ConfigError:
-    providers = [
-        plugin_id for plugin_id, plugin in plugins.items() if isinstance(plugin, HttpProvider | CanonicalProvider)
-    ]
+    providers = [plugin_id for plugin_id, plugin in plugins.items() if isinstance(plugin, PROVIDERS)]
     close = difflib.get_close_matches(upstream.provider, providers, n=1)
     hint = f"; the nearest is {close[0]!r}" if close else f"; there are {', '.join(sorted(providers))}"
     return ConfigError(f"there is no provider {upstream.provider!r}{hint}", field=f"upstream {upstream.name}.provider")

@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from jackfield.breaker import Breaker
-from jackfield.errors import ModelNotFound
+from jackfield.errors import Malformed, ModelNotFound
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.outcomes import Headers
-from jackfield.sdk.providers import HttpProvider, Provider, Target, Upstream
+from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
 from jackfield.transport.client import HttpClient
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.wire import format_named
-from jackfield.wire.base import Operation, WireFormat
+from jackfield.wire.base import OPERATIONS, Operation, WireFormat
 
 
 class UpstreamLink:
@@ -22,7 +22,7 @@ class UpstreamLink:
 
     __slots__ = (
         "_credential",
-        "_targets",
+        "_destinations",
         "breaker",
         "client",
         "deadlines",
@@ -31,6 +31,7 @@ class UpstreamLink:
         "max_retries",
         "models",
         "name",
+        "operations",
         "priority",
         "provider",
         "provider_id",
@@ -62,36 +63,65 @@ class UpstreamLink:
         self.headers, self.weight, self.priority, self.max_retries = headers, weight, priority, max_retries
         self._credential = credential
         # Asking whether something fits a protocol is slow: once is enough.
-        self.formats: dict[Operation, WireFormat] | None = None
-        if isinstance(provider, HttpProvider):
-            self.formats = {operation: format_named(name) for operation, name in provider.formats.items()}
-        self._targets: dict[tuple[Operation, str], Target] = {}
+        self.formats = _formats_of(provider)
+        self.operations = _operations_of(provider)
+        self._destinations: dict[tuple[Operation, str], Destination] = {}
 
-    def target(self, operation: Operation, model: str) -> Target:
+    def destination(self, operation: Operation, model: str) -> Destination:
         """Where the provider wants this sent; asked once for each operation and model."""
         key = (operation, model)
-        found = self._targets.get(key)
+        found = self._destinations.get(key)
         if found is None:
             assert isinstance(self.provider, HttpProvider)
-            found = self.provider.target(self.seen, operation, model)
-            self._targets[key] = found
+            target = self.provider.target(self.seen, operation, model)
+            found = self._destinations[key] = Destination(target, self._own_headers(target))
         return found
-
-    def with_credential(self, outgoing: OutgoingRequest, target: Target) -> OutgoingRequest:
-        """The request as it leaves: only here do the secret and the operator's headers, which may be secrets too, meet
-        the others, and only for the target's own origin."""
-        own = self._own_headers(target)
-        if not own or origin_of(outgoing.url) != origin_of(target.url):
-            return outgoing
-        names = {name for name, _ in own}
-        headers = (*(pair for pair in outgoing.headers if pair[0] not in names), *own)
-        return OutgoingRequest(outgoing.method, outgoing.url, headers, outgoing.body)
 
     def _own_headers(self, target: Target) -> Headers:
         if target.credential is None or self._credential is None:
             return self.headers
         name, template = target.credential
         return (*self.headers, (name, template.replace(b"{}", self._credential.encode("latin-1"))))
+
+
+class Destination:
+    """A target with what only the gateway knows of it: the secret, and the operator's headers, which may be secrets
+    too.
+    `headers` are the target's and these together."""
+
+    __slots__ = ("_own", "_own_names", "headers", "target")
+
+    def __init__(self, target: Target, own: Headers) -> None:
+        self.target, self._own = target, own
+        self._own_names = frozenset(name for name, _ in own)
+        self.headers = self._join(target.headers)
+
+    def seal(self, outgoing: OutgoingRequest) -> OutgoingRequest:
+        """The request as it leaves: what is secret joins only where it goes to the target's own origin."""
+        if not self._own or origin_of(outgoing.url) != origin_of(self.target.url):
+            return outgoing
+        return OutgoingRequest(outgoing.method, outgoing.url, self._join(outgoing.headers), outgoing.body)
+
+    def _join(self, headers: Headers) -> Headers:
+        return (*(pair for pair in headers if pair[0] not in self._own_names), *self._own)
+
+
+def _formats_of(provider: Provider) -> Mapping[Operation, WireFormat] | None:
+    if not isinstance(provider, HttpProvider):
+        return None
+    return {operation: format_named(name) for operation, name in provider.formats.items()}
+
+
+def _operations_of(provider: Provider) -> frozenset[Operation]:
+    """Tokens of a chat can always be counted: where an upstream does not, the gateway estimates."""
+    offered: set[Operation] = set()
+    if isinstance(provider, HttpProvider):
+        offered |= set(provider.formats)
+    if isinstance(provider, ChatProvider):
+        offered.add("chat")
+    if isinstance(provider, EmbeddingsProvider):
+        offered.add("embeddings")
+    return frozenset(offered | {"count_tokens"} if "chat" in offered else offered)
 
 
 def origin_of(url: str) -> str:
@@ -102,40 +132,43 @@ def origin_of(url: str) -> str:
 class Routes:
     """Model names to candidates, in order of priority."""
 
-    __slots__ = ("_by_model", "links")
+    __slots__ = ("_by_operation", "links", "models")
 
     def __init__(self, links: Iterable[UpstreamLink]) -> None:
         self.links = {link.name: link for link in links}
-        by_model: dict[str, list[Candidate]] = {}
-        for link in self.links.values():
-            for name, upstream_model in link.models.items():
-                by_model.setdefault(name, []).append(
-                    Candidate(
-                        upstream=link.name,
-                        model=upstream_model,
-                        provider=link.provider_id,
-                        priority=link.priority,
-                        weight=link.weight,
-                    )
-                )
-        self._by_model = {
-            name: tuple(sorted(candidates, key=lambda candidate: candidate.priority))
-            for name, candidates in by_model.items()
-        }
+        self.models = tuple(dict.fromkeys(model for link in self.links.values() for model in link.models))
+        self._by_operation = {operation: self._serving(operation) for operation in OPERATIONS}
 
-    @property
-    def models(self) -> tuple[str, ...]:
-        return tuple(self._by_model)
+    def _serving(self, operation: Operation) -> dict[str, tuple[Candidate, ...]]:
+        found: dict[str, list[Candidate]] = {}
+        for link in sorted(self.links.values(), key=lambda link: link.priority):
+            if operation in link.operations:
+                for name, upstream_model in link.models.items():
+                    found.setdefault(name, []).append(_candidate(link, upstream_model))
+        return {name: tuple(candidates) for name, candidates in found.items()}
 
-    def candidates(self, model: str) -> tuple[Candidate, ...]:
-        """Raises `ModelNotFound` that names the models closest in spelling."""
-        found = self._by_model.get(model)
+    def candidates(self, model: str, operation: Operation) -> tuple[Candidate, ...]:
+        """Raises `ModelNotFound` that names the models closest in spelling, or `Malformed` where no upstream of the
+        model does this operation."""
+        found = self._by_operation[operation].get(model)
         if found is None:
-            raise ModelNotFound(self._unknown(model), param="model")
+            self.check(model)
+            raise Malformed(f"the model {model!r} does not offer {operation}", param="model")
         return found
+
+    def check(self, model: str) -> None:
+        """Raises `ModelNotFound` where no upstream has the model."""
+        if model not in self.models:
+            raise ModelNotFound(self._unknown(model), param="model")
 
     def _unknown(self, model: str) -> str:
         shown = model if len(model) <= 100 else model[:100] + "…"
-        close = difflib.get_close_matches(model[:200], self._by_model, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(model[:200], self.models, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
         return f"The model {shown!r} does not exist{hint}"
+
+
+def _candidate(link: UpstreamLink, model: str) -> Candidate:
+    return Candidate(
+        upstream=link.name, model=model, provider=link.provider_id, priority=link.priority, weight=link.weight
+    )

@@ -10,13 +10,13 @@ import msgspec
 
 from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
 from jackfield.hooks.dispatch import decide
-from jackfield.host.routes import UpstreamLink
+from jackfield.host.routes import Destination, UpstreamLink
 from jackfield.pipeline.answers import ByteFlow, EventFlow, Got, Whole
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Headers
-from jackfield.sdk.providers import CanonicalProvider, Target
+from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 from jackfield.wire.anthropic_count_tokens import estimate_tokens
@@ -58,13 +58,9 @@ async def _over_http(
     deadlines: Deadlines,
     format: WireFormat,  # noqa: A002
 ) -> Got:
-    target = link.target(state.operation, candidate.model)
-    outgoing = OutgoingRequest(
-        "POST", target.url, _headers(state, link, target, format), _body(state, candidate, format)
-    )
-    if state.row.attempt:
-        outgoing = await _ask_attempt_hooks(state, outgoing)
-    response = await link.client.send(link.with_credential(outgoing, target), deadlines)
+    destination = link.destination(state.operation, candidate.model)
+    outgoing = await _outgoing(state, link, destination, _body(state, candidate, format), format)
+    response = await link.client.send(outgoing, deadlines)
     if response.status != 200:
         await _reject(response, format)
     if state.stream and state.operation == "chat":
@@ -72,16 +68,30 @@ async def _over_http(
     return await _read_whole(state, response, format)
 
 
-def _headers(state: State, link: UpstreamLink, target: Target, format: WireFormat) -> Headers:  # noqa: A002
-    """The target's headers, and over them those of the client's that the provider passes on."""
-    headers = target.headers
+async def _outgoing(
+    state: State,
+    link: UpstreamLink,
+    destination: Destination,
+    body: bytes,
+    format: WireFormat,  # noqa: A002
+) -> OutgoingRequest:
+    """The request as it leaves. Secrets join it last, after the hooks."""
+    target = destination.target
+    passed = _passed_on_to(state, link) if format is state.route.format else ()
+    if not passed and not state.row.attempt:
+        return OutgoingRequest("POST", target.url, destination.headers, body)
+    names = {name for name, _ in passed}
+    headers = (*(pair for pair in target.headers if pair[0] not in names), *passed)
+    outgoing = OutgoingRequest("POST", target.url, headers, body)
+    if state.row.attempt:
+        outgoing = await _ask_attempt_hooks(state, outgoing)
+    return destination.seal(outgoing)
+
+
+def _passed_on_to(state: State, link: UpstreamLink) -> Headers:
+    """Those of the client's headers that the provider passes on."""
     forwards = link.provider.forwards  # type: ignore[union-attr]
-    if forwards and format is state.route.format:
-        passed = tuple(pair for pair in state.inbound.headers if pair[0] in forwards)
-        if passed:
-            names = {name for name, _ in passed}
-            headers = (*(pair for pair in headers if pair[0] not in names), *passed)
-    return headers
+    return tuple(pair for pair in state.inbound.headers if pair[0] in forwards)
 
 
 def _body(state: State, candidate: Candidate, format: WireFormat) -> bytes:  # noqa: A002
@@ -187,14 +197,20 @@ async def _await_first(flow: ByteFlow) -> None:
 
 async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
     provider = link.provider
-    assert isinstance(provider, CanonicalProvider)
     request = msgspec.structs.replace(state.canonical_request(), model=candidate.model)
     if isinstance(request, EmbeddingsRequest):
+        assert isinstance(provider, EmbeddingsProvider)
         response: Response = await stranger(provider.embed(request, link.seen), deadlines.first_byte_s, link.name)
-    elif request.stream:
+        return _whole(state, link, response)
+    assert isinstance(provider, ChatProvider)
+    if request.stream:
         return await _open_events(provider.stream(request, link.seen), link)
-    else:
-        response = await stranger(provider.complete(request, link.seen), deadlines.first_byte_s, link.name)
+    response = await stranger(provider.complete(request, link.seen), deadlines.first_byte_s, link.name)
+    return _whole(state, link, response)
+
+
+def _whole(state: State, link: UpstreamLink, response: Response) -> Whole:
+    """A provider's answer, after a look at what it is."""
     if type(response) not in RESPONSES[state.operation]:
         raise UpstreamBroken(f"provider {link.provider_id} answered {type(response).__name__}")
     state.usage = response.usage

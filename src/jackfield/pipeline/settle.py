@@ -7,6 +7,7 @@ from time import perf_counter_ns
 from typing import Any, Protocol
 
 import msgspec
+import structlog
 
 from jackfield.control.prices import PriceTable
 from jackfield.control.recorder import Recorder
@@ -20,6 +21,9 @@ from jackfield.sdk.context import Timings
 from jackfield.wire.chat import Usage
 
 LONGEST_NAME = 200
+MOST_TOKENS = 1_000_000_000
+
+log = structlog.get_logger("jackfield.usage")
 
 
 class Meter(Protocol):
@@ -43,8 +47,15 @@ class Settler:
         self._observers = observers
 
     def price(self, state: State) -> None:
-        """Sets the cost, as soon as the usage is known."""
-        if state.usage is None or state.served_by is None:
+        """Sets the cost, as soon as the usage is known. One that cannot be is as good as none: a single wrong number
+        would spoil every sum it is part of."""
+        if state.usage is None:
+            return
+        if not is_countable(state.usage):
+            log.warning("usage_is_nonsense", request=state.id, usage=repr(state.usage)[:200])
+            state.usage = None
+            return
+        if state.served_by is None:
             return
         state.cost_nanousd = self._prices.cost_nanousd(state.served_by.provider, state.served_by.model, state.usage)
         if state.cost_nanousd is not None:
@@ -108,6 +119,19 @@ class Settler:
         record.request_bytes, record.response_bytes = len(state.inbound.body), state.response_bytes
         record.worker = self._worker
         return record
+
+
+def is_countable(usage: Usage) -> bool:
+    """Whether these are numbers of tokens; nothing else makes sure of it, whoever reported them."""
+    read, cached, kept, made, thought = usage.input, usage.cached, usage.cache_write, usage.output, usage.reasoning
+    return (
+        type(read) is type(cached) is type(kept) is type(made) is type(thought) is int
+        and 0 <= read <= MOST_TOKENS
+        and 0 <= cached <= MOST_TOKENS
+        and 0 <= kept <= MOST_TOKENS
+        and 0 <= made <= MOST_TOKENS
+        and 0 <= thought <= MOST_TOKENS
+    )
 
 
 def _count_tokens(record: UsageRecord, usage: Usage) -> None:

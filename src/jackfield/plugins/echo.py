@@ -18,8 +18,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jackfield.sdk import Plugin, Upstream, UpstreamBroken, UpstreamRejected
-from jackfield.wire.chat import (
+from jackfield.sdk import (
     ChatEvent,
     ChatRequest,
     ChatResponse,
@@ -30,6 +29,7 @@ from jackfield.wire.chat import (
     FinishReason,
     Message,
     Part,
+    Plugin,
     StreamEnd,
     StreamStart,
     Text,
@@ -38,6 +38,9 @@ from jackfield.wire.chat import (
     ThinkingDelta,
     ToolCall,
     ToolCallDelta,
+    Upstream,
+    UpstreamBroken,
+    UpstreamRejected,
     Usage,
     UsageReport,
 )

@@ -43,14 +43,20 @@ class HttpProvider(Protocol):
 
 
 @runtime_checkable
-class CanonicalProvider(Protocol):
-    """Serves models in process. Failures are raised as `UpstreamError`s; a stream may raise between events."""
+class ChatProvider(Protocol):
+    """Serves completions in process. Failures are raised as `UpstreamError`s; a stream may raise between events."""
 
     async def complete(self, request: ChatRequest, upstream: Upstream) -> ChatResponse: ...
 
     def stream(self, request: ChatRequest, upstream: Upstream) -> AsyncIterator[ChatEvent]: ...
 
+
+@runtime_checkable
+class EmbeddingsProvider(Protocol):
+    """Serves embeddings in process."""
+
     async def embed(self, request: EmbeddingsRequest, upstream: Upstream) -> EmbeddingsResponse: ...
 
 
-Provider = HttpProvider | CanonicalProvider
+Provider = HttpProvider | ChatProvider | EmbeddingsProvider
+PROVIDERS = (HttpProvider, ChatProvider, EmbeddingsProvider)

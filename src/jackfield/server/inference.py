@@ -144,7 +144,7 @@ class Inference:
             return encode_all([ListedModel(id=model) for model in models])
         wanted = path.removeprefix(MODELS + "/")
         if wanted not in models:
-            state.snapshot.routes.candidates(wanted)
+            state.snapshot.routes.check(wanted)
             raise NotFound(f"The model {wanted[:100]!r} does not exist")
         return encode_one(ListedModel(id=wanted))
 

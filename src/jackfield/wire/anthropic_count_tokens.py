@@ -18,7 +18,7 @@ from jackfield.wire.anthropic_messages.requests import request_body
 from jackfield.wire.anthropic_messages.responses import encode_response
 from jackfield.wire.base import Encoded, Operation, Peek
 from jackfield.wire.chat import ChatRequest, FinishReason, Request, Response, TokenCount, Usage
-from jackfield.wire.json import Read, encode, reader, upstream_broken
+from jackfield.wire.json import Read, clamp_count, encode, reader, upstream_broken
 from jackfield.wire.tokens import estimate_tokens
 
 __all__ = ["AnthropicCountTokens", "estimate_tokens"]
@@ -35,7 +35,7 @@ _NOT_COUNTED = (
 
 
 class _Count(msgspec.Struct, frozen=True):
-    input_tokens: int | None = None
+    input_tokens: int | float | None = None
 
 
 _read_count: Read[_Count] = reader(_Count)
@@ -77,7 +77,7 @@ class AnthropicCountTokens:
             raise upstream_broken(error) from error
         if found.input_tokens is None:
             raise disguised(body)
-        return TokenCount(input=found.input_tokens)
+        return TokenCount(input=clamp_count(found.input_tokens))
 
     def encode_response(self, response: Response) -> Encoded:
         if isinstance(response, TokenCount):

@@ -28,7 +28,16 @@ encode = msgspec.json.Encoder().encode
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<place>.*)`)?$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected `([^`]+)`( [<>]=? .*|)(?:, got .*)?$")
 _LONG_BODY = 16 * 1024
-_ESCAPED_LETTERS = (b"\\u006", b"\\u007", b"\\u005")
+_MOST_TOKENS = 10**12
+_ESCAPED_LETTERS = (b"\\u004", b"\\u005", b"\\u006", b"\\u007")
+# Names that decide what is asked of which model. Some servers take them in any case, and the last one counts.
+_DECISIVE = frozenset(
+    (
+        *("model", "messages", "system", "input", "stream", "stream_options", "max_tokens", "max_completion_tokens",
+        "n"), *("tools", "tool_choice", "functions", "function_call", "response_format", "role", "content", "type",
+        "text"), *("tool_calls", "function", "name", "arguments", "image_url", "file", "source", "url", "data"),
+    )
+)
 _KINDS = {
     "str": "a string",
     "int": "an integer",
@@ -106,6 +115,7 @@ def read_document(body: bytes) -> Fields:
         raise wrong("", "not valid UTF-8") from error
     raw = Raw(body)
     fields = _read_fields(raw, "")
+    _refuse_disguise(fields, "")
     if _compact_size(fields) != len(body):
         raw = Raw(msgspec.json.format(body, indent=-1))
         fields = _read_fields(raw, "")
@@ -116,6 +126,7 @@ def read_document(body: bytes) -> Fields:
 def read_fields(raw: Raw, path: str) -> Fields:
     """An object's fields. A name given twice is refused: we might act on one, the upstream on the other."""
     fields = _read_fields(raw, path)
+    _refuse_disguise(fields, path)
     if _compact_size(fields) != len(raw):
         _refuse_repeats(fields, raw, path)
     return fields
@@ -132,6 +143,9 @@ def read_text_or_fields_list(raw: Raw, path: str) -> str | list[Fields]:
 
 
 def _distinct(items: list[Fields], raw: Raw, path: str) -> list[Fields]:
+    for index, item in enumerate(items):
+        if _may_be_disguised(item):
+            _refuse_disguise(item, f"{path}[{index}]")
     if sum(map(_compact_size, items)) + max(len(items), 1) + 1 != len(raw):
         for index, item in enumerate(read_list(raw, path)):
             _refuse_repeats(items[index], item, f"{path}[{index}]")
@@ -169,16 +183,40 @@ def _refuse_repeats(fields: Fields, raw: Raw, path: str) -> None:
         seen.add(name)
 
 
+def _may_be_disguised(fields: Fields) -> bool:
+    names = "".join(fields)
+    return not (names.islower() and names.isascii())
+
+
+def _refuse_disguise(fields: Fields, path: str) -> None:
+    """A decisive name in capitals is unknown to us, and to an upstream that ignores case it is the name itself."""
+    if not _may_be_disguised(fields):
+        return
+    for name in fields:
+        meant = name.casefold()
+        if meant != name and meant in _DECISIVE:
+            raise wrong(f"{path}.{name}" if path else name, f"write it {meant!r}: an upstream may ignore the case")
+
+
 def may_repeat(body: bytes, *names: bytes) -> bool:
-    """Whether one of the quoted names may stand twice in an object. Cheap, and never wrong in saying no: a
-    name inside a text has its quotes escaped, and a letter of a name is escaped only as looked for here."""
+    """Whether one of the quoted names may stand twice in an object, in whatever case. Cheap, and never wrong in
+    saying no: a name inside a text has its quotes escaped, and a letter of a name is escaped only as looked for here.
+    """
     if len(body) > _LONG_BODY:
         # One pass of the decoder is quicker than several searches.
-        return _compact_size(_read_fields(Raw(body), "")) != len(body)
+        fields = _read_fields(Raw(body), "")
+        return _compact_size(fields) != len(body) or _may_be_disguised(fields)
+    lowered = body.lower()
     for name in names:
-        if body.count(name) > 1:
+        if lowered.count(name) > 1:
             return True
     return b"\\" in body and b"\\u00" in body and any(letter in body for letter in _ESCAPED_LETTERS)
+
+
+def clamp_count(number: float | None) -> int:
+    """Tokens that somebody is charged for: what is missing or below nothing is nothing, and no claim is so large that
+    it overflows whoever adds it up."""
+    return min(max(int(number), 0), _MOST_TOKENS) if number else 0
 
 
 def kept_name(name: str) -> str:

@@ -77,6 +77,11 @@ def is_error(raw: Raw) -> bool:
     return bytes(raw) not in (b"null", b"{}", b"false", b'""')
 
 
+def is_error_object(kind: Raw) -> bool:
+    """Whether the value of a field `object` says that the whole body is an error, as vLLM writes it."""
+    return bytes(kind) == b'"error"'
+
+
 def refuse_error(raw: Raw) -> NoReturn:
     """Refuses an error in the clothes of a success."""
     code, message = explain_error(_read_anything(raw, "error")) or (_UNKNOWN, "no reason given")

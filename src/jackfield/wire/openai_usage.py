@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from jackfield.wire.chat import Usage
 from jackfield.wire.crossing import Body
-from jackfield.wire.json import NULL, Fields, read_fields, reader
+from jackfield.wire.json import NULL, Fields, clamp_count, read_fields, reader
 
 Number = int | float | None
 
@@ -32,17 +32,12 @@ class Counts(msgspec.Struct):
     def usage(self) -> Usage:
         read, written = self.prompt_tokens_details, self.completion_tokens_details
         return Usage(
-            input=_whole(self.prompt_tokens),
-            output=_whole(self.completion_tokens),
-            cached=_whole(read.cached_tokens) if read is not None else 0,
-            cache_write=_whole(read.cache_write_tokens) if read is not None else 0,
-            reasoning=_whole(written.reasoning_tokens) if written is not None else 0,
+            input=clamp_count(self.prompt_tokens),
+            output=clamp_count(self.completion_tokens),
+            cached=clamp_count(read.cached_tokens) if read is not None else 0,
+            cache_write=clamp_count(read.cache_write_tokens) if read is not None else 0,
+            reasoning=clamp_count(written.reasoning_tokens) if written is not None else 0,
         )
-
-
-def _whole(number: Number) -> int:
-    """A count that nobody is paid for: what is missing or below nothing is nothing."""
-    return max(int(number), 0) if number else 0
 
 
 _read_counts = reader(Counts)

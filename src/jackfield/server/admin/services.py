@@ -21,12 +21,15 @@ CALLER = "jackfield.caller"
 
 
 class AdminServices(msgspec.Struct, frozen=True):
+    """`flush` and `flush_traces` write what this worker still has in memory, so that an answer has it too."""
+
     directory: Directory
     credentials: Credentials
     usage: UsageHistory
     traces: Traces
     host: Host
     flush: Callable[[], Awaitable[bool]]
+    flush_traces: Callable[[], Awaitable[None]]
 
 
 _bearer = HTTPBearer(auto_error=False, description="An admin key")

@@ -46,6 +46,7 @@ def routes(services: AdminServices) -> APIRouter:
     @router.get("/api/v1/traces", responses=QUERY_ERRORS)
     async def traces(who: Caller, limit: Annotated[int, Query(ge=1, le=KEPT)] = KEPT) -> Response:
         """The last exchanges over all workers, newest first, phase by phase and plugin by plugin."""
+        await services.flush_traces()
         body = msgspec.json.encode({"data": await services.traces.latest(limit)})
         return Response(body, media_type="application/json")
 

@@ -10,20 +10,22 @@ from msgspec import Raw
 
 from jackfield.wire.chat import Extra, Usage
 from jackfield.wire.crossing import Body, spread_rest
-from jackfield.wire.json import Read, read_fields, reader
+from jackfield.wire.json import Read, clamp_count, read_fields, reader
+
+Number = int | float | None
 
 
 class OutputDetails(msgspec.Struct, frozen=True):
-    thinking_tokens: int | None = None
+    thinking_tokens: Number = None
 
 
 class Counts(msgspec.Struct, frozen=True):
     """The counts as this format writes them; `None` where nothing was said."""
 
-    input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Number = None
+    cache_creation_input_tokens: Number = None
+    cache_read_input_tokens: Number = None
+    output_tokens: Number = None
     output_tokens_details: OutputDetails | None = None
 
     def updated(self, later: Counts) -> Counts:
@@ -32,13 +34,14 @@ class Counts(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **said)
 
     def usage(self) -> Usage:
-        cached, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
+        cached, written = clamp_count(self.cache_read_input_tokens), clamp_count(self.cache_creation_input_tokens)
+        details = self.output_tokens_details
         return Usage(
-            input=(self.input_tokens or 0) + cached + written,
-            output=self.output_tokens or 0,
+            input=clamp_count(self.input_tokens) + cached + written,
+            output=clamp_count(self.output_tokens),
             cached=cached,
             cache_write=written,
-            reasoning=(self.output_tokens_details.thinking_tokens or 0) if self.output_tokens_details else 0,
+            reasoning=clamp_count(details.thinking_tokens) if details is not None else 0,
         )
 
 

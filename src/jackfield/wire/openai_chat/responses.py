@@ -31,7 +31,7 @@ from jackfield.wire.json import (
 )
 from jackfield.wire.openai_chat.messages import read_message, write_assistant
 from jackfield.wire.openai_chat.parts import FORMAT, SPREAD
-from jackfield.wire.openai_errors import is_error, refuse_error
+from jackfield.wire.openai_errors import is_error, is_error_object, refuse_error
 from jackfield.wire.openai_usage import Counts, read_usage, write_usage
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
@@ -89,10 +89,15 @@ def decode_response(body: bytes) -> ChatResponse:
 
 
 def _decode_response(body: bytes) -> ChatResponse:
-    values, extra = sort_fields(read_document(body), _KNOWN, "")
+    fields = read_document(body)
+    values, extra = sort_fields(fields, _KNOWN, "")
     choices = values.get("choices") or []
     if "error" in values and is_error(values["error"]) and not choices:
         refuse_error(values["error"])
+    if "choices" not in values and is_error_object(fields.get("object", NULL)):
+        refuse_error(Raw(body))
+    if "choices" not in fields:
+        raise wrong("choices", "required")
     usage, rest = values.get("usage", (None, None))
     return ChatResponse(
         id=values.get("id", ""),
@@ -171,6 +176,7 @@ class _Outline(msgspec.Struct):
     usage: Counts | None = None
     choices: list[_Ending] | msgspec.UnsetType | None = msgspec.UNSET
     error: Raw = NULL
+    object: Raw = NULL
 
 
 _read_outline = reader(_Outline)
@@ -181,6 +187,8 @@ def usage_of(body: bytes) -> tuple[Usage | None, FinishReason | None]:
         outline: _Outline = _read_outline(Raw(body), "")
         if is_error(outline.error) and not outline.choices:
             refuse_error(outline.error)
+        if is_error_object(outline.object) and not outline.choices:
+            refuse_error(Raw(body))
         if outline.choices is msgspec.UNSET:
             raise wrong("choices", "required")
     except Malformed as error:

@@ -11,7 +11,7 @@ from jackfield.errors import Malformed
 from jackfield.wire.base import Scan
 from jackfield.wire.json import NULL, reader
 from jackfield.wire.openai_chat.responses import finish_reason_of
-from jackfield.wire.openai_errors import decode_error, is_error
+from jackfield.wire.openai_errors import decode_error, is_error, is_error_object
 from jackfield.wire.openai_usage import Counts
 from jackfield.wire.sse import SseEvent, parse_event, split_events
 
@@ -24,6 +24,7 @@ class _Outline(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Counts | None = None
     error: Raw = NULL
+    object: Raw = NULL
 
 
 _read_outline = reader(_Outline)
@@ -74,7 +75,7 @@ class OpenAIChatScanner:
         except Malformed as error:
             self.scan.error = error.message
             return False
-        if event.event == "error" or is_error(outline.error):
+        if event.event == "error" or is_error(outline.error) or is_error_object(outline.object):
             self.scan.error = ": ".join(decode_error(data))
             return False
         for choice in outline.choices or ():

@@ -24,7 +24,7 @@ from jackfield.wire.chat import (
 from jackfield.wire.json import NULL, encode, read_text, reader, upstream_broken
 from jackfield.wire.openai_chat.parts import FORMAT
 from jackfield.wire.openai_chat.responses import finish_reason_of
-from jackfield.wire.openai_errors import decode_error, is_error
+from jackfield.wire.openai_errors import decode_error, is_error, is_error_object
 from jackfield.wire.openai_usage import Counts
 
 
@@ -70,6 +70,7 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Counts | None = None
     error: Raw = NULL
+    object: Raw = NULL
 
 
 _read_chunk = reader(_Chunk)
@@ -96,7 +97,7 @@ class OpenAIChatDecoder:
             chunk: _Chunk = _read_chunk(Raw(data), "")
         except Malformed as error:
             raise upstream_broken(error) from error
-        if is_error(chunk.error):
+        if is_error(chunk.error) or (not chunk.choices and is_error_object(chunk.object)):
             return (_failure(data),)
         return self._events_of(chunk, data)
 
