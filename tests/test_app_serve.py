@@ -61,7 +61,10 @@ def records_in(folder: Path) -> list[tuple[str, int, str | None]]:
 
 async def test_the_first_start_prints_keys_that_work_and_the_second_none(tmp_path: Path) -> None:
     async with served(tmp_path) as (url, process):
-        printed = read_outputs(tmp_path)[0].splitlines()
+        output, errors = read_outputs(tmp_path)
+        printed = output.splitlines()
+        assert f"Jackfield listens on {url}" in errors
+        assert "Plugin loaded: echo" in errors
         admin, inference = (line.rsplit(" ", 1)[1] for line in printed)
         assert ["admin" in printed[0], "inference" in printed[1]] == [True, True]
         async with Caller(url, headers={"x-api-key": inference}) as caller:

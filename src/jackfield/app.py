@@ -40,7 +40,7 @@ from jackfield.server.listening import listen, url_of
 from jackfield.server.operations import Operations
 from jackfield.server.process import EmbeddedServer, HttpServer, Orders
 from jackfield.server.supervisor import Place, Supervisor
-from jackfield.settings import Settings
+from jackfield.settings import PluginSettings, Settings
 from jackfield.sources.base import Source
 from jackfield.sources.builtin import BuiltinSource
 from jackfield.sources.entry_points import EntryPointSource
@@ -53,6 +53,7 @@ from jackfield.telemetry.masking import mask
 from jackfield.telemetry.metrics import Metrics
 from jackfield.telemetry.spans import open_span_sink
 
+DIALECTS = (NativeDialect(),)
 # Whoever embeds a gateway waits for its end.
 EMBEDDED_DRAIN_S = 5.0
 
@@ -181,13 +182,14 @@ def name_run() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
+def find_sources(plugins: PluginSettings) -> tuple[Source, ...]:
+    """Where plugins come from; of two with one id the earlier source's wins."""
+    folders = tuple(FolderSource(folder) for folder in plugins.dirs)
+    return (*folders, *((EntryPointSource(),) if plugins.entry_points else ()), BuiltinSource())
+
+
 def _make_host(settings: Settings, links: Links, clock: SystemClock) -> Host:
-    plugins = settings.plugins
-    sources: list[Source] = [FolderSource(folder) for folder in plugins.dirs]
-    if plugins.entry_points:
-        sources.append(EntryPointSource())
-    sources.append(BuiltinSource())
-    return Host(sources, (NativeDialect(),), plugins.config, links.routes, clock)
+    return Host(find_sources(settings.plugins), DIALECTS, settings.plugins.config, links.routes, clock)
 
 
 def _own(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -29,7 +29,7 @@ def faults(logs: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize("api", PATHS)
 @pytest.mark.parametrize(
-    "place", ["jackfield.pipeline.run.select", "jackfield.pipeline.run.call", "jackfield.pipeline.respond.render"]
+    "place", ["jackfield.pipeline.run.select", "jackfield.pipeline.run.call", "jackfield.pipeline.run.check_model"]
 )
 async def test_a_fault_is_told_as_such_and_logged_and_on_record(
     start_gateway: StartGateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, place: str, api: str

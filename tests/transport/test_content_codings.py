@@ -145,9 +145,7 @@ async def test_a_bomb_that_holds_nothing_is_refused(depth: int, serve: Serve, fe
 
 
 @pytest.mark.parametrize("way", ["read", "chunks"])
-async def test_others_have_their_turn_while_a_body_is_decoded(
-    way: str, serve: Serve, make_client: MakeClient
-) -> None:
+async def test_others_have_their_turn_while_a_body_is_decoded(way: str, serve: Serve, make_client: MakeClient) -> None:
     async def count_turns() -> None:
         nonlocal turns
         while True:

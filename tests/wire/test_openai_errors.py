@@ -153,6 +153,37 @@ def test_a_peek_sees_repeated_names_however_they_are_spelled(body: bytes) -> Non
         FORMAT.peek(body[:-1] + b',"x":"' + b"long " * 9999 + b'"}')
 
 
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (asked(f"[{HI}]", ',"Model":"dear"'), "Model"),
+        (asked(f"[{HI}]", ',"\\u004dODEL":"dear"'), "MODEL"),
+        (asked(f"[{HI}]", ',"Messages":[]'), "Messages"),
+        (asked(f"[{HI}]", ',"\u017ftream":true'), "\u017ftream"),
+        (asked('[{"role":"user","content":"x","Content":"y"}]'), "messages[0].Content"),
+        (asked('[{"role":"user","content":[{"type":"text","text":"x","TEXT":"y"}]}]'), "messages[0].content[0].TEXT"),
+        (asked(f"[{HI}]", ',"tools":[{"type":"function","function":{"name":"f","Name":"g"}}]'), "tools[0].function.Name"),
+    ],
+)
+def test_a_name_that_differs_in_case_alone_is_refused(body: bytes, param: str) -> None:
+    """Servers written in Go take it for the name itself: a hook would see one text, and the model another."""
+    with pytest.raises(Malformed, match="an upstream may ignore the case") as caught:
+        FORMAT.decode_request(body)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("long", [b"", b',"x":"' + b"long " * 9999 + b'"'])
+@pytest.mark.parametrize("name", [b"Model", b"MODEL", b"\\u004dodel", b"m\\u004fdel"])
+def test_a_peek_sees_a_model_in_other_letters(name: bytes, long: bytes) -> None:
+    with pytest.raises(Malformed, match="an upstream may ignore the case"):
+        FORMAT.peek(b'{"model":"a","%b":"b"%b}' % (name, long))
+
+
+def test_capitals_in_other_names_are_nobodys_business() -> None:
+    body = asked(f"[{HI}]", ',"dataSources":[],"Seed":1,"metadata":{"Model":"x"}')
+    assert FORMAT.encode_request(FORMAT.decode_request(body)).body == body
+
+
 def test_a_long_body_with_spaces_is_peeked_at_like_any_other() -> None:
     body = b'{ "model": "a", "x": "' + b"long " * 9999 + b'", "stream": true }'
     assert FORMAT.peek(body) == Peek(model="a", stream=True)
@@ -234,7 +265,10 @@ def test_a_strange_event_is_broken_or_harmless(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>Bad gateway</html>", b"[]", b'{"choices":{}}', b'{"choices":[{"message":7}]}', b"[" * 99999],
+    [
+        *(b"", b"<html>Bad gateway</html>", b"[]", b"{}", b'{"detail":"Not Found"}'),
+        *(b'{"choices":{}}', b'{"choices":[{"message":7}]}', b"[" * 99999),
+    ],
 )
 def test_an_answer_that_is_nonsense_is_the_upstreams_fault(body: bytes) -> None:
     with pytest.raises(UpstreamBroken, match="the upstream's answer is not understood"):
@@ -244,10 +278,13 @@ def test_an_answer_that_is_nonsense_is_the_upstreams_fault(body: bytes) -> None:
 
 
 def test_an_error_in_the_clothes_of_a_success_is_told() -> None:
-    body = b'{"error":{"message":"model is loading","code":"loading"}}'
-    for read in (FORMAT.decode_response, FORMAT.usage_of):
-        with pytest.raises(UpstreamBroken, match="loading: model is loading"):
-            read(body)
+    for body in (
+        b'{"error":{"message":"model is loading","code":"loading"}}',
+        b'{"object":"error","message":"model is loading","type":"x","param":null,"code":"loading"}',
+    ):
+        for read in (FORMAT.decode_response, FORMAT.usage_of):
+            with pytest.raises(UpstreamBroken, match="loading: model is loading"):
+                read(body)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from jackfield.wire.chat import (
     OpaqueEvent,
     RefusalDelta,
     StreamEnd,
+    StreamFailure,
     StreamStart,
     TextDelta,
     ThinkingDelta,
@@ -22,6 +23,7 @@ from jackfield.wire.chat import (
     UsageReport,
 )
 from jackfield.wire.openai_chat import OpenAIChat
+from jackfield.wire.sse import EventReader
 
 from .golden_cases import cases, documents, name_of
 
@@ -79,6 +81,7 @@ def test_a_text_about_usage_and_errors_is_only_text() -> None:
     [
         b'data: {"error":{"message":"overloaded","code":"busy"}}\n\n',
         b'event: error\ndata: {"message":"overloaded","code":"busy"}\n\n',
+        b'data: {"object":"error","message":"overloaded","type":"x","param":null,"code":"busy"}\n\n',
         b'data: {"id":"c1","error":{"message":"overloaded","code":"busy"},"choices":[{"delta":{}}]}\r\n\r\n',
     ],
 )
@@ -87,6 +90,8 @@ def test_an_error_in_a_forwarded_stream_is_noted(event: bytes) -> None:
     assert scanner.feed(event) == event
     assert scanner.scan.error == "busy: overloaded"
     assert not scanner.scan.finished
+    told = [FORMAT.stream_decoder().decode(one.event, one.data) for one in EventReader().feed(event)]
+    assert told == [(StreamFailure(code="busy", message="overloaded"),)]
 
 
 def test_a_stream_without_its_end_mark_is_finished_by_its_finish_reason() -> None:

@@ -43,6 +43,7 @@ async def diagnose(config_file: Path | None, overrides: Mapping[str, Any], envir
     if settings is None:
         return findings
     findings += check_keys(settings)
+    findings += check_plugins(settings)
     findings += [check_data_folder(settings.store.data_dir), check_port(settings)]
     findings.append(await check_store(settings))
     findings += await asyncio.gather(*(check_upstream(upstream) for upstream in settings.upstreams))
@@ -112,6 +113,27 @@ def _check_key_file(upstream: Upstream) -> Iterator[Finding]:
     file = upstream.api_key_file
     if file and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding(f"key of {upstream.name}", "warn", f"others may read {file}", f"chmod 600 {file}")
+
+
+def check_plugins(settings: Settings) -> Iterator[Finding]:
+    """Runs the plugins' modules and config models, as a start would, and none of their hooks."""
+    from jackfield.app import DIALECTS, find_sources
+    from jackfield.host import loader
+
+    ready: list[str] = []
+    for found in (found for source in find_sources(settings.plugins) for found in source.find()):
+        name = loader.stated_id(found)
+        if loader.config_of(settings.plugins.config, name).enabled is False:
+            continue
+        try:
+            blueprint = loader.read_blueprint(found, DIALECTS)
+            name = blueprint.manifest.id
+            loader.configure(blueprint, loader.config_of(settings.plugins.config, name))
+        except (JackfieldError, loader.PluginBroke) as error:
+            yield Finding(f"plugin {name}", "fail", str(error), f"correct {found.place}, or disable the plugin")
+        else:
+            ready.append(name)
+    yield Finding("plugins", "ok", ", ".join(ready) or "none")
 
 
 def check_data_folder(folder: Path) -> Finding:

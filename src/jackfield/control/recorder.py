@@ -28,7 +28,7 @@ class Pace(msgspec.Struct, frozen=True):
     capacity: int = 200_000
     retry_s: float = 0.1
     retry_most_s: float = 5.0
-    traces_every_s: float = 0.25
+    traces_every_s: float = 1.0
     closing_s: float = 5.0
 
 

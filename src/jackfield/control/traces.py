@@ -25,6 +25,7 @@ class TraceRecorder:
         self._every_s = every_s
         self._bodies: deque[TraceBody] = deque(maxlen=KEPT)
         self._some = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     def add(self, body: TraceBody) -> None:
         self._bodies.append(body)
@@ -38,6 +39,11 @@ class TraceRecorder:
             await asyncio.sleep(self._every_s)
 
     async def write(self) -> None:
+        """Once it returns, all that was added before is with the store, also what another call was writing."""
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         self._some.clear()
         makers = list(self._bodies)
         self._bodies.clear()

@@ -8,11 +8,8 @@ from jackfield.pipeline.exchange import State
 
 
 async def admit(state: State) -> Decision | None:
-    """Checks the body as far as routing needs it, then asks the hooks. Raises `Malformed`, `Forbidden`, `Refused`."""
-    state.peeked()
-    decision = None
-    if state.row.pre_flight:
-        decision = await decide(state.row.pre_flight, state.view, state.trace, state.replace_request)
+    """The `pre_flight` hooks. Raises `Malformed` and `Refused`."""
+    decision = await decide(state.row.pre_flight, state.view, state.trace, state.replace_request)
     state.trace.phase("pre_flight")
     return decision
 

@@ -59,7 +59,9 @@ async def _over_http(
     format: WireFormat,  # noqa: A002
 ) -> Got:
     destination = link.destination(state.operation, candidate.model)
-    outgoing = await _outgoing(state, link, destination, _body(state, candidate, format), format)
+    outgoing = _outgoing(state, link, destination, _body(state, candidate, format), format)
+    if state.row.attempt:
+        outgoing = destination.seal(await _ask_attempt_hooks(state, outgoing))
     response = await link.client.send(outgoing, deadlines)
     if response.status != 200:
         await _reject(response, format)
@@ -68,14 +70,14 @@ async def _over_http(
     return await _read_whole(state, response, format)
 
 
-async def _outgoing(
+def _outgoing(
     state: State,
     link: UpstreamLink,
     destination: Destination,
     body: bytes,
     format: WireFormat,  # noqa: A002
 ) -> OutgoingRequest:
-    """The request as it leaves. Secrets join it last, after the hooks."""
+    """The request, without secrets where hooks will see it and whole where none will."""
     target = destination.target
     passed = _passed_on_to(state, link) if format is state.route.format else ()
     if not passed and not state.row.attempt:
@@ -83,15 +85,13 @@ async def _outgoing(
     names = {name for name, _ in passed}
     headers = (*(pair for pair in target.headers if pair[0] not in names), *passed)
     outgoing = OutgoingRequest("POST", target.url, headers, body)
-    if state.row.attempt:
-        outgoing = await _ask_attempt_hooks(state, outgoing)
-    return destination.seal(outgoing)
+    return outgoing if state.row.attempt else destination.seal(outgoing)
 
 
 def _passed_on_to(state: State, link: UpstreamLink) -> Headers:
     """Those of the client's headers that the provider passes on."""
     forwards = link.provider.forwards  # type: ignore[union-attr]
-    return tuple(pair for pair in state.inbound.headers if pair[0] in forwards)
+    return tuple([pair for pair in state.inbound.headers if pair[0] in forwards])
 
 
 def _body(state: State, candidate: Candidate, format: WireFormat) -> bytes:  # noqa: A002
@@ -103,7 +103,7 @@ def _body(state: State, candidate: Candidate, format: WireFormat) -> bytes:  # n
         if isinstance(changed, ChatRequest) and changed.stream:
             changed = msgspec.structs.replace(changed, stream_usage=True)
         encoded = format.encode_request(changed)
-        state.dropped = set(encoded.dropped)
+        state.dropped = frozenset(encoded.dropped)
         return encoded.body
     body = state.body
     if candidate.model != peek.model:
@@ -151,7 +151,7 @@ async def _read_whole(state: State, response: UpstreamResponse, format: WireForm
 
 
 def _passed_on(headers: Headers) -> Headers:
-    return tuple(pair for pair in headers if pair[0].startswith(_PASSED_ON))
+    return tuple([pair for pair in headers if pair[0].startswith(_PASSED_ON)])
 
 
 async def _open_stream(state: State, response: UpstreamResponse, format: WireFormat) -> Got:  # noqa: A002

@@ -37,13 +37,13 @@ async def call(state: State, timeout_s: float) -> Got:
     yet, so any of them may answer.
     """
     failure: JackfieldError | None = None
+    links = state.snapshot.routes.links
     spent: set[str] = set()
-    for turn in range(1 + max(state.snapshot.routes.links[item.upstream].max_retries for item in state.candidates)):
-        if turn and not await _pause(state, turn, failure, timeout_s):
-            break
+    turn = 0
+    while True:
         tried = False
         for candidate in state.candidates:
-            link = state.snapshot.routes.links[candidate.upstream]
+            link = links[candidate.upstream]
             if turn > link.max_retries or link.name in spent:
                 continue
             if not link.breaker.allow():
@@ -58,7 +58,8 @@ async def call(state: State, timeout_s: float) -> Got:
                 failure = error
                 if isinstance(error, UpstreamTimeout):
                     spent.add(link.name)
-        if not tried:
+        turn += 1
+        if not tried or not await _pause(state, turn, failure, timeout_s):
             break
     raise failure or Unavailable("no upstream is able to serve this model")
 
@@ -134,15 +135,11 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
     duration = perf_counter_ns() - began
     state.upstream_ns = duration
     status = 200 if error is None else error.status if isinstance(error, UpstreamRejected) else None
-    state.attempts.append(
-        Attempt(
-            upstream=candidate.upstream,
-            model=candidate.model,
-            status=status,
-            error=None if error is None else error.message,
-            duration_ms=duration / 1e6,
-        )
+    told = None if error is None else error.message
+    attempt = Attempt(
+        upstream=candidate.upstream, model=candidate.model, status=status, error=told, duration_ms=duration / 1e6
     )
+    state.attempts = (*state.attempts, attempt)
     if error is not None:
         log.warning(
             "upstream_failed",

@@ -41,86 +41,48 @@ class State:
     `replaced` is set and only `request` counts.
     """
 
-    __slots__ = (
-        "_local",
-        "_request",
-        "answer_cached",
-        "at",
-        "attempts",
-        "began",
-        "behind",
-        "body",
-        "candidates",
-        "client_format",
-        "client_gone",
-        "cost_nanousd",
-        "cost_usd",
-        "decided_by",
-        "dropped",
-        "error",
-        "finish_reason",
-        "first_byte_ns",
-        "head",
-        "id",
-        "identity",
-        "inbound",
-        "operation",
-        "outgoing",
-        "peek",
-        "replaced",
-        "response",
-        "response_bytes",
-        "route",
-        "row",
-        "served_by",
-        "skipped",
-        "snapshot",
-        "status",
-        "timings",
-        "trace",
-        "upstream_ns",
-        "usage",
-    )
+    # Most exchanges change few of these: what stands here is what a fresh one begins with.
+    peek: Peek | None = None
+    identity: Identity | None = None
+    replaced = False
+    candidates: tuple[Candidate, ...] = ()
+    outgoing: OutgoingRequest | None = None
+    attempts: tuple[Attempt, ...] = ()
+    served_by: Candidate | None = None
+    head: Head | None = None
+    response: Response | None = None
+    answer_cached = False
+    usage: Usage | None = None
+    finish_reason: FinishReason | None = None
+    cost_nanousd: int | None = None
+    cost_usd: float | None = None
+    decided_by: str | None = None
+    error: JackfieldError | None = None
+    status = 0
+    timings: Timings | None = None
+    behind = ""
+    dropped: frozenset[str] = frozenset()
+    skipped: frozenset[str] = frozenset()
+    first_byte_ns: int | None = None
+    upstream_ns: int | None = None
+    response_bytes = 0
+    client_gone = False
+    _request: Request | None = None
+    _local: dict[type, Any] | None = None
 
     def __init__(self, request_id: str, route: Route, inbound: InboundRequest, snapshot: Snapshot, began: int) -> None:
+        format_ = route.format
         self.id = request_id
         self.at = time()
         self.began = began
         self.route = route
-        self.operation: Operation = route.format.operation
-        self.client_format = route.format.name
+        self.operation: Operation = format_.operation
+        self.client_format = format_.name
         self.snapshot = snapshot
-        self.row: HookRow = snapshot.table.row(self.operation)
+        self.row: HookRow = snapshot.table.row(format_.operation)
         self.inbound = inbound
         self.body = inbound.body
-        self.peek: Peek | None = None
-        self.identity: Identity | None = None
-        self.replaced = False
-        self.candidates: tuple[Candidate, ...] = ()
-        self.outgoing: OutgoingRequest | None = None
-        self.attempts: list[Attempt] = []
-        self.served_by: Candidate | None = None
-        self.head: Head | None = None
-        self.response: Response | None = None
-        self.answer_cached = False
-        self.usage: Usage | None = None
-        self.finish_reason: FinishReason | None = None
-        self.cost_nanousd: int | None = None
-        self.cost_usd: float | None = None
-        self.decided_by: str | None = None
-        self.error: JackfieldError | None = None
-        self.status = 0
-        self.timings: Timings | None = None
-        self.behind = ""
-        self.dropped: set[str] = set()
-        self.skipped: frozenset[str] = frozenset()
         self.trace = Trace(began)
-        self.first_byte_ns: int | None = None
-        self.upstream_ns: int | None = None
-        self.response_bytes = 0
-        self.client_gone = False
-        self._request: Request | None = None
-        self._local: dict[type, Any] | None = None
 
     @property
     def view(self) -> Exchange:

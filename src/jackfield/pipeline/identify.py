@@ -14,26 +14,24 @@ _made: dict[str, tuple[Credential, Identity]] = {}
 
 async def enter(state: State) -> Decision | None:
     """The `ingress` hooks."""
-    decision = None
-    if state.row.ingress:
-        decision = await decide(state.row.ingress, state.view, state.trace, state.replace_inbound)
+    decision = await decide(state.row.ingress, state.view, state.trace, state.replace_inbound)
     state.trace.phase("ingress")
     return decision
 
 
-async def identify(state: State, directory: Directory) -> None:
-    """Sets the identity: the first that an `auth` hook gives, else that of the key. Raises `Unauthenticated`.
+def identify(state: State, given: Identity | None, directory: Directory) -> None:
+    """Sets the identity: the one `given` by an `auth` hook, else that of the key. Raises `Unauthenticated`.
 
     From here on the credential is out of the request that plugins see.
     """
-    identity = await _ask_plugins(state) if state.row.auth else None
-    state.identity = identity or identity_of_key(state.inbound.headers, directory)
+    state.identity = given or identity_of_key(state.inbound.headers, directory)
     if state.snapshot.table.hooks:
         state.inbound = state.inbound.without_credentials()
     state.trace.phase("auth")
 
 
-async def _ask_plugins(state: State) -> Identity | None:
+async def ask_authenticators(state: State) -> Identity | None:
+    """The `auth` hooks: the first identity that one of them gives."""
     decision = await decide(state.row.auth, state.view, state.trace, _refuse_replacement)
     if decision is None:
         return None

@@ -16,6 +16,11 @@ from jackfield.wire.chat import ChatResponse, ErrorResponse, Response, TokenCoun
 JSON: Headers = ((b"content-type", b"application/json"),)
 
 
+def plain_answer(state: State, whole: Whole) -> Answer:
+    """The upstream's own bytes, where no hook looks at them."""
+    return Answer(Head(200, JSON + answer_headers(state) + whole.headers), whole.body)
+
+
 async def respond(state: State, whole: Whole) -> Answer:
     """The client's answer. Never raises what a hook does: that has become the answer."""
     head = Head(_status_of(whole.response), JSON + answer_headers(state) + whole.headers + _note_of(whole.response))
@@ -130,7 +135,8 @@ def render(state: State, whole: Whole, response: Response | None) -> bytes:
     if isinstance(response, ChatResponse):
         response = dated(state, response)
     encoded = own.encode_response(response)
-    state.dropped.update(encoded.dropped)
+    if encoded.dropped:
+        state.dropped |= frozenset(encoded.dropped)
     return encoded.body
 
 

@@ -9,9 +9,9 @@ from jackfield.pipeline.admit import admit, check_model
 from jackfield.pipeline.answers import Answer, Whole
 from jackfield.pipeline.call import call
 from jackfield.pipeline.exchange import State
-from jackfield.pipeline.identify import enter, identify
-from jackfield.pipeline.respond import respond, respond_error
-from jackfield.pipeline.select import select
+from jackfield.pipeline.identify import ask_authenticators, enter, identify
+from jackfield.pipeline.respond import plain_answer, respond, respond_error
+from jackfield.pipeline.select import route, select
 from jackfield.pipeline.settle import Settler
 from jackfield.pipeline.stream import replay_answer, stream, stream_whole
 from jackfield.sdk.outcomes import Answer as Answered
@@ -43,27 +43,35 @@ class Pipeline:
         return answer
 
     async def _run(self, state: State) -> Answer:
-        decision = await enter(state)
+        """Each phase with hooks is a call of its own; one without costs nothing."""
+        row = state.row
+        decision = await enter(state) if row.ingress else None
         if decision is None:
-            await identify(state, self._directory)
-            decision = await admit(state)
+            identify(state, await ask_authenticators(state) if row.auth else None, self._directory)
+            state.peeked()
+            decision = await admit(state) if row.pre_flight else None
         if decision is not None:
             return await _answer_for(state, decision)
         check_model(state)
-        await select(state)
+        select(state)
+        if row.routing:
+            await route(state)
+        state.trace.phase("routing")
         got = await call(state, self._timeout_s)
         state.trace.phase("attempt")
         if not isinstance(got, Whole):
             return await stream(state, got)
         self._settler.price(state)
+        if got.format is state.route.format and not (row.response_head or row.response_body or state.stream):
+            return plain_answer(state, got)
         return await _finish(state, got)
 
     async def identify(self, state: State) -> None:
         """Only finds out who calls; for what is asked of the gateway itself. Raises `Unauthenticated` or `Refused`."""
         state.stand_in()
-        if await enter(state) is not None:
+        if state.row.ingress and await enter(state) is not None:
             raise Unavailable("a plugin answered where only the gateway can")
-        await identify(state, self._directory)
+        identify(state, await ask_authenticators(state) if state.row.auth else None, self._directory)
 
     async def settle(self, state: State) -> None:
         await self._settler.settle(state)

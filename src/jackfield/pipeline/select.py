@@ -11,14 +11,16 @@ from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Candidate
 
 
-async def select(state: State) -> None:
+def select(state: State) -> None:
     """Sets the candidates. Raises `ModelNotFound`, or `Malformed` where no upstream of the model does this
     operation."""
     found = state.snapshot.routes.candidates(state.model, state.operation)
     state.candidates = found if len(found) == 1 else by_chance(found)
-    if state.row.routing:
-        await decide(state.row.routing, state.view, state.trace, lambda value: _replace(state, value))
-    state.trace.phase("routing")
+
+
+async def route(state: State) -> None:
+    """The `routing` hooks. Raises `Refused`."""
+    await decide(state.row.routing, state.view, state.trace, lambda value: _replace(state, value))
 
 
 def by_chance(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -6,6 +6,7 @@ from time import perf_counter_ns, time_ns
 
 from jackfield.control.records import UsageRecord
 from jackfield.pipeline.exchange import State
+from jackfield.telemetry.masking import masked
 from jackfield.telemetry.spans import Span, SpanSink
 
 # How a hook ends that broke; what it decided is no error of its own.
@@ -23,7 +24,7 @@ class SpanObserver:
         offset = now - perf_counter_ns()
         self._sink.emit(
             Span(
-                name=f"{state.operation} {record.model or ''}".strip(),
+                name=masked(f"{state.operation} {record.model or ''}".strip()),
                 start_ns=state.began + offset,
                 end_ns=now,
                 attributes=_attributes(state, record),

@@ -91,7 +91,7 @@ class ExchangeState(Protocol):
     identity: Identity | None
     candidates: tuple[Candidate, ...]
     outgoing: OutgoingRequest | None
-    attempts: list[Attempt]
+    attempts: tuple[Attempt, ...]
     head: Head | None
     usage: Usage | None
     finish_reason: FinishReason | None
@@ -176,7 +176,7 @@ class Exchange:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        return tuple(self._state.attempts)
+        return self._state.attempts
 
     @property
     def head(self) -> Head | None:

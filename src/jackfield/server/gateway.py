@@ -46,7 +46,7 @@ class GatewayServer:
             await self._part(path)(scope, receive, reply)
         except JackfieldError as error:
             await send_error(reply, error)
-        except Exception:
+        except Exception:  # a boundary: reported whole to the log, and told to the client
             log.exception("internal_error", request=request_id)
             if not answered:
                 await send_error(reply, fault())

@@ -123,7 +123,7 @@ class Inference:
             body, status = self._models(state, path), 200
         except JackfieldError as error:
             body, status = route.format.encode_error(error, state.id), error.status
-        except Exception:
+        except Exception:  # a boundary: reported whole to the log, and told to the client
             log.exception("internal_error", request=state.id)
             body, status = route.format.encode_error(fault(), state.id), 500
         headers = (*JSON, (b"x-request-id", state.id.encode()))

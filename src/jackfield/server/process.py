@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from jackfield.server.coalesce import CoalescingProtocol
 from jackfield.server.gateway import GatewayServer
 
 KEEP_ALIVE_S = 75
@@ -65,7 +66,7 @@ class HttpServer(uvicorn.Server):
 def _config(gateway: GatewayServer, drain_s: float) -> uvicorn.Config:
     config = uvicorn.Config(
         gateway,
-        http="httptools",
+        http=CoalescingProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

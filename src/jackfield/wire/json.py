@@ -33,9 +33,19 @@ _ESCAPED_LETTERS = (b"\\u004", b"\\u005", b"\\u006", b"\\u007")
 # Names that decide what is asked of which model. Some servers take them in any case, and the last one counts.
 _DECISIVE = frozenset(
     (
-        *("model", "messages", "system", "input", "stream", "stream_options", "max_tokens", "max_completion_tokens",
-        "n"), *("tools", "tool_choice", "functions", "function_call", "response_format", "role", "content", "type",
-        "text"), *("tool_calls", "function", "name", "arguments", "image_url", "file", "source", "url", "data"),
+        *(
+            "model",
+            "messages",
+            "system",
+            "input",
+            "stream",
+            "stream_options",
+            "max_tokens",
+            "max_completion_tokens",
+            "n",
+        ),
+        *("tools", "tool_choice", "functions", "function_call", "response_format", "role", "content", "type", "text"),
+        *("tool_calls", "function", "name", "arguments", "image_url", "file", "source", "url", "data"),
     )
 )
 _KINDS = {
@@ -143,9 +153,9 @@ def read_text_or_fields_list(raw: Raw, path: str) -> str | list[Fields]:
 
 
 def _distinct(items: list[Fields], raw: Raw, path: str) -> list[Fields]:
-    for index, item in enumerate(items):
-        if _may_be_disguised(item):
-            _refuse_disguise(item, f"{path}[{index}]")
+    for index, fields in enumerate(items):
+        if _may_be_disguised(fields):
+            _refuse_disguise(fields, f"{path}[{index}]")
     if sum(map(_compact_size, items)) + max(len(items), 1) + 1 != len(raw):
         for index, item in enumerate(read_list(raw, path)):
             _refuse_repeats(items[index], item, f"{path}[{index}]")
