@@ -36,7 +36,7 @@ from jackfield.server.asgi import Asgi
 from jackfield.server.gateway import GatewayServer
 from jackfield.server.in_flight import InFlight
 from jackfield.server.inference import Inference
-from jackfield.server.listening import listen, url_of
+from jackfield.server.listening import allow_many_connections, listen, url_of
 from jackfield.server.operations import Operations
 from jackfield.server.process import EmbeddedServer, HttpServer, Orders
 from jackfield.server.supervisor import Place, Supervisor
@@ -223,6 +223,7 @@ def serve(settings: Settings, *, dev: bool = False, environ: Mapping[str, str] |
     configure_logs(settings.logs)
     _mask_secrets(settings, environ)
     server = settings.server
+    allow_many_connections()
     sockets = listen(server.host, server.port, server.workers)
     url = url_of(sockets[0])
     _show_keys(asyncio.run(prepare(settings, environ)))

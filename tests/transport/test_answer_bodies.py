@@ -111,6 +111,16 @@ async def test_an_answer_to_head_has_no_body(framing: bytes, serve: Serve, fetch
     await asyncio.wait_for(server.peers[0].gone.wait(), WITHIN_S)
 
 
+async def test_a_connection_that_answered_head_is_not_used_again(
+    serve: Serve, fetch: Fetch, client: HttpClient
+) -> None:
+    """The parser waits for the body that the head promises: it would take the next answer for it."""
+    server = await serve(answer(sized(b"one"), b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n"))
+    assert await (await fetch(server.url())).read() == b"one"
+    assert await (await fetch(server.url(), "HEAD")).read() == b""
+    assert (client.stats().reused, client.stats().idle) == (1, 0)
+
+
 async def test_the_body_of_an_answer_to_head_is_thrown_away(serve: Serve, fetch: Fetch) -> None:
     server = await serve(answer(sized(b"never promised")))
     assert await collect(await fetch(server.url(), "HEAD")) == b""

@@ -132,6 +132,34 @@ async def test_a_chunk_extension_without_end_is_refused(serve: Serve, make_clien
         await asyncio.wait_for(answered.read(), WITHIN_S)
 
 
+async def test_trailers_without_end_are_refused(serve: Serve, make_client: MakeClient) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.take_request()
+        await peer.say(CHUNKED + b"3\r\none\r\n0\r\n")
+        while True:
+            await peer.say(b"x-a: 1\r\n" * 100)
+
+    client = make_client(limits=Limits(max_header_bytes=4096))
+    server = await serve(script)
+    answered = await client.send(OutgoingRequest("GET", server.url()), Deadlines())
+    with pytest.raises(UpstreamBroken, match="trailers is larger than max_header_bytes"):
+        await asyncio.wait_for(answered.read(), WITHIN_S)
+
+
+async def test_a_body_without_end_is_refused_while_it_still_comes(serve: Serve, make_client: MakeClient) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.take_request()
+        await peer.say(CHUNKED)
+        while True:
+            await peer.say(b"400\r\n" + bytes(1024) + b"\r\n")
+
+    client = make_client(limits=Limits(max_body_bytes=100_000))
+    server = await serve(script)
+    answered = await client.send(OutgoingRequest("GET", server.url()), Deadlines())
+    with pytest.raises(UpstreamBroken, match="larger than max_body_bytes"):
+        await asyncio.wait_for(answered.read(), WITHIN_S)
+
+
 async def test_a_large_head_that_arrives_with_its_body_is_no_flood(serve: Serve, make_client: MakeClient) -> None:
     client = make_client(limits=Limits(max_header_bytes=4096))
     server = await serve(answer(sized(b"b" * 50_000, b"x: " + b"a" * 3900)))

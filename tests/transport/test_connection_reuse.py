@@ -10,6 +10,7 @@ from scripted_peer import WITHIN_S, Peer, ScriptedServer, answer, answer_always,
 from conftest import Fetch, MakeClient, Serve
 from jackfield.errors import UpstreamBroken, UpstreamTimeout
 from jackfield.transport import Deadlines, HttpClient, Limits, OutgoingRequest
+from jackfield.transport.pool import Pool
 
 UNCLEAN = {
     "connection: close": sized(b"hi", b"connection: close"),
@@ -247,6 +248,20 @@ async def test_a_turn_granted_to_a_waiter_in_the_moment_of_its_cancellation_goes
     results = await asyncio.gather(*answers, return_exceptions=True)
     assert results[::2] == [b"hi"] * 5
     assert await ask(client, server.url()) == b"hi"
+
+
+async def test_a_slot_granted_to_a_waiter_in_the_moment_of_its_cancellation_goes_on() -> None:
+    pool = Pool(Limits(max_connections_per_origin=1))
+    assert await pool.acquire(fresh=False) is None
+    first, second = (asyncio.ensure_future(pool.acquire(fresh=False)) for _ in range(2))
+    while len(pool.waiting) < 2:
+        await asyncio.sleep(0)
+    pool.free_slot()
+    first.cancel()
+    assert await asyncio.wait_for(second, WITHIN_S) is None
+    assert (first.cancelled(), pool.slots) == (True, 1)
+    pool.free_slot()
+    assert pool.slots == 0
 
 
 async def test_idle_connections_are_bounded(serve: Serve, make_client: MakeClient) -> None:

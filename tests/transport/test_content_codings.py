@@ -169,6 +169,20 @@ async def test_others_have_their_turn_while_a_body_is_decoded(way: str, serve: S
     assert turns >= 2
 
 
+async def test_a_damaged_stream_is_closed(serve: Serve, fetch: Fetch) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.take_request()
+        head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+        await peer.say(head + b"8\r\nnot gzip\r\n")
+        await peer.await_end()
+
+    server = await serve(script)
+    pieces = (await fetch(server.url())).chunks()
+    with pytest.raises(UpstreamBroken, match="cannot be decoded"):
+        await asyncio.wait_for(anext(pieces), WITHIN_S)
+    await asyncio.wait_for(server.peers[0].gone.wait(), WITHIN_S)
+
+
 async def test_a_decoded_body_is_bounded_like_any_other(serve: Serve, make_client: MakeClient) -> None:
     client = make_client(limits=Limits(max_body_bytes=10_000))
     server = await serve(answer(sized(gzip.compress(TEXT), b"content-encoding: gzip")))

@@ -73,6 +73,7 @@ def test_public_addresses_are_public(address: str) -> None:
         ("fd00:ec2::254", "unique-local"),
         ("fe80::1", "link-local"),
         ("fe80::1%eth0", "link-local"),
+        ("2001:4860:4860::8888%eth0", "reserved"),
         ("fec0::1", "site-local"),
         ("ff02::1", "multicast"),
         ("100::1", "reserved"),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from certified import certify, trust
+from certified import certify, found_authority, trust
 from scripted_peer import WITHIN_S, Peer, ScriptedServer, answer_always, sized
 
 from conftest import MakeClient, Serve
@@ -37,6 +37,28 @@ async def test_a_good_certificate(name: str, serve: Serve, make_client: MakeClie
         assert await ask(client, server, name, bytes(1_000_000)) == b"hi" * 100_000
     assert (client.stats().created, client.stats().reused) == (1, 2)
     assert server.peers[0].bodies == [bytes(1_000_000)] * 3
+
+
+async def test_a_context_of_our_own_offers_http_1_1_alone(
+    serve: Serve, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upstream that prefers HTTP/2 would speak it to whoever offers it, or to one who offers nothing."""
+
+    async def script(peer: Peer) -> None:
+        await peer.take_request()
+        chosen.append(peer.writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await peer.say(sized(b"hi"))
+        await peer.await_end()
+
+    chosen: list[str | None] = []
+    context = ssl.create_default_context()
+    found_authority().configure_trust(context)
+    monkeypatch.setattr("ssl.create_default_context", lambda: context)
+    upstream = certify("up.example")
+    upstream.set_alpn_protocols(["h2", "http/1.1"])
+    server = await serve(script, tls=upstream)
+    assert await ask(make_client(resolver=Anywhere()), server) == b"hi"
+    assert chosen == ["http/1.1"]
 
 
 @pytest.mark.parametrize(

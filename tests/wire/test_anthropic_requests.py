@@ -79,6 +79,14 @@ def test_results_that_a_tool_loop_adds_become_one_message() -> None:
     assert [block["tool_use_id"] for block in last["content"]] == ["a", "b"]
 
 
+def test_results_stand_before_a_text_that_came_between_them() -> None:
+    results = [Message(role="tool", parts=(ToolResult(tool_call_id=i, parts=(Text(text=i),)),)) for i in "ab"]
+    said = Message(role="user", parts=(Text(text="hurry"),))
+    asked = ChatRequest(model="m", messages=(results[0], said, results[1]))
+    (only,) = sent(asked)["messages"]
+    assert [block["type"] for block in only["content"]] == ["tool_result", "tool_result", "text"]
+
+
 def test_a_clients_own_separate_messages_stay_separate() -> None:
     messages = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
     assert sent(FORMAT.decode_request(body(messages=messages)))["messages"] == messages

@@ -154,6 +154,19 @@ def test_thinking_after_a_signature_is_another_block() -> None:
     assert [block.signature for block in message.content[:2]] == ["s1", "s2"]
 
 
+def test_thinking_that_waits_for_a_call_keeps_its_blocks() -> None:
+    message = message_of(
+        ToolCallDelta(index=0, id="a", name="f", arguments='{"x":'),
+        ThinkingDelta(text="one", signature="s1"),
+        ThinkingDelta(text="two "),
+        ThinkingDelta(text="three", signature="s2"),
+        ToolCallDelta(index=0, arguments="1}"),
+        Finish(reason="tool_calls"),
+    )
+    assert [block.type for block in message.content] == ["tool_use", "thinking", "thinking"]
+    assert [block.thinking for block in message.content[1:]] == ["one", "two three"]
+
+
 def test_usage_and_finish_reason_are_told_together_at_the_end() -> None:
     message = message_of(
         TextDelta(text="x"),
@@ -227,6 +240,7 @@ def test_a_failure_of_the_upstream_keeps_its_type_where_it_is_known() -> None:
         b"nonsense",
         b'{"type":"message_start"}',
         b'{"type":"message_start","message":[]}',
+        b'{"type":"ping\\ndata: {}\\n\\nevent: error"}',
         b'{"type":"content_block_start","index":"0","content_block":{}}',
         b'{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","input":[],"id":4}}',
         b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":7}}',

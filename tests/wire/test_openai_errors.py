@@ -162,7 +162,10 @@ def test_a_peek_sees_repeated_names_however_they_are_spelled(body: bytes) -> Non
         (asked(f"[{HI}]", ',"\u017ftream":true'), "\u017ftream"),
         (asked('[{"role":"user","content":"x","Content":"y"}]'), "messages[0].Content"),
         (asked('[{"role":"user","content":[{"type":"text","text":"x","TEXT":"y"}]}]'), "messages[0].content[0].TEXT"),
-        (asked(f"[{HI}]", ',"tools":[{"type":"function","function":{"name":"f","Name":"g"}}]'), "tools[0].function.Name"),
+        (
+            asked(f"[{HI}]", ',"tools":[{"type":"function","function":{"name":"f","Name":"g"}}]'),
+            "tools[0].function.Name",
+        ),
     ],
 )
 def test_a_name_that_differs_in_case_alone_is_refused(body: bytes, param: str) -> None:

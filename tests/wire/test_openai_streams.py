@@ -193,6 +193,14 @@ def test_a_failure_is_told_and_nothing_follows_it(begun: bool) -> None:
     assert encoder.encode(StreamEnd()) == b""
 
 
+def test_an_event_in_several_lines_of_data_stays_one_event() -> None:
+    sent = b'data: {"choices":[{"delta":{"audio":{"id":"a"}}}],\ndata: "model":"m"}\n\n'
+    (event,) = EventReader().feed(sent)
+    encoder = FORMAT.stream_encoder(model="m", usage=False)
+    told = b"".join(encoder.encode(told) for told in FORMAT.stream_decoder().decode("", event.data))
+    assert [json.loads(one.data) for one in EventReader().feed(told)][-1] == json.loads(event.data)
+
+
 def test_what_has_no_place_is_reported() -> None:
     encoder = FORMAT.stream_encoder(model="m", usage=False)
     raw = FORMAT.decode_request(b'{"model":"m","messages":[{"role":"user","content":"x"}],"x":{}}').extra["x"]

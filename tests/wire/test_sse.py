@@ -92,6 +92,15 @@ def test_fields(line_end: str) -> None:
     assert (event.event, event.data) == ("delta", b"one\n two\n")
 
 
+def test_a_byte_order_mark_stands_before_the_first_event_only() -> None:
+    reader = EventReader()
+    events = [
+        event for byte in b"\xef\xbb\xbfdata: a\n\ndata: \xef\xbb\xbfb\n\n" for event in reader.feed(bytes([byte]))
+    ]
+    assert [event.data for event in events] == [b"a", b"\xef\xbb\xbfb"]
+    assert [event.raw for event in events] == [b"data: a\n\n", b"data: \xef\xbb\xbfb\n\n"]
+
+
 def test_a_comment_is_an_event_without_data_so_that_it_can_be_forwarded_at_once() -> None:
     assert EventReader().feed(b": keep-alive\n\n") == [SseEvent("", b"", b": keep-alive\n\n")]
 

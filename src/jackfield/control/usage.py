@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -143,7 +144,9 @@ def _instant(parameters: Mapping[str, str], name: str) -> float | None:
     if text is None:
         return None
     with contextlib.suppress(ValueError):
-        return float(text)
+        seconds = float(text)
+        if math.isfinite(seconds):
+            return seconds
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

@@ -17,6 +17,7 @@ from jackfield.sdk.context import Candidate
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider
+from jackfield.sdk.shapes import is_sound
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 from jackfield.wire.anthropic_count_tokens import estimate_tokens
@@ -28,6 +29,7 @@ from jackfield.wire.chat import (
     EmbeddingsRequest,
     Response,
     TokenCount,
+    Usage,
 )
 from jackfield.wire.sse import MAX_EVENT_BYTES, split_whole
 
@@ -211,8 +213,10 @@ async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, de
 
 def _whole(state: State, link: UpstreamLink, response: Response) -> Whole:
     """A provider's answer, after a look at what it is."""
-    if type(response) not in RESPONSES[state.operation]:
-        raise UpstreamBroken(f"provider {link.provider_id} answered {type(response).__name__}")
+    if type(response) not in RESPONSES[state.operation] or not is_sound(response):
+        raise UpstreamBroken(f"provider {link.provider_id} answered no sound {state.operation}")
+    if not isinstance(response.usage, Usage | None):
+        raise UpstreamBroken(f"provider {link.provider_id} answered no sound usage")
     state.usage = response.usage
     if isinstance(response, ChatResponse):
         state.finish_reason = response.choices[0].finish_reason if response.choices else None

@@ -65,5 +65,19 @@ class CoalescingTransport(asyncio.Transport):
 
 
 class CoalescingProtocol(HttpToolsProtocol):
+    """Also tells since when it waits for the head of a request: `head_since` is loop time, `None` within an
+    exchange."""
+
+    head_since: float | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(CoalescingTransport(transport, self.loop))
+        self.head_since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        self.head_since = None
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        self.head_since = self.loop.time()
+        super().on_response_complete()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import socket
 
 from jackfield.errors import ConfigError
@@ -43,6 +45,14 @@ def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         bound.close()
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", field="server.port") from error
     return bound
+
+
+def allow_many_connections() -> None:
+    """Raises the number of files this process may have open as far as it may raise it itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def url_of(listening: socket.socket) -> str:

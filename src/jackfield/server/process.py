@@ -51,10 +51,13 @@ class HttpServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     def abort_lingering(self, now: float) -> None:
-        """Ends connections that were told to close and wait for a client that takes nothing."""
+        """Ends connections that were told to close and wait for a client that takes nothing, and those whose client has
+        not finished the head of a request in all the time that an idle connection may stay."""
         closing: dict[HttpToolsProtocol, float] = {}
         for connection in self.server_state.connections:
-            assert isinstance(connection, HttpToolsProtocol)
+            assert isinstance(connection, CoalescingProtocol)
+            if connection.head_since is not None and now - connection.head_since > KEEP_ALIVE_S:
+                connection.transport.close()
             if not connection.transport.is_closing():
                 continue
             closing[connection] = self._closing_since.get(connection, now)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -66,11 +67,30 @@ def _read_role(raw: Raw, path: str) -> Role:
     return role
 
 
-class _Turn(NamedTuple):
-    role: str
-    parts: tuple[Part, ...]
-    extra: Extra = NOTHING
-    closed: bool = True  # whether what follows of the same role stays a message of its own
+class _Turn:
+    """`closed`: what follows of the same role stays a message of its own."""
+
+    __slots__ = ("closed", "extra", "joined", "parts", "role")
+
+    def __init__(self, role: str, parts: Iterable[Part], extra: Extra, *, closed: bool) -> None:
+        self.role = role
+        self.parts = list(parts)
+        self.extra = extra
+        self.closed = closed
+        self.joined = False
+
+    def join(self, later: _Turn) -> None:
+        self.parts += later.parts
+        if later.extra:
+            self.extra = {**self.extra, **later.extra}
+        self.closed = later.closed
+        self.joined = True
+
+    def ordered(self) -> tuple[Part, ...]:
+        """The results of parallel tool calls stand before anything else in their message."""
+        if not self.joined:
+            return tuple(self.parts)
+        return tuple(sorted(self.parts, key=lambda part: not isinstance(part, ToolResult)))
 
 
 def write_conversation(messages: tuple[Message, ...], crossing: Crossing) -> tuple[str | list[Any] | None, list[Body]]:
@@ -145,17 +165,14 @@ def _has_place(part: Part, crossing: Crossing, *, empty_too: bool) -> bool:
 
 
 def _add_turn(turns: list[_Turn], turn: _Turn) -> None:
-    """Joins a turn to the one before it where both are one speaker's: the results of parallel tool calls
-    belong in one message, before anything else in it."""
+    """Joins a turn to the one before it where both are one speaker's."""
     if not turns or turns[-1].closed or turns[-1].role != turn.role:
         turns.append(turn)
-        return
-    before = turns.pop()
-    parts = sorted((*before.parts, *turn.parts), key=lambda part: not isinstance(part, ToolResult))
-    turns.append(_Turn(turn.role, tuple(parts), {**before.extra, **turn.extra}, turn.closed))
+    else:
+        turns[-1].join(turn)
 
 
 def _write_turn(turn: _Turn, crossing: Crossing) -> Body:
-    body: Body = {"role": turn.role, "content": content_of(turn.parts, crossing)}
+    body: Body = {"role": turn.role, "content": content_of(turn.ordered(), crossing)}
     crossing.add_extra(body, turn.extra, "messages[].")
     return body

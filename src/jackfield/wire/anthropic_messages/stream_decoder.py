@@ -24,7 +24,7 @@ from jackfield.wire.chat import (
     ToolCallDelta,
     UsageReport,
 )
-from jackfield.wire.json import NULL, Fields, Read, read_fields, read_object, reader, upstream_broken
+from jackfield.wire.json import NULL, Fields, Read, read_fields, read_object, reader, upstream_broken, wrong
 
 Events = tuple[ChatEvent, ...]
 
@@ -93,6 +93,8 @@ class AnthropicStreamDecoder:
         try:
             found = _read_event(Raw(data), "")
             kind = found.type or event or ("error" if found.error != NULL else "")
+            if "\n" in kind or "\r" in kind:
+                raise wrong("type", "expected a name on one line")
             read = _READERS.get(kind)
             return read(self, found, data) if read else (_opaque(kind, data),)
         except Malformed as error:

@@ -142,7 +142,7 @@ class AnthropicStreamEncoder:
             begun = self._blocks.begin(block)
         if not event.arguments:
             return begun
-        block.arguments.append(event.arguments)
+        block.add(event.arguments)
         written = begun + self._blocks.write(block, _INPUT_DELTA % encode(event.arguments))
         return written + self._blocks.advance() if event.arguments.endswith("}") else written
 
@@ -222,7 +222,7 @@ class AnthropicStreamEncoder:
         if block is None:
             block = Block("tool", event.index, {})
             self._blocks.observe(block)
-        block.arguments.append(event.arguments)
+        block.add(event.arguments)
 
     def _observe_finish(self, event: Finish) -> None:
         self._delta_written = True

@@ -27,6 +27,7 @@ from jackfield.wire.openai_chat.parts import FORMAT
 from jackfield.wire.openai_chat.responses import FINISH_WORDS
 from jackfield.wire.openai_errors import encode_error, error_body
 from jackfield.wire.openai_usage import write_usage
+from jackfield.wire.sse import write_event
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -146,7 +147,7 @@ class OpenAIChatEncoder:
 
     def _opaque(self, event: OpaqueEvent) -> bytes:
         if event.format == FORMAT:
-            return b"data: " + bytes(event.raw) + b"\n\n"
+            return write_event(bytes(event.raw))
         if not event.type.endswith("_stop"):
             self.dropped.add(f"stream.{event.type}")
         return b""

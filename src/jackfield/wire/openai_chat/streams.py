@@ -141,6 +141,7 @@ class _Calls:
     def __init__(self) -> None:
         self._ids: list[str | None] = []
         self._numbers: dict[int, int] = {}
+        self._numbers_by_id: dict[str, int] = {}
 
     def delta(self, call: _Call, choice: int) -> ToolCallDelta:
         number = self._number_of(call)
@@ -148,6 +149,8 @@ class _Calls:
         if number is None:
             number = len(self._ids)
             self._ids.append(call.id)
+            if call.id:
+                self._numbers_by_id.setdefault(call.id, number)
             if call.index is not None:
                 self._numbers[call.index] = number
         function = call.function or _Function()
@@ -166,7 +169,7 @@ class _Calls:
             known = self._ids[number] if number is not None else None
             return None if call.id and known and call.id != known else number
         if call.id:
-            return self._ids.index(call.id) if call.id in self._ids else None
+            return self._numbers_by_id.get(call.id)
         begins = call.function is not None and call.function.name
         return None if begins or not self._ids else len(self._ids) - 1
 

@@ -1,0 +1,61 @@
+"""What is long costs in proportion to its length, whoever wrote it: the event loop waits meanwhile.
+
+Each case takes a fraction of a second; where the cost grows with the square of the length, it takes minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from jackfield.wire.anthropic_messages import AnthropicMessages, AnthropicStreamEncoder
+from jackfield.wire.chat import Finish, StreamEnd, ToolCallDelta
+from jackfield.wire.openai_chat import OpenAIChat
+
+MOST_CPU_S = 10.0
+TURN = {"role": "user", "content": "x"}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "x"}
+
+
+@pytest.fixture(autouse=True)
+def _is_quick() -> Iterator[None]:
+    begun = time.process_time()
+    yield
+    assert time.process_time() - begun < MOST_CPU_S
+
+
+@pytest.mark.parametrize("message", [TURN, RESULT])
+def test_a_conversation_of_one_speaker(message: dict[str, str]) -> None:
+    body = json.dumps({"model": "m", "messages": [message] * 30_000}).encode()
+    written = AnthropicMessages().encode_request(OpenAIChat().decode_request(body)).body
+    assert len(json.loads(written)["messages"][0]["content"]) == 30_000
+
+
+def test_calls_that_all_wait_for_the_first() -> None:
+    encoder = AnthropicStreamEncoder("m")
+    for index in range(12_000):
+        encoder.encode(ToolCallDelta(index=index, id="c", name="f", arguments='{"a":"'))
+    told = encoder.encode(Finish(reason="tool_calls")) + encoder.encode(StreamEnd())
+    assert told.count(b"event: content_block_start\n") == 11_999
+    assert b'"index":11999' in told
+
+
+def test_a_call_in_many_pieces_while_another_waits() -> None:
+    encoder = AnthropicStreamEncoder("m")
+    encoder.encode(ToolCallDelta(index=0, id="a", name="f", arguments='{"code":"'))
+    encoder.encode(ToolCallDelta(index=1, id="b", name="g", arguments="{}"))
+    for _ in range(60_000):
+        encoder.encode(ToolCallDelta(index=0, arguments="if (x) { y(); }"))
+    told = encoder.encode(ToolCallDelta(index=0, arguments='"}')) + encoder.encode(Finish(reason="tool_calls"))
+    assert told.endswith(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":1}\n\n')
+
+
+def test_calls_without_numbers() -> None:
+    decoder = OpenAIChat().stream_decoder()
+    for number in range(12_000):
+        call = {"id": f"c{number}", "function": {"name": "f", "arguments": "{}"}}
+        data = json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).encode()
+        assert decoder.decode("", data)[-1] == ToolCallDelta(index=number, id=call["id"], name="f", arguments="{}")
