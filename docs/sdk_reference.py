@@ -47,7 +47,7 @@ def member_part(name: str, member: Any) -> str:
     elif isinstance(member, dict):
         lines.append("The nine hook points by name; see [hooks](hooks.md).")
     else:
-        lines.append("One of " + codes(each.__name__ for each in get_args(member)) + ".")
+        lines.append("One of " + codes(getattr(each, "__name__", str(each)) for each in get_args(member)) + ".")
     return "\n\n".join(line for line in lines if line.strip())
 
 

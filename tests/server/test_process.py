@@ -37,6 +37,15 @@ async def served() -> AsyncIterator[tuple[HttpServer, asyncio.StreamReader, asyn
         await serving
 
 
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the connection ends without another byte; a reset is an end too."""
+    async with asyncio.timeout(10):
+        try:
+            return await reader.read() == b""
+        except ConnectionResetError:
+            return True
+
+
 async def test_a_head_that_is_never_finished_is_given_up() -> None:
     async with served() as (server, reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nhost:")
@@ -45,8 +54,7 @@ async def test_a_head_that_is_never_finished_is_given_up() -> None:
         server.abort_lingering(now + KEEP_ALIVE_S - 1)
         assert not reader.at_eof()
         server.abort_lingering(now + KEEP_ALIVE_S + 1)
-        async with asyncio.timeout(10):
-            assert await reader.read() == b""
+        assert await ended(reader)
 
 
 async def test_so_is_the_head_after_an_answer() -> None:
@@ -55,5 +63,4 @@ async def test_so_is_the_head_after_an_answer() -> None:
         async with asyncio.timeout(10):
             await reader.readuntil(b"ok")
         server.abort_lingering(asyncio.get_running_loop().time() + KEEP_ALIVE_S + 1)
-        async with asyncio.timeout(10):
-            assert await reader.read() == b""
+        assert await ended(reader)

@@ -20,10 +20,10 @@ CLAIMS = [(-5, 0), (10**30, MOST), (1e300, MOST), (7.0, 7), (None, 0)]
 def test_a_count_is_neither_below_nothing_nor_beyond_bounds(claim: Any, counted: int) -> None:
     openai = json.dumps({"choices": [], "usage": {"prompt_tokens": claim, "completion_tokens": claim}})
     anthropic = json.dumps({"content": [], "usage": {"input_tokens": claim, "output_tokens": claim}})
-    for format, text in ((OpenAIChat(), openai), (AnthropicMessages(), anthropic)):
+    for wire, text in ((OpenAIChat(), openai), (AnthropicMessages(), anthropic)):
         body = text.encode()
-        assert format.usage_of(body)[0] == Usage(input=counted, output=counted)
-        assert format.decode_response(body).usage == Usage(input=counted, output=counted)
+        assert wire.usage_of(body)[0] == Usage(input=counted, output=counted)
+        assert wire.decode_response(body).usage == Usage(input=counted, output=counted)
 
 
 @pytest.mark.parametrize(("claim", "counted"), CLAIMS)
