@@ -55,7 +55,7 @@ def test_a_call_in_many_pieces_while_another_waits() -> None:
 
 def test_calls_without_numbers() -> None:
     decoder = OpenAIChat().stream_decoder()
-    for number in range(12_000):
+    for number in range(40_000):
         call = {"id": f"c{number}", "function": {"name": "f", "arguments": "{}"}}
         data = json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).encode()
         assert decoder.decode("", data)[-1] == ToolCallDelta(index=number, id=call["id"], name="f", arguments="{}")
