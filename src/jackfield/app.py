@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import socket
 import sys
@@ -13,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+import structlog
 import uvloop
 
 from jackfield.clock import SystemClock
@@ -56,6 +58,11 @@ from jackfield.telemetry.spans import open_span_sink
 DIALECTS = (NativeDialect(),)
 # Whoever embeds a gateway waits for its end.
 EMBEDDED_DRAIN_S = 5.0
+
+
+STRAYS_S = 1.0
+
+log = structlog.get_logger("jackfield")
 
 
 class Gateway:
@@ -269,6 +276,21 @@ async def _serve_until_told(
         finally:
             watchdog.stop()
             await gateway.__aexit__()
+            await _end_strays()
+
+
+async def _end_strays() -> None:
+    """Ends what plugins have left running. One that does not let itself be ended cannot keep the process: all of the
+    gateway's own is closed by now."""
+    strays = asyncio.all_tasks() - {asyncio.current_task()}
+    for stray in strays:
+        stray.cancel()
+    pending = (await asyncio.wait(strays, timeout=STRAYS_S))[1] if strays else ()
+    if pending:
+        log.error("tasks_do_not_end", tasks=sorted(stray.get_name() for stray in pending))
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _tune_collector() -> None:

@@ -74,6 +74,8 @@ class UpstreamLink:
         if found is None:
             assert isinstance(self.provider, HttpProvider)
             target = self.provider.target(self.seen, operation, model)
+            if not isinstance(target, Target):
+                raise TypeError(f"target gave {type(target).__name__}, not a Target")
             found = self._destinations[key] = Destination(target, self._own_headers(target))
         return found
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from typing import TypeVar
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import TypeVar, get_args
 
 import msgspec
+import structlog
 
 from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
 from jackfield.hooks.dispatch import decide
@@ -18,6 +21,7 @@ from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider
 from jackfield.sdk.shapes import is_sound
+from jackfield.telemetry.masking import masked
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 from jackfield.wire.anthropic_count_tokens import estimate_tokens
@@ -34,6 +38,10 @@ from jackfield.wire.chat import (
 from jackfield.wire.sse import MAX_EVENT_BYTES, split_whole
 
 T = TypeVar("T")
+LEAVING_S = 0.1
+EVENTS = frozenset(get_args(ChatEvent))
+
+log = structlog.get_logger("jackfield.upstreams")
 
 _PASSED_ON = (b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-")
 
@@ -60,7 +68,7 @@ async def _over_http(
     deadlines: Deadlines,
     format: WireFormat,  # noqa: A002
 ) -> Got:
-    destination = link.destination(state.operation, candidate.model)
+    destination = _destination(state, link, candidate)
     outgoing = _outgoing(state, link, destination, _body(state, candidate, format), format)
     if state.row.attempt:
         outgoing = destination.seal(await _ask_attempt_hooks(state, outgoing))
@@ -70,6 +78,14 @@ async def _over_http(
     if state.stream and state.operation == "chat":
         return await _open_stream(state, response, format)
     return await _read_whole(state, response, format)
+
+
+def _destination(state: State, link: UpstreamLink, candidate: Candidate) -> Destination:
+    """A boundary: a provider's `target` that fails is as good as an upstream that does."""
+    try:
+        return link.destination(state.operation, candidate.model)
+    except Exception as error:
+        raise UpstreamBroken(f"provider {link.provider_id}: {type(error).__name__}: {error}", sent=False) from error
 
 
 def _outgoing(
@@ -128,22 +144,25 @@ async def _ask_attempt_hooks(state: State, outgoing: OutgoingRequest) -> Outgoin
 async def _reject(response: UpstreamResponse, format: WireFormat) -> None:  # noqa: A002
     body = await response.read()
     status = response.status
+    text = body.decode("utf-8", "replace")
+    if (clean := masked(text)) != text:
+        body = clean.encode()
     if status < 400:
         raise UpstreamBroken(f"status {status} where an answer was due")
     code, message = format.decode_error(body)
     raise UpstreamRejected(
-        status, message, code=code, body=body, format=format.name, retry_after_s=_retry_after(response)
+        status, message, code=code, body=body, format=format.name, retry_after_s=_retry_after(response, time())
     )
 
 
-def _retry_after(response: UpstreamResponse) -> float | None:
-    """Seconds; the date form and nonsense count as not given."""
-    value = response.header(b"retry-after")
+def _retry_after(response: UpstreamResponse, now: float) -> float | None:
+    """Seconds, from the form in seconds or in a date; nonsense counts as not given."""
+    value = (response.header(b"retry-after") or b"").decode("latin-1")
     try:
-        seconds = float(value) if value is not None else None
-    except ValueError:
+        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
         return None
-    return seconds if seconds is not None and 0 <= seconds < 86_400 else None
+    return max(seconds, 0.0) if seconds < 86_400 else None
 
 
 async def _read_whole(state: State, response: UpstreamResponse, format: WireFormat) -> Whole:  # noqa: A002
@@ -206,7 +225,7 @@ async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, de
         return _whole(state, link, response)
     assert isinstance(provider, ChatProvider)
     if request.stream:
-        return await _open_events(provider.stream(request, link.seen), link)
+        return await _open_events(provider.stream(request, link.seen), link, deadlines)
     response = await stranger(provider.complete(request, link.seen), deadlines.first_byte_s, link.name)
     return _whole(state, link, response)
 
@@ -223,27 +242,64 @@ def _whole(state: State, link: UpstreamLink, response: Response) -> Whole:
     return Whole(response=response)
 
 
-async def _open_events(events: AsyncIterator[ChatEvent], link: UpstreamLink) -> EventFlow:
-    first = await stranger(anext(events, None), link.deadlines.first_byte_s, link.name)
+async def _open_events(events: AsyncIterator[ChatEvent], link: UpstreamLink, deadlines: Deadlines) -> EventFlow:
+    first = await stranger(anext(events, None), deadlines.first_byte_s, link.name)
     if first is None:
         raise UpstreamBroken("the stream ended before its first event")
-    return EventFlow(first, watched(events, link))
+    return EventFlow(_checked(first, link), watched(events, link))
 
 
 async def watched(events: AsyncIterator[ChatEvent], link: UpstreamLink) -> AsyncGenerator[ChatEvent, None]:
     """A provider's events, each within the idle deadline."""
     while (event := await stranger(anext(events, None), link.deadlines.idle_s, link.name)) is not None:
-        yield event
+        yield _checked(event, link)
+
+
+def _checked(event: ChatEvent, link: UpstreamLink) -> ChatEvent:
+    if type(event) not in EVENTS or not is_sound(event):
+        raise UpstreamBroken(f"provider {link.provider_id} streamed what is no event: {type(event).__name__}")
+    return event
 
 
 async def stranger(call: Awaitable[T], seconds: float, name: str) -> T:
-    """Awaits a provider in process. A boundary: whatever it raises becomes an `UpstreamError`."""
+    """Awaits a provider in process. A boundary: whatever it raises becomes an `UpstreamError`, and one that does not
+    end when it is told to is left behind."""
+    task = asyncio.ensure_future(_awaited(call))
     try:
-        async with asyncio.timeout(seconds):
-            return await call
-    except TimeoutError as error:
-        raise UpstreamTimeout(f"{name}: nothing came within {seconds:g} s") from error
+        await asyncio.wait((task,), timeout=seconds)
+    except asyncio.CancelledError:
+        await _leave(task, name)
+        raise
+    if not task.done():
+        await _leave(task, name)
+        raise UpstreamTimeout(f"{name}: nothing came within {seconds:g} s")
+    try:
+        return task.result()
+    except _Broke as broke:
+        raise UpstreamBroken(f"{name}: {broke}") from broke
+
+
+class _Broke(Exception):
+    """What a provider raised, in words."""
+
+
+async def _awaited(call: Awaitable[T]) -> T:
+    try:
+        return await call
     except JackfieldError:
         raise
-    except Exception as error:
-        raise UpstreamBroken(f"{name}: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        raise _Broke(f"{type(error).__name__}: {error}") from error
+
+
+async def _leave(task: asyncio.Task[T], name: str) -> None:
+    """Ends a call, or gives it up where it does not let itself be ended."""
+    task.cancel()
+    done, _ = await asyncio.wait((task,), timeout=LEAVING_S)
+    if not done:
+        log.error("provider_does_not_end", upstream=name)
+    elif not task.cancelled():
+        task.exception()

@@ -22,6 +22,7 @@ from jackfield.pipeline.answers import Got
 from jackfield.pipeline.ask import ask_upstream
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Attempt, Candidate
+from jackfield.telemetry.masking import masked
 from jackfield.transport.messages import Deadlines
 
 FIRST_PAUSE_S = 0.2
@@ -38,28 +39,29 @@ async def call(state: State, timeout_s: float) -> Got:
     """
     failure: JackfieldError | None = None
     links = state.snapshot.routes.links
-    spent: set[str] = set()
+    left = [(candidate, links[candidate.upstream]) for candidate in state.candidates]
+    not_before: dict[str, int] = {}
     turn = 0
-    while True:
-        tried = False
-        for candidate in state.candidates:
-            link = links[candidate.upstream]
-            if turn > link.max_retries or link.name in spent:
+    while left:
+        for candidate, link in tuple(left):
+            if not_before and perf_counter_ns() < not_before.get(link.name, 0):
                 continue
             if not link.breaker.allow():
                 failure = failure or _unavailable(link)
                 continue
-            tried = True
             try:
                 return await _attempt(state, link, candidate, _deadlines(state, link, timeout_s))
             except UpstreamError as error:
                 if not worth_another(error):
                     raise
                 failure = error
+                if error.retry_after_s is not None:
+                    not_before[link.name] = perf_counter_ns() + int(error.retry_after_s * 1e9)
                 if isinstance(error, UpstreamTimeout):
-                    spent.add(link.name)
+                    left.remove((candidate, link))
         turn += 1
-        if not tried or not await _pause(state, turn, failure, timeout_s):
+        left = [pair for pair in left if turn <= pair[1].max_retries and pair[1].breaker.state != "open"]
+        if left and not await _pause(state, turn, [not_before.get(link.name, 0) for _, link in left], timeout_s):
             break
     raise failure or Unavailable("no upstream is able to serve this model")
 
@@ -71,12 +73,13 @@ def worth_another(error: UpstreamError) -> bool:
     return error.transient
 
 
-async def _pause(state: State, turn: int, failure: JackfieldError | None, timeout_s: float) -> bool:
-    """Waits before another turn; `False` where that would be too long to be worth it."""
+async def _pause(state: State, turn: int, not_before: list[int], timeout_s: float) -> bool:
+    """Waits before another turn, until one of the upstreams may be asked again; `False` where that would be too long to
+    be worth it."""
+    now = perf_counter_ns()
     wanted = FIRST_PAUSE_S * 2 ** (turn - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-    if failure is not None and failure.retry_after_s is not None:
-        wanted = max(wanted, failure.retry_after_s)
-    left_s = timeout_s - (perf_counter_ns() - state.began) / 1e9
+    wanted = max(wanted, (min(not_before) - now) / 1e9)
+    left_s = timeout_s - (now - state.began) / 1e9
     if wanted > min(LONGEST_PAUSE_S, left_s):
         return False
     await asyncio.sleep(wanted)
@@ -90,13 +93,13 @@ def _unavailable(link: UpstreamLink) -> Unavailable:
 
 
 def _deadlines(state: State, link: UpstreamLink, timeout_s: float) -> Deadlines:
-    """The upstream's own for a first try; later ones get what is left of the request's time."""
-    if not state.attempts:
-        return link.deadlines
+    """The upstream's own, or what is left of the request's time where that is less."""
+    own = link.deadlines
+    if not state.attempts and own.whole_s is not None and own.whole_s <= timeout_s:
+        return own
     left_s = timeout_s - (perf_counter_ns() - state.began) / 1e9
     if left_s <= 0:
         raise DeadlineExceeded(f"no upstream answered within {timeout_s:g} s")
-    own = link.deadlines
     return Deadlines(
         min(own.connect_s, left_s), min(own.first_byte_s, left_s), own.idle_s, min(own.whole_s or left_s, left_s)
     )
@@ -135,7 +138,7 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
     duration = perf_counter_ns() - began
     state.upstream_ns = duration
     status = 200 if error is None else error.status if isinstance(error, UpstreamRejected) else None
-    told = None if error is None else error.message
+    told = None if error is None else masked(error.message)
     attempt = Attempt(
         upstream=candidate.upstream, model=candidate.model, status=status, error=told, duration_ms=duration / 1e6
     )
@@ -146,7 +149,7 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
             upstream=candidate.upstream,
             request=state.id,
             status=status,
-            error=error.message,
+            error=told,
         )
 
 

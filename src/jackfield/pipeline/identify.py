@@ -47,9 +47,13 @@ def presented_key(headers: Headers) -> bytes | None:
     """The key in `Authorization: Bearer …` or `x-api-key`."""
     for name, value in headers:
         if name == b"authorization" and value[:7].lower() == b"bearer ":
-            return value[7:].strip()
-        if name == b"x-api-key":
-            return value.strip()
+            key = value[7:].strip()
+        elif name == b"x-api-key":
+            key = value.strip()
+        else:
+            continue
+        if key:
+            return key
     return None
 
 

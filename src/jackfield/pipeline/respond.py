@@ -13,6 +13,7 @@ from jackfield.sdk.context import Head
 from jackfield.sdk.outcomes import Headers
 from jackfield.wire.chat import ChatResponse, ErrorResponse, Response, TokenCount
 
+FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"upgrade", b"trailer"})
 JSON: Headers = ((b"content-type", b"application/json"),)
 
 
@@ -89,8 +90,12 @@ def due(state: State, hooks: Hooks) -> Hooks:
 
 
 async def run_head_hooks(state: State) -> None:
-    def replace(head: Head) -> None:
+    def replace(head: Head) -> str | None:
+        framing = FRAMING.intersection(name for name, _ in head.headers)
+        if framing:
+            return f"set {next(iter(framing)).decode('latin-1')!r}, which is the gateway's own"
         state.head = head
+        return None
 
     for hook in due(state, state.row.response_head):
         try:

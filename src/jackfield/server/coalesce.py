@@ -12,6 +12,14 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MOST_HEADERS = 200
+MOST_HEAD_BYTES = 128 * 1024
+TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\nconnection: close\r\n\r\n"
+    b"The head of the request is large"
+)
+
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -65,17 +73,33 @@ class CoalescingTransport(asyncio.Transport):
 
 
 class CoalescingProtocol(HttpToolsProtocol):
-    """Also tells since when it waits for the head of a request: `head_since` is loop time, `None` within an
-    exchange."""
+    """Also bounds the head of a request, and tells since when it waits for one: `head_since` is loop time, `None`
+    within an exchange."""
 
     head_since: float | None = None
+    head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(CoalescingTransport(transport, self.loop))
         self.head_since = self.loop.time()
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.head_since is None:
+            return
+        self.head_bytes += len(data)
+        if self.head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MOST_HEADERS:
+            raise ValueError(f"a request has more than {MOST_HEADERS} headers")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self.head_since = None
+        self.head_bytes = 0
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
