@@ -217,3 +217,19 @@ def test_a_file_that_is_no_text_or_too_deep_is_refused(tmp_path: Path, content: 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing.toml: cannot read the config file: No such file"):
         load(tmp_path / "nothing.toml", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[store]\nredis = "redis://127.0.0.1"\n', "2: store.redis: Redis is not used by this version"),
+        ('[plugins]\napprove = "ask"\n', "2: plugins.approve: plugins ask for no permissions in this version"),
+        ('[plugins.config.g]\napprove = ["kv:read"]\n', "2: plugins.config.g.approve: plugins ask for no permissions"),
+    ],
+)
+def test_what_has_no_effect_yet_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "jackfield.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load(file, {}, {})
+    assert said in str(refused.value)

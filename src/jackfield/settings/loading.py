@@ -22,6 +22,7 @@ from jackfield.settings.model import (
     Section,
     ServerSettings,
     Settings,
+    StoreSettings,
     Upstream,
     UsageSettings,
 )
@@ -136,7 +137,9 @@ def _check(
     yield from checks.check_names(upstreams)
     yield from checks.check_not_itself(upstreams, _part(settings, data, "server", ServerSettings))
     yield from checks.take_secrets(upstreams, environ)
-    yield from checks.check_folders(_part(settings, data, "plugins", PluginSettings))
+    plugins = _part(settings, data, "plugins", PluginSettings)
+    yield from checks.check_folders(plugins)
+    yield from checks.check_available(_part(settings, data, "store", StoreSettings), plugins)
     yield from checks.check_price_files(_part(settings, data, "usage", UsageSettings))
 
 
