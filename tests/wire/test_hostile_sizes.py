@@ -51,11 +51,3 @@ def test_a_call_in_many_pieces_while_another_waits() -> None:
         encoder.encode(ToolCallDelta(index=0, arguments="if (x) { y(); }"))
     told = encoder.encode(ToolCallDelta(index=0, arguments='"}')) + encoder.encode(Finish(reason="tool_calls"))
     assert told.endswith(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":1}\n\n')
-
-
-def test_calls_without_numbers() -> None:
-    decoder = OpenAIChat().stream_decoder()
-    for number in range(40_000):
-        call = {"id": f"c{number}", "function": {"name": "f", "arguments": "{}"}}
-        data = json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).encode()
-        assert decoder.decode("", data)[-1] == ToolCallDelta(index=number, id=call["id"], name="f", arguments="{}")
