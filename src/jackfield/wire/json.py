@@ -27,7 +27,7 @@ encode = msgspec.json.Encoder().encode
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<place>.*)`)?$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected `([^`]+)`( [<>]=? .*|)(?:, got .*)?$")
-_LONG_BODY = 16 * 1024
+LONG_BODY = 16 * 1024
 _MOST_TOKENS = 10**12
 _ESCAPED_LETTERS = (b"\\u004", b"\\u005", b"\\u006", b"\\u007")
 # Names that decide what is asked of which model. Some servers take them in any case, and the last one counts.
@@ -212,7 +212,7 @@ def may_repeat(body: bytes, *names: bytes) -> bool:
     """Whether one of the quoted names may stand twice in an object, in whatever case. Cheap, and never wrong in
     saying no: a name inside a text has its quotes escaped, and a letter of a name is escaped only as looked for here.
     """
-    if len(body) > _LONG_BODY:
+    if len(body) > LONG_BODY:
         # One pass of the decoder is quicker than several searches.
         fields = _read_fields(Raw(body), "")
         return _compact_size(fields) != len(body) or _may_be_disguised(fields)

@@ -13,6 +13,7 @@ from jackfield.wire.base import Encoded, Peek
 from jackfield.wire.chat import ChatRequest, Reasoning, freeze
 from jackfield.wire.crossing import Body, Crossing, spread_rest
 from jackfield.wire.json import (
+    LONG_BODY,
     NULL,
     Fields,
     Read,
@@ -197,12 +198,21 @@ class _Head(msgspec.Struct):
 _read_head = reader(_Head)
 
 
+def _read_long_head(body: bytes) -> _Head:
+    """Reads the body once and takes the few fields from what was read."""
+    fields = read_document(body)
+    few = {name: fields[name] for name in _Head.__struct_fields__ if name in fields}
+    head: _Head = _read_head(encoded(few), "")
+    return head
+
+
 def peek(body: bytes) -> Peek:
-    head: _Head = _read_head(Raw(body), "")
+    is_long = len(body) > LONG_BODY
+    head: _Head = _read_long_head(body) if is_long else _read_head(Raw(body), "")
     if head.model is None:
         raise wrong("model", "required")
     options = head.stream_options
-    if may_repeat(body, b'"model"', b'"stream"', b'"stream_options"'):
+    if not is_long and may_repeat(body, b'"model"', b'"stream"', b'"stream_options"'):
         read_document(body)
     return Peek(
         model=head.model,
