@@ -36,7 +36,6 @@ class UpstreamLink:
         "provider",
         "provider_id",
         "seen",
-        "timeout_s",
         "weight",
     )
 
@@ -59,7 +58,6 @@ class UpstreamLink:
         self.name, self.seen = seen.name, seen
         self.provider_id, self.provider = provider_id, provider
         self.models, self.client, self.deadlines, self.breaker = models, client, deadlines, breaker
-        self.timeout_s = deadlines.whole_s or 600.0
         self.headers, self.weight, self.priority, self.max_retries = headers, weight, priority, max_retries
         self._credential = credential
         # Asking whether something fits a protocol is slow: once is enough.

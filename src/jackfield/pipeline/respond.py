@@ -30,8 +30,6 @@ async def respond(state: State, whole: Whole) -> Answer:
     state.head = head
     if state.row.response_body and whole.response is None and whole.format is not None:
         whole.response = whole.format.decode_response(whole.body)
-        if whole.format is state.route.format:
-            state.response = whole.response
     state.response = whole.response
     await run_head_hooks(state)
     await run_body_hooks(state)

@@ -83,8 +83,7 @@ async def _finish(state: State, whole: Whole) -> Answer:
         return await respond(state, whole)
     response = whole.response
     if response is None and whole.format is not None:
-        decoded = whole.format.decode_response(whole.body)
-        response = decoded
+        response = whole.format.decode_response(whole.body)
     if isinstance(response, ErrorResponse):
         return await respond(state, Whole(response=response))
     assert isinstance(response, ChatResponse)
