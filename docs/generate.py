@@ -27,8 +27,11 @@ from jackfield.control.records import UsageRecord
 from jackfield.control.usage import PARAMETERS
 from jackfield.sdk.hooks import POINTS, HookPoint, hook
 from jackfield.sdk.manifest import Manifest
+from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.server.inference import MODELS, ROUTES
 from jackfield.server.operations import PATHS
+from jackfield.services.kv import QUOTA, VERBS
+from jackfield.services.limits import OPERATIONS, WINDOW_S
 from jackfield.settings.fields import variable_paths
 from jackfield.stores.ledger import BUCKETS, GROUPS
 from jackfield.telemetry.logs import configure_logs
@@ -278,6 +281,35 @@ def option_default(option: Any) -> str:
     return "-" if value in (None, False, ()) else code(value)
 
 
+# Permissions
+
+
+def permissions_page(facts: Facts) -> str:
+    rows = [(code(name), sentence, codes(opened_by(name)) or "-") for name, sentence in PERMISSIONS.items()]
+    limits = [
+        ("keys", f"{QUOTA.keys:,}", "over all namespaces and users"),
+        ("size", f"{QUOTA.size:,} bytes", "of keys and values together, as stored"),
+        ("operations", f"{OPERATIONS} in any {WINDOW_S:g} seconds", "over all services, in each worker"),
+    ]
+    return page(
+        "Permissions",
+        TEXTS["permissions_intro"],
+        table(("permission", "what an operator approves", "opens"), rows),
+        TEXTS["permissions_reserved"],
+        "## Limits of each plugin",
+        table(("limit", "how much", "of what"), limits),
+        f"Verbs that read and write at once need both permissions: {codes(f'kv.{verb}' for verb in with_several())}.",
+    )
+
+
+def opened_by(permission: str) -> list[str]:
+    return [f"kv.{verb}" for verb, needed in VERBS.items() if permission in needed]
+
+
+def with_several() -> list[str]:
+    return [verb for verb, needed in VERBS.items() if len(needed) > 1]
+
+
 # HTTP, metrics, usage
 
 
@@ -364,6 +396,7 @@ PAGES: Mapping[str, Callable[[Facts], str]] = {
     "sdk": lambda facts: sdk_page(),
     "settings": settings_page,
     "manifest": manifest_page,
+    "permissions": permissions_page,
     "cli": cli_page,
     "http": http_page,
     "errors": errors_page,

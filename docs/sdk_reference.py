@@ -77,7 +77,8 @@ def struct_default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def plain(annotation: object) -> str:
-    return str(annotation).replace("'", "")
+    """Without the quotes of annotations; an empty text as a default keeps its own."""
+    return str(annotation).replace("= ''", '= ""').replace("'", "")
 
 
 def methods_of(kind: type) -> str:

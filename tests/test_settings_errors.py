@@ -223,8 +223,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ('[store]\nredis = "redis://127.0.0.1"\n', "2: store.redis: Redis is not used by this version"),
-        ('[plugins]\napprove = "ask"\n', "2: plugins.approve: plugins ask for no permissions in this version"),
-        ('[plugins.config.g]\napprove = ["kv:read"]\n', "2: plugins.config.g.approve: plugins ask for no permissions"),
     ],
 )
 def test_what_has_no_effect_yet_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -28,9 +28,15 @@ from jackfield.control.usage import UsageHistory
 from jackfield.dialects.native import NativeDialect
 from jackfield.errors import ConfigError
 from jackfield.hooks.watchdog import Watchdog
+from jackfield.host.builder import Builder
+from jackfield.host.following import follow
 from jackfield.host.host import Host
 from jackfield.host.links import Links
+from jackfield.host.sealed import SealedCode
+from jackfield.host.stage import RouteMaker, Stage
+from jackfield.host.survey import Surveyor
 from jackfield.pipeline.meter import ExchangeMeter
+from jackfield.pipeline.probe import Prober
 from jackfield.pipeline.run import Pipeline
 from jackfield.pipeline.settle import Settler
 from jackfield.pipeline.spans import SpanObserver
@@ -42,12 +48,16 @@ from jackfield.server.listening import allow_many_connections, listen, url_of
 from jackfield.server.operations import Operations
 from jackfield.server.process import EmbeddedServer, HttpServer, Orders
 from jackfield.server.supervisor import Place, Supervisor
+from jackfield.services.grants import ServiceFactory
 from jackfield.settings import PluginSettings, Settings
 from jackfield.sources.base import Source
 from jackfield.sources.builtin import BuiltinSource
 from jackfield.sources.entry_points import EntryPointSource
 from jackfield.sources.folder import FolderSource
+from jackfield.stores.audit import AuditLog
 from jackfield.stores.database import Database
+from jackfield.stores.generations import Generations
+from jackfield.stores.kv import KeyValueStore
 from jackfield.stores.traces import Traces
 from jackfield.stores.workers import Workers
 from jackfield.telemetry.logs import configure_logs, information_held_back
@@ -68,19 +78,28 @@ log = structlog.get_logger("jackfield")
 class Gateway:
     """Everything one worker is made of. As an async context manager it opens all, and closes all in reverse.
 
-    `run` names what the workers of one gateway have in common, `number` the place of this one among them.
+    `run` names what the workers of one gateway have in common, `number` the place of this one among them. `dev` has
+    it watch the plugins folders.
     """
 
+    host: Host
+
     def __init__(
-        self, settings: Settings, environ: Mapping[str, str], *, run: str | None = None, number: int = 0
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        *,
+        run: str | None = None,
+        number: int = 0,
+        dev: bool = False,
     ) -> None:
+        self._dev = dev
         self.settings, self._environ = settings, environ
         self._run, self._number = run or name_run(), number
         self.clock = SystemClock()
         self.metrics = Metrics()
         self.in_flight = InFlight()
         self.links = Links(settings.upstreams, self.clock)
-        self.host = _make_host(settings, self.links, self.clock)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Gateway:
@@ -109,8 +128,16 @@ class Gateway:
         await self.board.inherit()
         stack.push_async_callback(self.board.withdraw)
         stack.push_async_callback(self.links.aclose)
-        await self.host.start()
+        self.host = assemble_host(settings, self.database, self.links.routes, self.clock)
         stack.push_async_callback(self.host.stop)
+        await self.host.start()
+        if shared:
+            _own(stack, follow(self.host), "plugin-follower")
+        if self._dev:
+            # Imported here: nobody but authors needs it.
+            from jackfield.host.watch import watch
+
+            _own(stack, watch(self.host, settings.plugins.dirs), "plugin-watcher")
         _own(stack, self.board.run(), "worker-board")
         _own(stack, self.in_flight.run(), "in-flight")
         self.asgi = self._assemble(stack)
@@ -150,6 +177,7 @@ class Gateway:
             credentials=self.credentials,
             usage=self.usage,
             traces=Traces(self.database),
+            audit=AuditLog(self.database),
             host=self.host,
             flush=self.recorder.flush,
             flush_traces=self.recorder.flush_traces,
@@ -191,12 +219,20 @@ def name_run() -> str:
 
 def find_sources(plugins: PluginSettings) -> tuple[Source, ...]:
     """Where plugins come from; of two with one id the earlier source's wins."""
-    folders = tuple(FolderSource(folder) for folder in plugins.dirs)
+    finders = tuple(dialect.find for dialect in DIALECTS)
+    folders = tuple(FolderSource(folder, finders) for folder in plugins.dirs)
     return (*folders, *((EntryPointSource(),) if plugins.entry_points else ()), BuiltinSource())
 
 
-def _make_host(settings: Settings, links: Links, clock: SystemClock) -> Host:
-    return Host(find_sources(settings.plugins), DIALECTS, settings.plugins.config, links.routes, clock)
+def assemble_host(settings: Settings, database: Database, make_routes: RouteMaker, clock: SystemClock) -> Host:
+    plugins = settings.plugins
+    dialects = {dialect.name: dialect for dialect in DIALECTS}
+    surveyor = Surveyor(find_sources(plugins), dialects, SealedCode(settings.store.data_dir / "code"))
+    services = ServiceFactory(KeyValueStore(database, clock), clock)
+    builder = Builder(dialects, plugins, services.build, Prober(clock), clock)
+    generations = Generations(database)
+    stage = Stage(builder, generations, make_routes, clock, settings.server.request_timeout_s)
+    return Host(surveyor, stage, generations, plugins.config)
 
 
 def _own(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -225,8 +261,8 @@ async def prepare(settings: Settings, environ: Mapping[str, str]) -> FirstKeys:
 def serve(settings: Settings, *, dev: bool = False, environ: Mapping[str, str] | None = None) -> int:
     """Runs the gateway until SIGINT or SIGTERM; the exit code. Raises `ConfigError` and the like where it cannot."""
     environ = dict(os.environ if environ is None else environ)
-    if dev:
-        raise ConfigError("--dev: folders are not watched in this version; restart to reload plugins")
+    if dev and settings.server.workers > 1:
+        raise ConfigError("--dev is for one worker", field="server.workers")
     configure_logs(settings.logs)
     _mask_secrets(settings, environ)
     server = settings.server
@@ -239,7 +275,7 @@ def serve(settings: Settings, *, dev: bool = False, environ: Mapping[str, str] |
         print(f"Jackfield listens on {url}", file=sys.stderr, flush=True)
 
     if server.workers == 1:
-        _run_worker(Gateway(settings, environ), sockets[0], announce)
+        _run_worker(Gateway(settings, environ, dev=dev), sockets[0], announce)
     else:
         Supervisor(sockets, partial(_fill_place, settings, environ, name_run()), server.drain_s).run(announce)
     return 0

@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 from jackfield.sdk import Plugin
 from jackfield.sources.base import Found
 from jackfield.sources.builtin import BuiltinSource
-from jackfield.sources.folder import FolderSource
 
 from .world import World, reason, states
 
@@ -26,7 +25,7 @@ class Installed:
 
     def find(self) -> tuple[Found, ...]:
         return tuple(
-            Found(name=name, source=self._source, place=f"{name}:place", load=load)
+            Found(name=name, source=self._source, dialect="native", place=f"{name}:place", load=load)
             for name, load in self._loads.items()
         )
 
@@ -96,7 +95,7 @@ async def test_an_installed_plugin_that_is_none_is_failed(world: World, loaded: 
 
 async def test_a_folder_wins_over_an_installed_package_and_says_so(world: World) -> None:
     place = world.write("twin", "from jackfield.sdk import Plugin\nclass Twin(Plugin): ...")
-    plugins = await world.start(sources=[FolderSource(world.folder), Installed(twin=lambda: Twin)])
+    plugins = await world.start(sources=[world.source(), Installed(twin=lambda: Twin)])
     assert plugins["twin"].source == "folder"
     told = reason(plugins, "twin@entry_point:twin:place")
     assert told == f"id 'twin' is taken by {place} (folder)"
@@ -104,7 +103,7 @@ async def test_a_folder_wins_over_an_installed_package_and_says_so(world: World)
 
 async def test_a_folder_wins_over_a_built_in(world: World) -> None:
     world.write("echo", "from jackfield.sdk import Plugin\nclass Echo(Plugin): ...")
-    plugins = await world.start(sources=[FolderSource(world.folder), BuiltinSource()])
+    plugins = await world.start(sources=[world.source(), BuiltinSource()])
     assert (plugins["echo"].source, plugins["openai"].state) == ("folder", "active")
     assert "is taken by" in reason(plugins, "echo@builtin:jackfield.plugins.echo")
 
@@ -113,7 +112,7 @@ async def test_the_first_of_several_folders_wins_and_all_others_are_listed(world
     folders = [tmp_path / name for name in "abc"]
     for folder in folders:
         World(folder).write("same")
-    plugins = await world.start(sources=[FolderSource(folder) for folder in folders])
+    plugins = await world.start(sources=[World(folder).source() for folder in folders])
     assert plugins["same"].place == str(folders[0] / "same")
     assert sorted(states(plugins).values()) == ["active", "failed", "failed"]
 
@@ -121,7 +120,7 @@ async def test_the_first_of_several_folders_wins_and_all_others_are_listed(world
 async def test_a_broken_folder_does_not_take_the_place_of_one_that_runs(world: World, tmp_path: Path) -> None:
     World(tmp_path / "first").write("same")
     World(tmp_path / "second").write("same", "1 / 0")
-    plugins = await world.start(sources=[FolderSource(tmp_path / name) for name in ("first", "second")])
+    plugins = await world.start(sources=[World(tmp_path / name).source() for name in ("first", "second")])
     assert plugins["same"].state == "active"
     (other,) = [plugin for name, plugin in plugins.items() if name != "same"]
     assert "ZeroDivisionError" in str(other.reason)

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, Literal
 
 from jackfield.dialects.native import NativeDialect
+from jackfield.host.builder import Builder, Trouble
 from jackfield.host.host import Host
+from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
-from jackfield.host.snapshot import LoadedPlugin
-from jackfield.settings import PluginConfig
+from jackfield.host.sealed import SealedCode
+from jackfield.host.stage import Stage
+from jackfield.host.survey import Surveyor
+from jackfield.sdk.services import NO_SERVICES, Services
+from jackfield.settings import PluginConfig, PluginSettings
 from jackfield.sources.base import Source
 from jackfield.sources.folder import FolderSource
+from jackfield.stores.database import Database
+from jackfield.stores.generations import Generations
 
 GOOD = """
     from jackfield.sdk import Plugin, hook
@@ -38,6 +45,10 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.host: Host | None = None
+        self.approve: Literal["auto", "ask"] = "auto"
+        self.database: Database | None = None
+        self.granted: dict[str, frozenset[str]] = {}
+        self.troubles: dict[str, list[Trouble]] = {}
         self.made_routes: list[tuple[list[str], frozenset[str]]] = []
         folder.mkdir(exist_ok=True)
 
@@ -56,10 +67,39 @@ class World:
     async def start(
         self, configs: Mapping[str, Mapping[str, Any]] | None = None, sources: Iterable[Source] | None = None
     ) -> Mapping[str, LoadedPlugin]:
-        made = {name: PluginConfig.model_validate(config) for name, config in (configs or {}).items()}
-        chosen = [FolderSource(self.folder)] if sources is None else sources
-        self.host = Host(chosen, (NativeDialect(),), made, self._make_routes, StillClock())
+        self.database = self.database or await Database.open("sqlite", self.data)
+        self.host = self._make_host(self.database, configs or {}, sources)
         return (await self.host.start()).plugins
+
+    @property
+    def data(self) -> Path:
+        return self.folder.parent / "data"
+
+    @property
+    def running(self) -> Host:
+        assert self.host is not None, "nothing was started"
+        return self.host
+
+    def source(self) -> FolderSource:
+        return FolderSource(self.folder, (NativeDialect().find,))
+
+    def _make_host(
+        self, database: Database, configs: Mapping[str, Mapping[str, Any]], sources: Iterable[Source] | None
+    ) -> Host:
+        made = {name: PluginConfig.model_validate(config) for name, config in configs.items()}
+        settings = PluginSettings(config=made, approve=self.approve)
+        dialects = {"native": NativeDialect()}
+        surveyor = Surveyor([self.source()] if sources is None else sources, dialects, SealedCode(self.data / "code"))
+        builder = Builder(dialects, settings, self._grant, self._probe, StillClock())
+        generations = Generations(database)
+        return Host(surveyor, Stage(builder, generations, self._make_routes, StillClock(), 5.0), generations, made)
+
+    def _grant(self, plugin: str, approved: frozenset[str]) -> Services:
+        self.granted[plugin] = approved
+        return NO_SERVICES
+
+    async def _probe(self, plugin: LoadedPlugin) -> list[Trouble]:
+        return self.troubles.get(plugin.id, [])
 
     def _make_routes(self, running: Mapping[str, Any], absent: frozenset[str]) -> Routes:
         self.made_routes.append((list(running), absent))
@@ -68,6 +108,9 @@ class World:
     async def stop(self) -> None:
         if self.host is not None:
             await self.host.stop()
+        if self.database is not None:
+            await self.database.dispose()
+            self.database = None
 
 
 def states(plugins: Mapping[str, LoadedPlugin]) -> dict[str, str]:

@@ -9,12 +9,17 @@ from textwrap import dedent
 
 import pytest
 
+from jackfield.dialects.native import NativeDialect
 from jackfield.errors import ConfigError, ManifestError
 from jackfield.plugins.echo import Echo
 from jackfield.sources.base import Found, Source
 from jackfield.sources.builtin import BuiltinSource
 from jackfield.sources.entry_points import EntryPointSource
 from jackfield.sources.folder import FolderSource
+
+
+def folder_source(folder: Path) -> FolderSource:
+    return FolderSource(folder, (NativeDialect().find,))
 
 
 def write_plugin(folder: Path, source: str = "LOADED = True\n", name: str = "plugin.py") -> Path:
@@ -76,26 +81,26 @@ def test_a_folder_offers_its_sub_folders_by_name(tmp_path: Path) -> None:
     write_plugin(tmp_path / "with_manifest", 'id = "x"', "jackfield.toml")
     write_plugin(tmp_path / "something_else", "", "notes.txt")
     tmp_path.joinpath("plugin.py").write_text("raise SystemExit")
-    assert names(FolderSource(tmp_path)) == ["a", "b", "with_manifest"]
+    assert names(folder_source(tmp_path)) == ["a", "b", "with_manifest"]
 
 
 def test_a_folder_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="absent: cannot read the plugins folder: No such file"):
-        FolderSource(tmp_path / "absent").find()
+        folder_source(tmp_path / "absent").find()
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ConfigError, match="file: cannot read the plugins folder: Not a directory"):
-        FolderSource(file).find()
+        folder_source(file).find()
 
 
 @pytest.mark.parametrize("name", ["plain", "with-dash", "with.dot", "with space", "größe", "class"])
 def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     write_plugin(tmp_path / name, "from .other import WORD")
     write_plugin(tmp_path / name, "WORD = 'said'", "other.py")
-    (found,) = FolderSource(tmp_path).find()
+    (found,) = folder_source(tmp_path).find()
     assert vars(found.load())["WORD"] == "said"
     found.forget()
     assert not [known for known in sys.modules if known.startswith("jackfield_plugin_") and name in known]
@@ -105,7 +110,7 @@ def test_two_plugins_with_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_plugin(tmp_path / name, "from .words import WORD")
         write_plugin(tmp_path / name, f"WORD = {name!r}", "words.py")
-    assert [vars(found.load())["WORD"] for found in FolderSource(tmp_path).find()] == ["a", "b"]
+    assert [vars(found.load())["WORD"] for found in folder_source(tmp_path).find()] == ["a", "b"]
     assert "words" not in sys.modules
 
 
@@ -113,7 +118,7 @@ def test_what_a_module_raises_comes_through_and_leaves_nothing_behind(tmp_path: 
     write_plugin(tmp_path / "bad", "from . import other\nraise KeyError('k')")
     write_plugin(tmp_path / "bad", "", "other.py")
     before = set(sys.modules)
-    (found,) = FolderSource(tmp_path).find()
+    (found,) = folder_source(tmp_path).find()
     with pytest.raises(KeyError):
         found.load()
     assert set(sys.modules) == before
@@ -124,7 +129,7 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     inside = tmp_path / "plugins" / "linked"
     inside.mkdir(parents=True)
     os.symlink(outside / "plugin.py", inside / "plugin.py")
-    (found,) = FolderSource(tmp_path / "plugins").find()
+    (found,) = folder_source(tmp_path / "plugins").find()
     with pytest.raises(ManifestError, match="leads out of the plugin's folder"):
         found.load()
 
@@ -133,5 +138,5 @@ def test_a_linked_plugin_folder_is_a_plugin(tmp_path: Path) -> None:
     write_plugin(tmp_path / "real")
     tmp_path.joinpath("plugins").mkdir()
     os.symlink(tmp_path / "real", tmp_path / "plugins" / "linked")
-    (found,) = FolderSource(tmp_path / "plugins").find()
+    (found,) = folder_source(tmp_path / "plugins").find()
     assert vars(found.load())["LOADED"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import jackfield
-from jackfield.cli import bench, config, doctor, key, serve
+from jackfield.cli import bench, config, doctor, key, plugin, serve
 
 _app = typer.Typer(
     name="jackfield",
@@ -18,6 +18,7 @@ _app = typer.Typer(
 )
 _app.command()(serve.serve)
 _app.add_typer(key.app, name="key")
+_app.add_typer(plugin.app, name="plugin")
 _app.add_typer(config.app, name="config")
 _app.command()(doctor.doctor)
 _app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)

@@ -43,7 +43,7 @@ async def diagnose(config_file: Path | None, overrides: Mapping[str, Any], envir
     if settings is None:
         return findings
     findings += check_keys(settings)
-    findings += check_plugins(settings)
+    findings += await check_plugins(settings)
     findings += [check_data_folder(settings.store.data_dir), check_port(settings)]
     findings.append(await check_store(settings))
     findings += await asyncio.gather(*(check_upstream(upstream) for upstream in settings.upstreams))
@@ -115,25 +115,33 @@ def _check_key_file(upstream: Upstream) -> Iterator[Finding]:
         yield Finding(f"key of {upstream.name}", "warn", f"others may read {file}", f"chmod 600 {file}")
 
 
-def check_plugins(settings: Settings) -> Iterator[Finding]:
+async def check_plugins(settings: Settings) -> list[Finding]:
     """Runs the plugins' modules and config models, as a start would, and none of their hooks."""
     from jackfield.app import DIALECTS, find_sources
     from jackfield.host import loader
+    from jackfield.sdk.services import NO_SERVICES
 
+    dialects = {dialect.name: dialect for dialect in DIALECTS}
+    findings: list[Finding] = []
     ready: list[str] = []
     for found in (found for source in find_sources(settings.plugins) for found in source.find()):
-        name = loader.stated_id(found)
-        if loader.config_of(settings.plugins.config, name).enabled is False:
-            continue
+        name = found.name
         try:
-            blueprint = loader.read_blueprint(found, DIALECTS)
+            manifest = found.manifest()
+            name = manifest.id if manifest is not None else name
+            config = settings.plugins.config.get(name, loader.NO_CONFIG)
+            if not (config.enabled if config.enabled is not None else manifest is None or manifest.enabled):
+                continue
+            blueprint = await loader.read_blueprint(found, dialects)
             name = blueprint.manifest.id
-            loader.configure(blueprint, loader.config_of(settings.plugins.config, name))
+            loader.configure(blueprint, settings.plugins.config.get(name, config), NO_SERVICES)
         except (JackfieldError, loader.PluginBroke) as error:
-            yield Finding(f"plugin {name}", "fail", str(error), f"correct {found.place}, or disable the plugin")
+            advice = f"correct {found.place}, or disable the plugin"
+            findings.append(Finding(f"plugin {name}", "fail", str(error), advice))
         else:
             ready.append(name)
-    yield Finding("plugins", "ok", ", ".join(ready) or "none")
+        found.forget()
+    return [*findings, Finding("plugins", "ok", ", ".join(ready) or "none")]
 
 
 def check_data_folder(folder: Path) -> Finding:

@@ -12,7 +12,7 @@ import typer
 from jackfield.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jackfield.settings import Settings, StoreSettings
+    from jackfield.settings import ServerSettings, Settings, StoreSettings
 
 DEFAULT_CONFIG = Path("jackfield.toml")
 
@@ -40,12 +40,21 @@ def read_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings
 
 def read_store_settings(config: Path | None, data_dir: Path | None) -> StoreSettings:
     """For commands that need the store alone: a shell without the upstreams' keys will do."""
+    return _inspect(config, {"store.data_dir": data_dir}).store
+
+
+def read_server_settings(config: Path | None) -> ServerSettings:
+    """For commands that only need to know where the gateway is; likewise."""
+    return _inspect(config, {}).server
+
+
+def _inspect(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
     from jackfield.settings import inspect
 
-    settings, problems = inspect(find_config(config), given({"store.data_dir": data_dir}), os.environ)
+    settings, problems = inspect(find_config(config), given(overrides), os.environ)
     if settings is None:
         raise problems[0] if len(problems) == 1 else ConfigError("\n".join(map(str, problems)))
-    return settings.store
+    return settings
 
 
 def given(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""What a dialect makes of something loaded: the class to start, and what it says of itself."""
+"""What a dialect makes of something found: the class to start, and what it says of itself."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -13,15 +13,24 @@ from jackfield.sources.base import Found
 
 
 class Blueprint(msgspec.Struct, frozen=True):
-    """A plugin ready to be configured and started."""
+    """A plugin ready to be configured and started.
+
+    `ui_schema` is the form of its config where the dialect has one of its own; else it is the JSON Schema of the config
+    model. `aliases` are names it can be asked for by, beside its id and its display name.
+    """
 
     manifest: Manifest
     kind: type[Plugin[Any]]
-    dialect: str
+    ui_schema: Any = None
+    aliases: tuple[str, ...] = ()
 
 
 class Dialect(Protocol):
     name: str
 
-    def read(self, found: Found, loaded: ModuleType | type) -> Blueprint | None:
-        """`None` where this is not the dialect's; raises `ManifestError` where it is but is wrong."""
+    def find(self, folder: Path, shown: Path | None = None) -> tuple[Found, ...]:
+        """A `Finder`: the plugins of this dialect in a plugins folder; `shown` is where its files stand for people,
+        where `folder` is a copy."""
+
+    def read(self, found: Found) -> Blueprint:
+        """Runs the plugin's code. Raises `ManifestError`, and whatever the code raises."""

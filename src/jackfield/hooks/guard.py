@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -13,6 +14,8 @@ from jackfield.telemetry.histogram import Histogram
 QUARANTINE_AFTER = 5
 QUARANTINE_S = 30.0
 BLOCKED_NS = 50_000_000
+
+_COUNTS = ("errors", "blocks", "timeouts", "blocked_loop", "loop_ns", "last_error")
 
 log = structlog.get_logger("jackfield.hooks")
 
@@ -29,6 +32,21 @@ class PluginStats:
 
     def add(self, duration_ns: int) -> None:
         self.durations.add(duration_ns / 1e9)
+
+    def freeze(self) -> dict[str, Any]:
+        """As JSON can hold it, for `thaw`."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        buckets = {str(index): count for index, count in self.durations.buckets.items()}
+        return {**counts, "buckets": buckets, "count": self.durations.count, "sum_s": self.durations.sum_s}
+
+    @classmethod
+    def thaw(cls, frozen: Mapping[str, Any]) -> PluginStats:
+        stats = cls()
+        for name in _COUNTS:
+            setattr(stats, name, frozen[name])
+        stats.durations.buckets = {int(index): count for index, count in frozen["buckets"].items()}
+        stats.durations.count, stats.durations.sum_s = frozen["count"], frozen["sum_s"]
+        return stats
 
     def report(self) -> dict[str, Any]:
         """The numbers as the admin API shows them."""
@@ -52,9 +70,10 @@ class PluginGuard:
 
     __slots__ = ("_in_a_row", "breaker", "plugin", "stats")
 
-    def __init__(self, plugin: str, clock: Clock) -> None:
+    def __init__(self, plugin: str, clock: Clock, stats: PluginStats | None = None) -> None:
+        """`stats` are those to count on with: of the plugin's former version."""
         self.plugin = plugin
-        self.stats = PluginStats()
+        self.stats = stats or PluginStats()
         self.breaker = Breaker(clock.monotonic, failures=1, cool_down_s=QUARANTINE_S)
         self._in_a_row: dict[str, int] = {}
 

@@ -52,12 +52,14 @@ Hooks = tuple[BoundHook, ...]
 
 
 class HookRow:
-    """The hooks that see one operation. `holds` is whether a stream must be held for a hook that edits the whole."""
+    """The hooks that see one operation. `holds` is whether a stream must be held for a hook that edits the whole,
+    `collects` whether the whole answer must be known in its canonical form at the end."""
 
     __slots__ = (
         "attempt",
         "auth",
         "background",
+        "collects",
         "holds",
         "ingress",
         "pre_flight",
@@ -78,6 +80,7 @@ class HookRow:
         self.response_body = at["response_body"]
         self.background = at["background"]
         self.holds = any(hook.spec.edits for hook in self.response_body)
+        self.collects = bool(self.response_body) or any(hook.spec.sees_answer for hook in self.background)
 
     def at(self, point: PointName) -> Hooks:
         found: Hooks = getattr(self, point)
@@ -103,5 +106,11 @@ def _seen_by(operation: Operation, ordered: dict[PointName, Hooks]) -> dict[Poin
     rows: dict[PointName, Hooks] = {}
     for name, hooks in ordered.items():
         seen = tuple(hook for hook in hooks if operation in hook.spec.operations)
-        rows[name] = seen[::-1] if POINTS[name].post else seen
+        rows[name] = _in_reverse(seen) if POINTS[name].post else seen
     return rows
+
+
+def _in_reverse(hooks: Hooks) -> Hooks:
+    """All but those that go forward, which keep their order in the places that they have."""
+    forward = iter([hook for hook in hooks if hook.spec.forward])
+    return tuple(next(forward) if hook.spec.forward else hook for hook in reversed(hooks))

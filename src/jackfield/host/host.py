@@ -1,162 +1,389 @@
-"""Finds, loads, starts and stops plugins, and holds the snapshot that new requests run against."""
+"""The only owner of plugin lives: what an operator may change, each change drawn up here and carried out by the
+stage.
+
+Where anything of a change fails nothing has changed, neither in memory nor on disk. Requests never wait for one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
-from jackfield.clock import Clock
-from jackfield.dialects.base import Blueprint, Dialect
-from jackfield.errors import JackfieldError
-from jackfield.hooks.guard import PluginGuard
-from jackfield.hooks.table import BoundHook, HookTable
-from jackfield.host import loader
-from jackfield.host.routes import Routes
-from jackfield.host.snapshot import LoadedPlugin, Snapshot
-from jackfield.sdk.plugin import Plugin
-from jackfield.settings import PluginConfig
-from jackfield.sources.base import Found, Source
+from jackfield.errors import Conflict, JackfieldError, NotFound, Unprocessable
+from jackfield.hooks.guard import PluginStats
+from jackfield.host.aside import run_aside
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.snapshot import Snapshot
+from jackfield.host.stage import Changed, Draft, Stage
+from jackfield.host.survey import Settled, Sighting, Surveyor
+from jackfield.host.world import World, decode, roll_back
+from jackfield.sdk.permissions import check_permission
+from jackfield.stores.generations import Generation, Generations
+
+# Copying and hashing what is on disk; a disk that takes longer is not one to wait for.
+SURVEY_S = 60.0
 
 log = structlog.get_logger("jackfield.host")
-
-RouteMaker = Callable[[Mapping[str, Plugin[Any]], frozenset[str]], Routes]
+T = TypeVar("T")
 
 
 class Host:
-    """`make_routes` turns the running plugins, by id, and the ids of those that do not run into a snapshot's routes."""
+    """One change at a time; a change that was begun is carried through although who asked for it has left.
 
-    def __init__(
-        self,
-        sources: Iterable[Source],
-        dialects: tuple[Dialect, ...],
-        configs: Mapping[str, PluginConfig],
-        make_routes: RouteMaker,
-        clock: Clock,
-    ) -> None:
-        self._clock = clock
-        self._sources, self._dialects, self._configs = tuple(sources), dialects, configs
-        self._make_routes = make_routes
-        self._guards: dict[str, PluginGuard] = {}
-        self._snapshot: Snapshot | None = None
+    Changes raise `NotFound` for a name that is nobody's, `Conflict` for one that is refused, and `Unprocessable`,
+    `ConfigError` or `ManifestError` for what is wrong in itself.
+    """
+
+    def __init__(self, surveyor: Surveyor, stage: Stage, generations: Generations, configured: Iterable[str]) -> None:
+        self._surveyor, self._stage, self._generations = surveyor, stage, generations
+        self._configured = tuple(configured)
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def snapshot(self) -> Snapshot:
-        assert self._snapshot is not None, "the host has not started"
-        return self._snapshot
+        return self._stage.snapshot
+
+    @property
+    def draining(self) -> int:
+        """How many former generations still have requests."""
+        return len(self._stage.retired)
+
+    async def drained(self) -> None:
+        """Waits until no former generation is left."""
+        await self._stage.retired.settled()
+
+    def find(self, name: str) -> LoadedPlugin:
+        """By id, else by display name or another name of its own. Raises `NotFound` that tells close ones."""
+        plugins = self.snapshot.plugins
+        if name in plugins:
+            return plugins[name]
+        called = [plugin for plugin in plugins.values() if plugin.is_called(name)]
+        if len(called) == 1:
+            return called[0]
+        if called:
+            raise NotFound(f"Several plugins are called {name[:100]!r}: {', '.join(one.id for one in called)}")
+        close = difflib.get_close_matches(name[:100], plugins, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise NotFound(f"There is no plugin {name[:100]!r}{hint}")
 
     async def start(self) -> Snapshot:
-        """Loads everything there is. Raises `ConfigError` for what concerns the gateway as a whole; a plugin's own
-        trouble only makes it `failed`."""
-        plugins: dict[str, LoadedPlugin] = {}
-        hooks: list[BoundHook] = []
-        try:
-            for found in self._found():
-                plugin, blueprint = self._discover(found, plugins)
-                if blueprint is not None:
-                    hooks += await self._enliven(plugin, blueprint)
-            self._warn_of_strangers(plugins)
-            self._snapshot = self._build(plugins, hooks)
-        except BaseException:
-            await _stop(plugins.values())
-            raise
-        return self._snapshot
+        """Loads everything there is, as the last generation left it. Raises `ConfigError` for what concerns the gateway
+        as a whole; a plugin's own trouble only makes it `failed`."""
+        seen = await self._look()
+        latest = await self._generations.latest()
+        world = decode(latest.body) if latest is not None else World()
+        settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
+        await self._stage.begin(_lift(world, settled.lifted), settled.sightings, latest)
+        self._warn_of_strangers()
+        await self._tidy()
+        return self.snapshot
 
     async def stop(self) -> None:
-        if self._snapshot is not None:
-            await _stop(self._snapshot.plugins.values())
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._stage.stop()
 
-    def _found(self) -> list[Found]:
-        return [found for source in self._sources for found in source.find()]
+    async def reload(
+        self, names: Iterable[str] = (), *, force: bool = False, actor: str, action: str = "hot-swap"
+    ) -> Changed:
+        """Takes in what is on disk now: everything, or only the plugins that are named. What has not changed runs on,
+        unless `force` has it replaced too."""
+        return await self._alone(self._reload(tuple(names), actor, action, force=force))
 
-    def _warn_of_strangers(self, plugins: Mapping[str, LoadedPlugin]) -> None:
-        for name in self._configs:
-            if name not in plugins:
+    async def toggle(self, name: str, enabled: bool, *, actor: str) -> Changed:
+        return await self._alone(self._toggle(name, actor, enabled=enabled))
+
+    async def configure(
+        self, name: str, config: Mapping[str, Any], *, actor: str, expected: int | None = None
+    ) -> Changed:
+        """Replaces what the operator has set of a plugin's config. `expected` is the generation that they have
+        seen."""
+        return await self._alone(self._configure(name, dict(config), actor, expected))
+
+    async def install(self, name: str, *, approve: Iterable[str] = (), actor: str) -> Changed:
+        """Takes a plugin that is on disk into service, as it is there now."""
+        return await self._alone(self._install(name, tuple(approve), actor))
+
+    async def install_folder(
+        self, folder: Path, *, sha256: str | None = None, approve: Iterable[str] = (), actor: str
+    ) -> Changed:
+        """Copies the plugin in `folder` and takes the copy into service. `sha256` is that of its contents."""
+        return await self._alone(self._install_folder(folder, sha256, tuple(approve), actor))
+
+    async def uninstall(self, name: str, *, actor: str) -> Changed:
+        """Takes a plugin out of service: an installed one with its code; one in a folder until it is installed again,
+        and the folder stays as it is."""
+        return await self._alone(self._uninstall(name, actor))
+
+    async def approve(self, name: str, permissions: Iterable[str], *, actor: str) -> Changed:
+        """Sets what a plugin may do, of what it asks for."""
+        return await self._alone(self._approve(name, tuple(permissions), actor))
+
+    async def rollback(self, *, actor: str) -> Changed:
+        """Restores the generation before the last change whole: code, config, what is enabled and approved,
+        counters."""
+        return await self._alone(self._rollback(actor))
+
+    async def history(self) -> tuple[Generation, ...]:
+        """Newest first."""
+        return await self._generations.list()
+
+    async def reload_changed(self, *, actor: str) -> list[Changed | JackfieldError]:
+        """Takes in each plugin that has changed on disk by itself: one that is refused keeps no other back."""
+        seen = await self._look()
+        before = {one.found.place: (one.digest, one.problem) for one in self._stage.sightings}
+        after = {one.found.place: (one.digest, one.problem) for one in seen}
+        places = {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
+        told: list[Changed | JackfieldError] = []
+        for place in sorted(places):
+            try:
+                told.append(await self._alone(self._take([place], actor, "watch")))
+            except JackfieldError as error:
+                told.append(error)
+        return told
+
+    async def follow(self) -> None:
+        """Takes over what another worker has changed."""
+        if await self._generations.latest_number() != self.snapshot.generation:
+            await self._alone(self._follow())
+
+    async def _reload(self, names: tuple[str, ...], actor: str, action: str, *, force: bool) -> Changed:
+        seen = await self._look()
+        if names:
+            chosen = [self._sighting(name, seen) for name in names]
+            forced = [self._id_of(one) for one in chosen] if force else []
+            return await self._take([one.found.place for one in chosen], actor, action, seen, forced)
+        world = self._stage.world
+        settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
+        return await self._change(
+            _lift(world, settled.lifted),
+            settled.sightings,
+            actor,
+            action,
+            forced="all" if force else (),
+            notes=_notes(settled),
+        )
+
+    async def _take(
+        self,
+        places: list[str],
+        actor: str,
+        action: str,
+        seen: list[Sighting] | None = None,
+        forced: Iterable[str] = (),
+    ) -> Changed:
+        """Takes in only what stands at these places."""
+        seen = await self._look() if seen is None else seen
+        sightings = _mixed(self._stage.sightings, seen, places)
+        names = [self._id_of(one) for one in sightings if one.found.place in places]
+        return await self._change(_lift(self._stage.world, names), sightings, actor, action, forced=tuple(forced))
+
+    async def _toggle(self, name: str, actor: str, *, enabled: bool) -> Changed:
+        plugin = self.find(name)
+        if plugin.running == enabled and plugin.state != "failed":
+            return self._unchanged()
+        world = self._stage.world.with_entry(plugin.id, enabled=enabled)
+        must_run = (plugin.id,) if enabled else ()
+        return await self._change(
+            world, self._stage.sightings, actor, "enable" if enabled else "disable", must_run=must_run
+        )
+
+    async def _configure(self, name: str, config: dict[str, Any], actor: str, expected: int | None) -> Changed:
+        plugin, generation = self.find(name), self.snapshot.generation
+        if expected not in (None, generation):
+            raise Conflict(f"generation {generation} serves, not {expected}: it was changed meanwhile")
+        changes: dict[str, Any] = {"enabled": config.pop("enabled")} if "enabled" in config else {}
+        world = self._stage.world.with_entry(plugin.id, config=config, **changes)
+        return await self._change(world, self._stage.sightings, actor, "configure")
+
+    async def _install(self, name: str, approve: tuple[str, ...], actor: str) -> Changed:
+        seen = await self._look()
+        chosen = self._sighting(name, seen)
+        plugin_id = self._id_of(chosen)
+        world = _approving(_lift(self._stage.world, [plugin_id]), plugin_id, approve)
+        sightings = _mixed(self._stage.sightings, seen, [chosen.found.place])
+        world = world.with_entry(plugin_id, enabled=True)
+        # The id of one without a manifest is known only when its code has run.
+        must_run = (plugin_id,) if chosen.manifest is not None or chosen.problem is not None else ()
+        return await self._change(world, sightings, actor, "install", must_run=must_run)
+
+    async def _install_folder(self, folder: Path, sha256: str | None, approve: tuple[str, ...], actor: str) -> Changed:
+        seen = await self._aside(lambda: self._surveyor.see_folder(folder))
+        assert seen.code is not None
+        if sha256 is not None and sha256.lower() != seen.code.digest:
+            raise Unprocessable(f"the contents of {folder} have the SHA-256 {seen.code.digest}", param="sha256")
+        plugin_id = seen.stated_id
+        taken = self.snapshot.plugins.get(plugin_id)
+        if taken is not None and not self._stage.world.entry(plugin_id).installed:
+            raise Conflict(f"id {plugin_id!r} is taken by {taken.place} ({taken.source})", plugin=plugin_id)
+        world = _approving(self._stage.world, plugin_id, approve)
+        world = world.with_entry(plugin_id, enabled=True, installed=True, code=seen.code)
+        sightings = [*self._without(plugin_id), seen]
+        return await self._change(world, sightings, actor, "install", must_run=(plugin_id,))
+
+    async def _uninstall(self, name: str, actor: str) -> Changed:
+        plugin, world = self.find(name), self._stage.world
+        if plugin.source == "builtin":
+            raise Conflict(f"{plugin.id} comes with Jackfield: disable it instead", plugin=plugin.id)
+        if world.entry(plugin.id).installed:
+            entries = {name: entry for name, entry in world.entries.items() if name != plugin.id}
+            return await self._change(World(entries), self._without(plugin.id), actor, "uninstall")
+        world = world.with_entry(plugin.id, enabled=False, config={}, approved=None)
+        return await self._change(world, self._stage.sightings, actor, "uninstall")
+
+    async def _approve(self, name: str, permissions: tuple[str, ...], actor: str) -> Changed:
+        plugin = self.find(name)
+        for permission in permissions:
+            if permission not in plugin.asked:
+                _check_known(permission)
+                raise Unprocessable(f"{plugin.id} does not ask for {permission!r}", param="approve")
+        world = self._stage.world.with_entry(plugin.id, approved=tuple(sorted(set(permissions))))
+        return await self._change(world, self._stage.sightings, actor, "approve")
+
+    async def _rollback(self, actor: str) -> Changed:
+        back = self._stage.goes_back_to
+        target = await self._generations.get(back) if back is not None else None
+        if target is None:
+            raise Conflict("there is no earlier generation to go back to")
+        world = roll_back(self._stage.world, decode(target.body))
+        seen = await self._look()
+        settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
+        restored = {name: PluginStats.thaw(frozen) for name, frozen in target.stats.items()}
+        return await self._stage.change(
+            Draft(
+                world=_lift(world, settled.lifted),
+                sightings=settled.sightings,
+                actor=actor,
+                action=f"rollback to {target.number}",
+                stats=restored,
+                goes_back_to=target.goes_back_to,
+                lenient=True,
+            )
+        )
+
+    async def _follow(self) -> None:
+        latest = await self._generations.latest()
+        if latest is None or latest.number == self.snapshot.generation:
+            return
+        world = decode(latest.body)
+        sightings = await self._aside(lambda: self._surveyor.restore(world.entries))
+        await self._stage.take_over(latest, world, sightings)
+
+    async def _change(self, world: World, sightings: list[Sighting], actor: str, action: str, **more: Any) -> Changed:
+        changed = await self._stage.change(Draft(world=world, sightings=sightings, actor=actor, action=action, **more))
+        if changed.changed:
+            await self._tidy()
+        return changed
+
+    async def _alone(self, work: Coroutine[Any, Any, T]) -> T:
+        async def wait_for_turn() -> T:
+            async with self._changing:
+                return await work
+
+        task = asyncio.create_task(wait_for_turn(), name="plugin-change")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _aside(self, call: Callable[[], T]) -> T:
+        return await run_aside(call, SURVEY_S)
+
+    async def _look(self) -> list[Sighting]:
+        return await self._aside(self._surveyor.look)
+
+    async def _tidy(self) -> None:
+        """Lets go of code that no generation names any more. The change is done: that this fails does not undo it."""
+        try:
+            used = await self._stage.digests_in_use()
+            await self._aside(lambda: self._surveyor.sealed.forget_all_but(used))
+        except (JackfieldError, OSError, TimeoutError) as error:
+            log.warning("old_code_not_removed", reason=str(error))
+
+    def _unchanged(self) -> Changed:
+        return Changed(self.snapshot.generation, False)
+
+    def _without(self, plugin_id: str) -> list[Sighting]:
+        return [one for one in self._stage.sightings if self._id_of(one) != plugin_id]
+
+    def _id_of(self, seen: Sighting) -> str:
+        """The id of what stands there, also where only its code could tell."""
+        if seen.manifest is None:
+            for plugin in self.snapshot.plugins.values():
+                if plugin.place == seen.found.place:
+                    return plugin.id
+        return seen.stated_id
+
+    def _sighting(self, name: str, seen: list[Sighting]) -> Sighting:
+        """What `name` means on the disk. Raises `NotFound`."""
+        for one in seen:
+            if name in (self._id_of(one), one.found.name, one.manifest.name if one.manifest else None):
+                return one
+        for one in seen:
+            if name in one.found.aliases:
+                return one
+        place = self.find(name).place
+        here = next((one for one in seen if one.found.place == place), None)
+        if here is None:
+            raise NotFound(f"The plugin {name[:100]!r} is not on the disk any more")
+        return here
+
+    def _warn_of_strangers(self) -> None:
+        plugins = self.snapshot.plugins
+        known = {name for plugin in plugins.values() for name in (plugin.id, plugin.found.name, *plugin.found.aliases)}
+        for name in self._configured:
+            if name not in known:
                 close = difflib.get_close_matches(name, plugins, n=1)
                 log.warning(
                     "config_without_plugin", section=f"plugins.config.{name}", nearest=close[0] if close else None
                 )
 
-    def _build(self, plugins: dict[str, LoadedPlugin], hooks: list[BoundHook]) -> Snapshot:
-        absent = frozenset(plugin.id for plugin in plugins.values() if plugin.instance is None)
-        running = {plugin.id: plugin.instance for plugin in plugins.values() if plugin.instance is not None}
-        return Snapshot(
-            generation=1,
-            plugins=MappingProxyType(plugins),
-            table=HookTable(hooks),
-            routes=self._make_routes(running, absent),
-        )
 
-    def _discover(self, found: Found, plugins: dict[str, LoadedPlugin]) -> tuple[LoadedPlugin, Blueprint | None]:
-        """Reads one plugin. The first source that has an id keeps it; a later one is listed as failed beside it."""
-        name = loader.stated_id(found)
-        if name not in plugins and loader.config_of(self._configs, name).enabled is False:
-            plugin = self._known(name, found, "unknown", plugins)
-            plugin.move("disabled")
-            return plugin, None
-        try:
-            blueprint = loader.read_blueprint(found, self._dialects)
-        except (JackfieldError, loader.PluginBroke) as error:
-            return self._failed(found, _spare_name(found, found.name, plugins), str(error), plugins), None
-        plugin_id = blueprint.manifest.id
-        if (first := plugins.get(plugin_id)) is not None:
-            reason = f"id {plugin_id!r} is taken by {first.place} ({first.source})"
-            return self._failed(found, _spare_name(found, plugin_id, plugins), reason, plugins), None
-        plugin = self._known(plugin_id, found, blueprint.dialect, plugins)
-        plugin.version, plugin.priority = blueprint.manifest.version, blueprint.manifest.priority
-        if loader.config_of(self._configs, plugin_id).enabled is False:
-            plugin.move("disabled")
-            plugin.forget()
-            return plugin, None
-        return plugin, blueprint
-
-    def _known(self, plugin_id: str, found: Found, dialect: str, plugins: dict[str, LoadedPlugin]) -> LoadedPlugin:
-        guard = self._guards.setdefault(plugin_id, PluginGuard(plugin_id, self._clock))
-        plugins[plugin_id] = LoadedPlugin(plugin_id, found, dialect, guard)
-        return plugins[plugin_id]
-
-    def _failed(self, found: Found, plugin_id: str, reason: str, plugins: dict[str, LoadedPlugin]) -> LoadedPlugin:
-        plugin = self._known(plugin_id, found, "unknown", plugins)
-        _fail(plugin, reason)
-        return plugin
-
-    async def _enliven(self, plugin: LoadedPlugin, blueprint: Blueprint) -> tuple[BoundHook, ...]:
-        """Configures and starts one plugin; its hooks, or none where it failed."""
-        config = loader.config_of(self._configs, plugin.id)
-        plugin.move("loading")
-        try:
-            instance = loader.configure(blueprint, config)
-            hooks = loader.bind_hooks(instance, plugin.guard, config, plugin.priority)
-            degraded = await loader.start(instance, plugin.id)
-        except (JackfieldError, loader.PluginBroke) as error:
-            _fail(plugin, str(error))
-            return ()
-        plugin.instance = instance
-        plugin.move("degraded" if degraded else "active", degraded)
-        log.info(f"Plugin loaded: {plugin.id}", version=plugin.version, source=plugin.source, hooks=len(hooks))
-        return hooks
+def _mixed(current: list[Sighting], seen: list[Sighting], places: Iterable[str]) -> list[Sighting]:
+    """What is, but for what stands at `places`: that is as it was seen now, or gone."""
+    chosen = set(places)
+    fresh = {one.found.place: one for one in seen if one.found.place in chosen}
+    mixed = [
+        fresh.pop(one.found.place, one) for one in current if one.found.place not in chosen or one.found.place in fresh
+    ]
+    # Of two with one id the earlier wins: what is new in a folder comes before what is installed and built in.
+    order = {one.found.place: rank for rank, one in enumerate(seen)}
+    return sorted([*mixed, *fresh.values()], key=lambda one: order.get(one.found.place, len(order)))
 
 
-def _spare_name(found: Found, name: str, plugins: Mapping[str, LoadedPlugin]) -> str:
-    """A name to list it under that is nobody else's."""
-    return f"{name}@{found.source}:{found.place}" if name in plugins else name
+def _lift(world: World, names: Iterable[str]) -> World:
+    """Without what held these plugins at an earlier version."""
+    for name in names:
+        if world.entry(name).hold is not None:
+            world = world.with_entry(name, hold=None)
+    return world
 
 
-def _fail(plugin: LoadedPlugin, reason: str) -> None:
-    plugin.move("failed", reason)
-    plugin.forget()
-    log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=reason)
+def _approving(world: World, plugin_id: str, approve: tuple[str, ...]) -> World:
+    for permission in approve:
+        _check_known(permission)
+    if not approve:
+        return world
+    return world.with_entry(plugin_id, approved=tuple(sorted({*(world.entry(plugin_id).approved or ()), *approve})))
 
 
-async def _stop(plugins: Iterable[LoadedPlugin]) -> None:
-    """Unloads what runs, last started first."""
-    for plugin in reversed(list(plugins)):
-        if plugin.instance is not None:
-            plugin.move("draining")
-            await loader.stop(plugin.instance, plugin.id)
-            plugin.instance = None
-            plugin.forget()
-            plugin.move("unloaded")
+def _check_known(permission: str) -> None:
+    try:
+        check_permission(permission)
+    except ValueError as error:
+        raise Unprocessable(str(error), param="approve") from error
+
+
+def _notes(settled: Settled) -> tuple[str, ...]:
+    return tuple(
+        f"{name} stays at the version that was rolled back to: its folder has not changed since;"
+        f" reload it by name to take what is there"
+        for name in sorted(settled.held)
+    )

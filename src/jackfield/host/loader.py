@@ -18,9 +18,10 @@ from jackfield.errors import ConfigError, JackfieldError, ManifestError
 from jackfield.hooks.deadline import Expired, finish_within
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
+from jackfield.host.aside import run_aside
 from jackfield.sdk.hooks import POINTS, HookSpec, Policy, hooks_of
-from jackfield.sdk.manifest import MANIFEST_FILE, read_manifest
 from jackfield.sdk.plugin import Health, Plugin, config_model
+from jackfield.sdk.services import Services
 from jackfield.settings import PluginConfig
 from jackfield.sources.base import Found
 
@@ -35,27 +36,21 @@ class PluginBroke(Exception):
     """A plugin's own code raised; the text is for operators."""
 
 
-def stated_id(found: Found) -> str:
-    """What the plugin is called as far as can be told without running any of its code."""
-    manifest = found.folder / MANIFEST_FILE if found.folder else None
+async def read_blueprint(found: Found, dialects: Mapping[str, Dialect]) -> Blueprint:
+    """Runs the plugin's code, in a thread of its own: it may take its time, and the gateway serves meanwhile. Raises
+    `ManifestError`, or `PluginBroke` for what the code raised."""
+    dialect = dialects.get(found.dialect)
+    if dialect is None:
+        raise ManifestError(f"no dialect is called {found.dialect!r}", file=found.place)
     try:
-        return read_manifest(manifest).id if manifest is not None and manifest.is_file() else found.name
-    except (ManifestError, OSError):
-        return found.name
+        return await run_aside(partial(_run, partial(dialect.read, found)), LIFE_S)
+    except TimeoutError as error:
+        raise PluginBroke(f"its code did not load within {LIFE_S:g} s") from error
 
 
-def read_blueprint(found: Found, dialects: tuple[Dialect, ...]) -> Blueprint:
-    """Runs the plugin's module. Raises `ManifestError`, or `PluginBroke` for what the module raised."""
-    loaded = _run(found.load)
-    for dialect in dialects:
-        blueprint = _run(partial(dialect.read, found, loaded))
-        if blueprint is not None:
-            return blueprint
-    raise ManifestError("no dialect knows this kind of plugin", file=found.place)
-
-
-def configure(blueprint: Blueprint, config: PluginConfig) -> Plugin[Any]:
-    """The instance with its validated config. Raises `ConfigError` naming `plugins.config.<id>.<field>`."""
+def configure(blueprint: Blueprint, config: PluginConfig, services: Services) -> Plugin[Any]:
+    """The instance with its validated config and what it was granted. Raises `ConfigError` naming
+    `plugins.config.<id>.<field>`."""
     plugin_id = blueprint.manifest.id
     if config.runtime not in (None, blueprint.manifest.runtime):
         raise ConfigError(
@@ -64,7 +59,14 @@ def configure(blueprint: Blueprint, config: PluginConfig) -> Plugin[Any]:
             plugin=plugin_id,
         )
     own = _run(partial(_read_config, blueprint, config))
-    instance: Plugin[Any] = _run(lambda: blueprint.kind(plugin_id, own))
+    instance: Plugin[Any] = _run(lambda: _make(blueprint.kind, plugin_id, own, services))
+    return instance
+
+
+def _make(kind: type[Plugin[Any]], plugin_id: str, own: BaseModel, services: Services) -> Plugin[Any]:
+    """What it was granted is there also for a plugin whose own `__init__` does not pass it on."""
+    instance = kind(plugin_id, own)
+    instance.services = services
     return instance
 
 
@@ -164,12 +166,16 @@ def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, pr
 
 
 def _may_be(policy: Policy, spec: HookSpec) -> bool:
-    return POINTS[spec.point].policy in (None, policy)
+    return _is_free(spec) or POINTS[spec.point].policy == policy
+
+
+def _is_free(spec: HookSpec) -> bool:
+    return spec.own_policy or POINTS[spec.point].policy is None
 
 
 def _bind(plugin: Plugin[Any], spec: HookSpec, guard: PluginGuard, config: PluginConfig, priority: int) -> BoundHook:
     point = POINTS[spec.point]
-    policy = point.policy or config.on_failure or spec.on_failure
+    policy = config.on_failure or spec.on_failure if _is_free(spec) else point.policy or spec.on_failure
     chosen = config.priority if config.priority is not None else spec.priority
     return BoundHook(
         guard.plugin,
@@ -180,7 +186,3 @@ def _bind(plugin: Plugin[Any], spec: HookSpec, guard: PluginGuard, config: Plugi
         timeout_ms=config.timeout_ms or spec.timeout_ms or point.default_timeout_ms,
         closed=policy == "closed",
     )
-
-
-def config_of(configs: Mapping[str, PluginConfig], plugin_id: str) -> PluginConfig:
-    return configs.get(plugin_id, NO_CONFIG)

@@ -2,54 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
 
-import msgspec
-
-from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import HookTable
+from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
-from jackfield.host.states import PluginState, step
-from jackfield.sdk.plugin import Plugin
-from jackfield.sources.base import Found
 
 
-class LoadedPlugin:
-    """One known plugin, failed and disabled ones too; `instance` is `None` unless it runs. `forget` lets go of its
-    code."""
+class Snapshot:
+    """`pins` counts the requests that run against it: whoever takes it for a request adds one, and calls `unpin` when
+    the request is settled."""
 
-    __slots__ = (
-        "dialect",
-        "forget",
-        "guard",
-        "id",
-        "instance",
-        "place",
-        "priority",
-        "reason",
-        "source",
-        "state",
-        "version",
-    )
+    __slots__ = ("_drained", "generation", "pins", "plugins", "routes", "table")
 
-    def __init__(self, plugin_id: str, found: Found, dialect: str, guard: PluginGuard) -> None:
-        self.id, self.source, self.dialect, self.place = plugin_id, found.source, dialect, found.place
-        self.forget = found.forget
-        self.guard = guard
-        self.version = "0.0.0"
-        self.priority = 100
-        self.state: PluginState = "discovered"
-        self.reason: str | None = None
-        self.instance: Plugin[Any] | None = None
+    def __init__(
+        self, *, generation: int, plugins: Mapping[str, LoadedPlugin], table: HookTable, routes: Routes
+    ) -> None:
+        self.generation, self.plugins, self.table, self.routes = generation, plugins, table, routes
+        self.pins = 0
+        self._drained: asyncio.Event | None = None
 
-    def move(self, to: PluginState, reason: str | None = None) -> None:
-        self.state = step(self.state, to, self.id)
-        self.reason = reason
+    def unpin(self) -> None:
+        self.pins -= 1
+        if self._drained is not None and not self.pins:
+            self._drained.set()
 
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    generation: int
-    plugins: Mapping[str, LoadedPlugin]
-    table: HookTable
-    routes: Routes
+    async def drained(self) -> None:
+        """Waits until the last request has left; for a snapshot that gets no new ones."""
+        if self.pins:
+            self._drained = asyncio.Event()
+            await self._drained.wait()

@@ -140,7 +140,12 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
     status = 200 if error is None else error.status if isinstance(error, UpstreamRejected) else None
     told = None if error is None else masked(error.message)
     attempt = Attempt(
-        upstream=candidate.upstream, model=candidate.model, status=status, error=told, duration_ms=duration / 1e6
+        upstream=candidate.upstream,
+        model=candidate.model,
+        status=status,
+        error=told,
+        duration_ms=duration / 1e6,
+        at_ms=(began - state.began) / 1e6,
     )
     state.attempts = (*state.attempts, attempt)
     if error is not None:

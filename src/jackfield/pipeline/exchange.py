@@ -67,6 +67,7 @@ class State:
     upstream_ns: int | None = None
     response_bytes = 0
     client_gone = False
+    synthetic = False
     _request: Request | None = None
     _local: dict[type, Any] | None = None
 

@@ -25,10 +25,10 @@ def plain_answer(state: State, whole: Whole) -> Answer:
 async def respond(state: State, whole: Whole) -> Answer:
     """The client's answer. Never raises what a hook does: that has become the answer."""
     head = Head(_status_of(whole.response), JSON + answer_headers(state) + whole.headers + _note_of(whole.response))
-    if not (state.row.response_head or state.row.response_body):
+    if not (state.row.response_head or state.row.collects):
         return _answer(state, head, whole, whole.response)
     state.head = head
-    if state.row.response_body and whole.response is None and whole.format is not None:
+    if state.row.collects and whole.response is None and whole.format is not None:
         whole.response = whole.format.decode_response(whole.body)
     state.response = whole.response
     await run_head_hooks(state)

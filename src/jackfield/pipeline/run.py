@@ -55,14 +55,16 @@ class Pipeline:
         check_model(state)
         select(state)
         if row.routing:
-            await route(state)
+            decision = await route(state)
         state.trace.phase("routing")
+        if decision is not None:
+            return await _answer_for(state, decision)
         got = await call(state, self._timeout_s)
         state.trace.phase("attempt")
         if not isinstance(got, Whole):
             return await stream(state, got)
         self._settler.price(state)
-        if got.format is state.route.format and not (row.response_head or row.response_body or state.stream):
+        if got.format is state.route.format and not (row.response_head or row.collects or state.stream):
             return plain_answer(state, got)
         return await _finish(state, got)
 

@@ -6,9 +6,12 @@ import random
 from collections.abc import Sequence
 from itertools import groupby
 
-from jackfield.hooks.dispatch import decide
+from jackfield.errors import Forbidden, Malformed, ModelNotFound
+from jackfield.hooks.dispatch import Decision, decide
+from jackfield.pipeline.admit import check_model
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Candidate
+from jackfield.wire.chat import ChatRequest, EmbeddingsRequest, Request
 
 
 def select(state: State) -> None:
@@ -18,9 +21,9 @@ def select(state: State) -> None:
     state.candidates = found if len(found) == 1 else by_chance(found)
 
 
-async def route(state: State) -> None:
+async def route(state: State) -> Decision | None:
     """The `routing` hooks. Raises `Refused`."""
-    await decide(state.row.routing, state.view, state.trace, lambda value: _replace(state, value))
+    return await decide(state.row.routing, state.view, state.trace, lambda value: _replace(state, value))
 
 
 def by_chance(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -31,8 +34,11 @@ def by_chance(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     return tuple(ordered)
 
 
-def _replace(state: State, value: Candidate | tuple[Candidate, ...]) -> str | None:
-    """Takes what a hook chose, or tells why it cannot be."""
+def _replace(state: State, value: Candidate | tuple[Candidate, ...] | Request) -> str | None:
+    """Takes what a hook chose, or tells why it cannot be. A request that asks for another model has candidates of its
+    own, and must be allowed to."""
+    if isinstance(value, ChatRequest | EmbeddingsRequest):
+        return _replace_request(state, value)
     chosen = value if isinstance(value, tuple) else (value,)
     unknown = [candidate.upstream for candidate in chosen if candidate.upstream not in state.snapshot.routes.links]
     if unknown:
@@ -40,4 +46,19 @@ def _replace(state: State, value: Candidate | tuple[Candidate, ...]) -> str | No
     if not chosen:
         return "left no upstream to try"
     state.candidates = chosen
+    return None
+
+
+def _replace_request(state: State, request: Request) -> str | None:
+    before, replaced = state.canonical_request(), state.replaced
+    state.replace_request(request)
+    if request.model == before.model:
+        return None
+    try:
+        check_model(state)
+        select(state)
+    except (Forbidden, Malformed, ModelNotFound) as error:
+        state.replace_request(before)
+        state.replaced = replaced
+        return f"routed to the model {request.model!r}: {error.message}"
     return None

@@ -86,7 +86,7 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
     """Whole events as they came. Half an event is never sent on."""
     scanner = flow.scanner
     scan = scanner.scan
-    observed: list[bytes] | None = [] if state.row.response_body else None
+    observed: list[bytes] | None = [] if state.row.collects else None
     rest = flow.rest
     if observed is not None:
         observed.append(flow.first)
@@ -183,7 +183,7 @@ async def _event_batches(flow: EventFlow) -> AsyncIterator[list[Batch]]:
 
 
 async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
-    outlet = Outlet(state, collect=bool(state.row.response_body))
+    outlet = Outlet(state, collect=state.row.collects)
     try:
         async for read in batches(state, flow):
             out: list[bytes] = []

@@ -9,13 +9,21 @@ class NoShouting(Plugin):
             return Reject(429, "no_shouting", "Please do not shout.")
 """
 
-from jackfield.errors import ConnectFailed, UpstreamBroken, UpstreamError, UpstreamRejected, UpstreamTimeout
+from jackfield.errors import (
+    ConnectFailed,
+    RateLimited,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
 from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundRequest, Timings
 from jackfield.sdk.hooks import POINTS, HookPoint, HookSpec, hook
 from jackfield.sdk.manifest import Manifest
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
 from jackfield.sdk.plugin import Health, Plugin, PluginConfig
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
+from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded, Services
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.chat import (
     CacheControl,
@@ -84,8 +92,10 @@ __all__ = [
     "Identity",
     "Image",
     "InboundRequest",
+    "KeyValue",
     "Manifest",
     "Message",
+    "NotGranted",
     "Opaque",
     "OpaqueEvent",
     "Outcome",
@@ -94,12 +104,15 @@ __all__ = [
     "Plugin",
     "PluginConfig",
     "Provider",
+    "QuotaExceeded",
+    "RateLimited",
     "Reasoning",
     "Refusal",
     "RefusalDelta",
     "Reject",
     "Replace",
     "ResponseFormat",
+    "Services",
     "StreamEnd",
     "StreamStart",
     "Target",

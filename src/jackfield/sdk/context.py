@@ -63,13 +63,15 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of an upstream. `status` is `None` and `error` set where no answer came."""
+    """One try of an upstream. `status` is `None` and `error` set where no answer came. It began `at_ms` after the
+    request came in; where it was answered it lasted until the first of the answer was there."""
 
     upstream: str
     model: str
     status: int | None
     error: str | None
     duration_ms: float
+    at_ms: float = 0
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +87,11 @@ class ExchangeState(Protocol):
     """What the pipeline keeps; an `Exchange` is its read-only face."""
 
     id: str
+    at: float
     operation: Operation
     client_format: str
     inbound: InboundRequest
+    replaced: bool
     identity: Identity | None
     candidates: tuple[Candidate, ...]
     outgoing: OutgoingRequest | None
@@ -99,6 +103,7 @@ class ExchangeState(Protocol):
     decided_by: str | None
     timings: Timings | None
     behind: str
+    synthetic: bool
 
     @property
     def route_name(self) -> str: ...
@@ -125,6 +130,11 @@ class Exchange:
         return self._state.id
 
     @property
+    def at(self) -> float:
+        """When the request came in, in seconds since the epoch."""
+        return self._state.at
+
+    @property
     def operation(self) -> Operation:
         return self._state.operation
 
@@ -132,6 +142,12 @@ class Exchange:
     def route(self) -> str:
         """Such as `POST /v1/chat/completions`."""
         return self._state.route_name
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether this is no client's request but the check that a plugin's hooks work, before it is taken into
+        service. What a hook does with it should leave no trace outside."""
+        return self._state.synthetic
 
     @property
     def client_format(self) -> str:
@@ -166,6 +182,11 @@ class Exchange:
         return self._state.canonical_request()
 
     @property
+    def replaced(self) -> bool:
+        """Whether a hook has put another request in the place of the one that is in the body of `inbound`."""
+        return self._state.replaced
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         return self._state.candidates
 
@@ -184,7 +205,8 @@ class Exchange:
 
     @property
     def response(self) -> Response | None:
-        """The canonical answer, from `response_body` on: a completion, embeddings, or an `ErrorResponse`."""
+        """The canonical answer, from `response_body` on: a completion, embeddings, or an `ErrorResponse`. In
+        `background` where a hook at `response_body` or one that `sees_answer` asked for it."""
         return self._state.canonical_response()
 
     @property

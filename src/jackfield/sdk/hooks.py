@@ -73,9 +73,13 @@ class HookPoint(msgspec.Struct, frozen=True, kw_only=True):
     def accepts(self, value: object, operation: Operation) -> bool:
         """Whether `value` may stand in a `Replace` here, in an exchange of this operation."""
         if self.many and isinstance(value, tuple):
-            return all(isinstance(item, self.replaces) and is_sound(item) for item in value)
+            items = (Candidate,) if self.name == "routing" else self.replaces
+            return all(isinstance(item, items) and is_sound(item) for item in value)
         wanted = _BY_OPERATION.get(self.name)
-        return isinstance(value, self.replaces if wanted is None else wanted[operation]) and is_sound(value)
+        kinds = self.replaces if wanted is None else wanted[operation]
+        if self.name == "routing" and not isinstance(value, Candidate):
+            kinds = REQUESTS[operation]
+        return isinstance(value, kinds) and is_sound(value)
 
 
 POINTS: dict[PointName, HookPoint] = {
@@ -102,9 +106,9 @@ POINTS: dict[PointName, HookPoint] = {
         ),
         HookPoint(
             name="routing",
-            when="The candidates are known. Once a request.",
-            outcomes=(Continue, Replace, Reject),
-            replaces=(Candidate,),
+            when="The candidates are known. Once a request. A request in their place is routed anew.",
+            outcomes=(Continue, Replace, Reject, Answer),
+            replaces=(Candidate, *Request.__args__),
             many=True,
             policy="closed",
         ),
@@ -154,6 +158,7 @@ MARK = "__jackfield_hooks__"
 OWNERS = {
     "edits": "response_body",
     "replaces_record": "background",
+    "sees_answer": "background",
     "hold": "response_chunk",
     "look_behind": "response_chunk",
 }
@@ -161,15 +166,20 @@ OWNERS = {
 
 class HookSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What an author declared about one hook; `priority` and `timeout_ms` are `None` where they leave it to
-    defaults."""
+    defaults. Two are for dialects: `own_policy` lets an author choose also where the point's policy is fixed, and
+    `forward` keeps hooks that say so in the order of their priorities among themselves where a point runs in
+    reverse."""
 
     point: PointName
     name: str
     on_failure: Policy
+    own_policy: bool = False
+    forward: bool = False
     priority: int | None = None
     timeout_ms: int | None = None
     edits: bool = False
     replaces_record: bool = False
+    sees_answer: bool = False
     look_behind: int = 0
     hold: int = 0
     operations: tuple[Operation, ...] = OPERATIONS
@@ -185,6 +195,7 @@ def hook(
     timeout_ms: int | None = None,
     edits: bool = False,
     replaces_record: bool = False,
+    sees_answer: bool = False,
     look_behind: int = 0,
     hold: int = 0,
     operations: tuple[Operation, ...] = OPERATIONS,
@@ -198,14 +209,22 @@ def hook(
     default. `edits` (response_body) holds streams back until the hook has seen the whole. `hold` and `look_behind`
     (response_chunk) are in characters: how much text is kept back so that a match cannot slip through between two
     events, and how much text already sent the hook can see. Text kept back is shown again with what follows, as the
-    hook itself left it. `replaces_record` (background) leaves the record of the exchange to the hook. `before` and
-    `after` name plugins. Raises `TypeError` where these do not fit the point.
+    hook itself left it. `replaces_record` (background) leaves the record of the exchange to the hook; `sees_answer`
+    (background) keeps the answer for it, also that of a stream. `before` and `after` name plugins. Raises `TypeError`
+    where these do not fit the point.
     """
     known = POINTS.get(point)
     if known is None:
         raise TypeError(f"hook: unknown point {point!r}; one of {', '.join(POINTS)}")
     policy = _policy(known, on_failure)
-    _check_owner(known, edits=edits, replaces_record=replaces_record, hold=hold, look_behind=look_behind)
+    _check_owner(
+        known,
+        edits=edits,
+        replaces_record=replaces_record,
+        sees_answer=sees_answer,
+        hold=hold,
+        look_behind=look_behind,
+    )
     _check_values(known, hold=hold, look_behind=look_behind, timeout_ms=timeout_ms, priority=priority)
     _check_names(known, operations=operations, before=before, after=after)
 
@@ -219,6 +238,7 @@ def hook(
             timeout_ms=timeout_ms,
             edits=edits,
             replaces_record=replaces_record,
+            sees_answer=sees_answer,
             look_behind=look_behind,
             hold=hold,
             operations=operations,

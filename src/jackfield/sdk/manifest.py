@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from jackfield.errors import ManifestError
+from jackfield.sdk.permissions import check_permission
 
 MANIFEST_FILE = "jackfield.toml"
+LONGEST_MANIFEST = 256 * 1024
+
+Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Service = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+Permission = Annotated[str, AfterValidator(check_permission)]
 
 
-class Manifest(BaseModel):
-    """What a plugin says of itself. Unknown keys are refused."""
+class Needs(BaseModel):
+    """Other plugins, by id, and services that plugins provide, by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")
+    plugins: tuple[Id, ...] = ()
+    services: tuple[Service, ...] = ()
+
+
+class Manifest(BaseModel):
+    """What a plugin says of itself. Unknown keys are refused.
+
+    Without what is in `requires` the plugin does not start; what is in `optional` only starts before it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Id
     version: str = "0.0.0"
     name: str = ""
     description: str = ""
@@ -26,15 +44,41 @@ class Manifest(BaseModel):
     entry: str = Field(default="plugin", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?$")
     runtime: Literal["inprocess"] = "inprocess"
     priority: int = 100
+    enabled: bool = True
+    permissions: tuple[Permission, ...] = ()
+    provides: tuple[Service, ...] = ()
+    requires: Needs = Needs()
+    optional: Needs = Needs()
 
 
-def read_manifest(file: Path) -> Manifest:
-    """Raises `ManifestError` naming file and field."""
+def read_manifest(file: Path, shown: Path | None = None) -> Manifest:
+    """Raises `ManifestError` naming the file, as `shown` where it is a copy, and the field."""
+    return parse_manifest(read_bounded(file, shown), str(shown or file))
+
+
+def parse_manifest(text: str, place: str) -> Manifest:
+    """Raises `ManifestError` naming `place` and field."""
     try:
-        return Manifest.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ManifestError(str(error), file=str(file)) from error
+        return Manifest.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(str(error), file=place) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(first["msg"], file=str(file), field=field) from error
+        raise ManifestError(first["msg"].removeprefix("Value error, "), file=place, field=field) from error
+
+
+def read_bounded(file: Path, shown: Path | None = None) -> str:
+    """The text of a manifest. Raises `ManifestError` where it is too long, cannot be read or is not UTF-8."""
+    place = str(shown or file)
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(LONGEST_MANIFEST + 1)
+    except OSError as error:
+        raise ManifestError(error.strerror or str(error), file=place) from error
+    if len(data) > LONGEST_MANIFEST:
+        raise ManifestError(f"is longer than {LONGEST_MANIFEST // 1024} KB", file=place)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestError(str(error), file=place) from error

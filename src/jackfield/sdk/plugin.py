@@ -10,6 +10,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
+from jackfield.sdk.services import NO_SERVICES, Services
+
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -40,9 +42,10 @@ class Plugin(Generic[C]):
     version: str = "0.0.0"
     description: str = ""
 
-    def __init__(self, plugin_id: str, config: C) -> None:
+    def __init__(self, plugin_id: str, config: C, services: Services = NO_SERVICES) -> None:
         self.id = plugin_id
         self.config: C = config
+        self.services = services
         self.log: Any = structlog.get_logger("plugin").bind(plugin=plugin_id)
 
     async def on_load(self) -> None:

@@ -76,7 +76,10 @@ class Inference:
             await self._answer(call, state, problem, send)
         finally:
             self._in_flight.remove(call)
-            await self._pipeline.settle(state)
+            try:
+                await self._pipeline.settle(state)
+            finally:
+                state.snapshot.unpin()
 
     def _state(self, scope: Scope, route: Route, body: bytes, began: int) -> State:
         client = scope.get("client")
@@ -88,7 +91,9 @@ class Inference:
             scope.get("query_string", b""),
             client[0] if client else "",
         )
-        return State(new_id("req"), route, inbound, self._host.snapshot, began)
+        snapshot = self._host.snapshot
+        snapshot.pins += 1
+        return State(new_id("req"), route, inbound, snapshot, began)
 
     async def _answer(self, call: Call, state: State, problem: JackfieldError | None, send: Send) -> None:
         """Runs one exchange to its end, whatever happens in it."""
@@ -112,24 +117,29 @@ class Inference:
         path: str = scope["path"]
         route = _MODELS_ROUTES[_format_of(scope)]
         state = self._state(scope, route, b"", began)
-        try:
-            if path in ROUTES:
-                raise MethodNotAllowed(f"{scope['method']} {path}: use POST")
-            if path != MODELS and not path.startswith(MODELS + "/"):
-                raise NotFound(f"There is nothing at {path[:200]}")
-            if scope["method"] not in ("GET", "HEAD"):
-                raise MethodNotAllowed(f"{scope['method']} {path}: use GET")
-            await self._pipeline.identify(state)
-            body, status = self._models(state, path), 200
-        except JackfieldError as error:
-            body, status = route.format.encode_error(error, state.id), error.status
-        except Exception:  # a boundary: reported whole to the log, and told to the client
-            log.exception("internal_error", request=state.id)
-            body, status = route.format.encode_error(fault(), state.id), 500
+        body, status = await self._answer_other(state, scope["method"], path)
+        state.snapshot.unpin()
         headers = (*JSON, (b"x-request-id", state.id.encode()))
         if status == 405:
             headers = (*headers, (b"allow", b"POST" if path in ROUTES else b"GET, HEAD"))
         await send_whole(send, status, headers, body)
+
+    async def _answer_other(self, state: State, method: str, path: str) -> tuple[bytes, int]:
+        encode_error = state.route.format.encode_error
+        try:
+            if path in ROUTES:
+                raise MethodNotAllowed(f"{method} {path}: use POST")
+            if path != MODELS and not path.startswith(MODELS + "/"):
+                raise NotFound(f"There is nothing at {path[:200]}")
+            if method not in ("GET", "HEAD"):
+                raise MethodNotAllowed(f"{method} {path}: use GET")
+            await self._pipeline.identify(state)
+            return self._models(state, path), 200
+        except JackfieldError as error:
+            return encode_error(error, state.id), error.status
+        except Exception:  # a boundary: reported whole to the log, and told to the client
+            log.exception("internal_error", request=state.id)
+            return encode_error(fault(), state.id), 500
 
     def _models(self, state: State, path: str) -> bytes:
         """All models the caller may use, or the one that the path names."""

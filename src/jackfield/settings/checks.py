@@ -73,15 +73,10 @@ def check_folders(plugins: PluginSettings) -> Iterator[Problem]:
             yield ("plugins", "dirs", index), f"there is no folder {folder}"
 
 
-def check_available(store: StoreSettings, plugins: PluginSettings) -> Iterator[Problem]:
+def check_available(store: StoreSettings) -> Iterator[Problem]:
     """What has a name but no effect yet is refused: nobody shall rely on it."""
     if store.redis is not None:
         yield ("store", "redis"), "Redis is not used by this version; leave it out"
-    if plugins.approve == "ask":
-        yield ("plugins", "approve"), "plugins ask for no permissions in this version; leave it out"
-    for plugin_id, config in plugins.config.items():
-        if config.approve not in (None, "auto"):
-            yield ("plugins", "config", plugin_id, "approve"), "plugins ask for no permissions in this version"
 
 
 def check_price_files(usage: UsageSettings) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from jackfield.settings.fields import nearest, takes_text, variable_paths
 from jackfield.settings.lines import Path as FieldPath
 
 PREFIX = "JACKFIELD_"
-RESERVED = frozenset({"JACKFIELD_ADMIN_KEY", "JACKFIELD_API_KEY", "JACKFIELD_SECRET"})
+RESERVED = frozenset({"JACKFIELD_ADMIN_KEY", "JACKFIELD_API_KEY", "JACKFIELD_SECRET", "JACKFIELD_URL"})
 
 _PLUGIN_CONFIG = "JACKFIELD_PLUGINS__CONFIG__"
 # Kubernetes puts these into every pod beside a service that is named jackfield.

@@ -139,7 +139,7 @@ def _check(
     yield from checks.take_secrets(upstreams, environ)
     plugins = _part(settings, data, "plugins", PluginSettings)
     yield from checks.check_folders(plugins)
-    yield from checks.check_available(_part(settings, data, "store", StoreSettings), plugins)
+    yield from checks.check_available(_part(settings, data, "store", StoreSettings))
     yield from checks.check_price_files(_part(settings, data, "usage", UsageSettings))
 
 

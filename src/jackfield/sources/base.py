@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import msgspec
+
+from jackfield.sdk.manifest import Manifest
+
+# A file of the plugin's by its path below a plugins folder: where it stands, or what is in it.
+Contents = Mapping[str, Path | bytes]
 
 
 def keep() -> None:
     """Forgets nothing: what others may have imported as well stays."""
 
 
+def tell_nothing() -> None:
+    return None
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A plugin that a source has seen. `name` is how the source calls it; `folder` is set where it has one; `load`
-    brings its module and may raise anything; `forget` lets go of what `load` brought."""
+    """A plugin that a source has seen. `name` is how the source calls it; `dialect` names the dialect that recognised
+    it.
+
+    `manifest` reads what it says of itself without running its code: `None` where only the code can tell; raises
+    `ManifestError`. `load` runs its code and may raise anything; `forget` lets go of what `load` brought.
+
+    `contents` are the files that make it up: written below an empty plugins folder they are found there again as the
+    same plugin and nothing else. Raises `ManifestError`. `None` for what is installed in the interpreter itself, which
+    `version` then tells apart. `aliases` are names that it can be asked for by, beside `name`, its id and its display
+    name.
+    """
 
     name: str
     source: str
+    dialect: str
     place: str
-    load: Callable[[], ModuleType | type]
-    folder: Path | None = None
+    load: Callable[[], object]
+    manifest: Callable[[], Manifest | None] = tell_nothing
+    contents: Callable[[], Contents] | None = None
     forget: Callable[[], None] = keep
+    folder: Path | None = None
+    version: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+# What a dialect recognises below a plugins folder. What is wrong with one plugin is raised by its `manifest`,
+# `contents` and `load`, so that it is listed as failed and no other is lost.
+Finder = Callable[[Path], tuple[Found, ...]]
 
 
 class Source(Protocol):

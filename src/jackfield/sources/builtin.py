@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from functools import partial
 
-from jackfield import plugins
+from jackfield import __version__, plugins
 from jackfield.sources.base import Found
 
 
@@ -16,8 +16,10 @@ class BuiltinSource:
             Found(
                 name=module.name,
                 source="builtin",
+                dialect="native",
                 place=f"jackfield.plugins.{module.name}",
                 load=partial(importlib.import_module, f"jackfield.plugins.{module.name}"),
+                version=__version__,
             )
             for module in pkgutil.iter_modules(plugins.__path__)
         )

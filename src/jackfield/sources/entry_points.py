@@ -12,6 +12,13 @@ GROUP = "jackfield.plugins"
 class EntryPointSource:
     def find(self) -> tuple[Found, ...]:
         return tuple(
-            Found(name=point.name, source="entry_point", place=point.value, load=point.load)
+            Found(
+                name=point.name,
+                source="entry_point",
+                dialect="native",
+                place=point.value,
+                load=point.load,
+                version=point.dist.version if point.dist is not None else "",
+            )
             for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)
         )

@@ -9,6 +9,20 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, FromClause, Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+Value = str | bytes | float | None
+Rows = list[tuple[Any, ...]]
+Statement = tuple[str, tuple[Value, ...]]
+
+
+class Lane(Protocol):
+    """A connection beside the pool, which runs one thing after the other."""
+
+    async def run(self, *statements: Statement) -> Rows:
+        """All of them as one transaction; answers with the rows that the last selects or returns. Cancelling
+        leaves it done or not done, never half."""
+
+    async def aclose(self) -> None: ...
+
 
 class Backend(Protocol):
     """One kind of database at one place. `place` names it in messages, without credentials."""
@@ -26,16 +40,21 @@ class Backend(Protocol):
     async def configure(self, connection: AsyncConnection) -> None:
         """Settings that the database itself remembers; called while `migrating`, outside a transaction."""
 
-    async def run_alone(self, connection: AsyncConnection, sql: str, *values: str) -> None:
+    async def run_alone(self, connection: AsyncConnection, sql: str, *values: Value) -> Rows:
         """One statement, as a transaction of its own, in as few turns of the event loop as there can be:
-        under load each turn waits for the loop. Cancelling leaves it done or not done, never half."""
+        under load each turn waits for the loop. Cancelling leaves it done or not done, never half. Answers
+        with the rows that it selects or returns."""
 
     def insert(self, table: Table) -> Any:
         """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
 
-    def rows_of(self, parameter: str, columns: Sequence[str]) -> FromClause:
-        """The rows of a JSON array of arrays bound to `parameter`, so that a batch is one statement with
-        one value."""
+    def open_lane(self, *, stands_back: bool = False) -> Lane:
+        """With `stands_back` it leaves the processor to others where it can."""
+
+    def rows_of(self, batches: FromClause, columns: Sequence[str]) -> FromClause:
+        """The rows of all JSON arrays of arrays in the column `body` of `batches`."""
+
+    def is_json(self, body: ColumnElement[str]) -> ColumnElement[bool]: ...
 
     def texts_of(self, parameter: str) -> FromClause:
         """The strings of a JSON array bound to `parameter`, as rows of one column `value`."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from jackfield.errors import ConfigError, Unavailable
-from jackfield.stores.base import Backend
+from jackfield.stores.base import Backend, Rows, Statement, Value
 from jackfield.stores.schema import bring_up_to_date
 from jackfield.stores.sqlite import SqliteBackend
 
@@ -47,6 +47,7 @@ class Database:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.engine = backend.engine()
+        self._lane, self._back_lane = backend.open_lane(), backend.open_lane(stands_back=True)
         # Writers of this process queue here, in order; between processes the database's own lock decides.
         self._writer = asyncio.Lock()
 
@@ -93,11 +94,22 @@ class Database:
         """The SQL of a statement, for `run_alone`: once, since it takes longer than to run it."""
         return str(statement.compile(dialect=self.engine.dialect))
 
-    async def run_alone(self, sql: str, *values: str) -> None:
-        """The quick way to write a batch: see `Backend.run_alone`."""
+    async def run_alone(self, sql: str, *values: Value) -> Rows:
+        """The quick way to write with one statement."""
+        return await self.run_together((sql, values))
+
+    async def run_together(self, *statements: Statement, stands_back: bool = False) -> Rows:
+        """The quick way to write with several statements, as one transaction: see `Lane.run`."""
+        lane = self._back_lane if stands_back else self._lane
         with self._translated():
-            async with self._writer, self.engine.connect() as connection:
-                await self.backend.run_alone(connection, sql, *values)
+            async with self._writer:
+                return await lane.run(*statements)
+
+    async def read_alone(self, sql: str, *values: Value) -> Rows:
+        """The quick way to read with one statement; waits for no writer."""
+        with self._translated():
+            async with self.engine.connect() as connection:
+                return await self.backend.run_alone(connection, sql, *values)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -110,4 +122,6 @@ class Database:
             raise Unavailable(f"the store at {self.backend.place} is too busy") from error
 
     async def dispose(self) -> None:
+        await self._lane.aclose()
+        await self._back_lane.aclose()
         await self.engine.dispose()

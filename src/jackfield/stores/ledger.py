@@ -1,4 +1,4 @@
-"""Usage records: written in batches, read newest first or summed in groups."""
+"""Usage records: kept in batches, read newest first or summed in groups."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, delete, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, case, delete, func, select, tuple_
 
 from jackfield.stores.database import Database
+from jackfield.stores.journal import Journal
 from jackfield.stores.tables import usage
 
-COLUMNS: tuple[str, ...] = tuple(column.name for column in usage.c)
 BUCKETS: Mapping[str, int] = {"minute": 60, "hour": 3600, "day": 86400}
 GROUPS: Mapping[str, str] = {
     "namespace": "namespace",
@@ -82,16 +82,21 @@ class Sums(msgspec.Struct, frozen=True):
 class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
-        rows = database.backend.rows_of("batch", COLUMNS)
-        # `WHERE true`: without it SQLite takes ON CONFLICT for a join's ON.
-        insert = database.backend.insert(usage).from_select(COLUMNS, select(rows).where(true()))
-        self._insert = database.compiled(insert.on_conflict_do_nothing(index_elements=["id"]))
+        self._journal = Journal(database)
 
-    async def append(self, batch: bytes) -> None:
-        """Durable once it returns. `batch` is a JSON array of records, each an array in the order of
-        `COLUMNS`. A record whose id is there already is left out, so a batch of unknown fate may be written
-        again."""
-        await self._database.run_alone(self._insert, batch.decode())
+    async def append(self, batch: bytes, records: int) -> None:
+        """Durable once it returns. `batch` is a JSON array of so many records, each an array in the order of the
+        table's columns. A record whose id is there already is left out, so a batch of unknown fate may be
+        written again."""
+        if records:
+            await self._journal.append(batch, records)
+
+    async def unfold(self, *, stands_back: bool = False) -> int:
+        """Does a little of what otherwise the next reader has to do first; 0 where nothing is left to do."""
+        return await self._journal.unfold(stands_back=stands_back)
+
+    async def unfold_all(self) -> None:
+        await self._journal.unfold_all()
 
     async def page(self, chosen: UsageFilter, *, limit: int = 100, after: Cursor | None = None) -> Page:
         """Newest first."""
@@ -120,11 +125,13 @@ class Ledger:
         return usage.c[GROUPS[name]]
 
     async def _read(self, query: Select[Any]) -> list[dict[str, Any]]:
+        await self._journal.unfold_all()
         async with self._database.reading() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     async def delete_older_than(self, at: float) -> int:
         """How many were deleted. Flushes get their turn in between."""
+        await self._journal.unfold_all()
         old = select(usage.c.id).where(usage.c.at < at).order_by(usage.c.at).limit(DELETED_AT_ONCE)
         deleted = 0
         while True:

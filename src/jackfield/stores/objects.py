@@ -73,7 +73,7 @@ class Objects:
     ) -> Change:
         """Creates or replaces. `expected_revision` is the one that the caller has seen: 0 for none, `None`
         for whatever."""
-        revision = await _next_revision(transaction)
+        revision = await next_revision(transaction)
         before = _living(await _find(transaction, kind, id))
         _expect(kind, id, before, expected_revision)
         created_at = before.created_at if before else at
@@ -90,7 +90,7 @@ class Objects:
         at: float,
         expected_revision: int | None = None,
     ) -> Change:
-        revision = await _next_revision(transaction)
+        revision = await next_revision(transaction)
         before = _living(await _find(transaction, kind, id))
         if before is None:
             raise NotFound(f"there is no {kind} {id}")
@@ -105,7 +105,7 @@ class Objects:
         await transaction.execute(statement.on_conflict_do_update(index_elements=["kind", "id"], set_=values))
 
 
-async def _next_revision(transaction: AsyncConnection) -> int:
+async def next_revision(transaction: AsyncConnection) -> int:
     statement = update(revisions).values(value=revisions.c.value + 1).returning(revisions.c.value)
     return int((await transaction.execute(statement)).scalar_one())
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -43,6 +44,20 @@ objects = Table(
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("deleted", Boolean, nullable=False),
+)
+
+# The plugin world as it was at each change of it.
+generations = Table(
+    "generations",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("plugins", Document, nullable=False),
+    Column("goes_back_to", BigInteger),
+    Column("body", Document, nullable=False),
+    Column("stats", Document, nullable=False),
 )
 
 audit = Table(
@@ -101,7 +116,17 @@ usage = Table(
     Index("usage_at", "at"),
     Index("usage_key", "key_id", "at"),
     Index("usage_app", "app", "at"),
-    Index("usage_model", "model", "at"),
+)
+
+# Batches of usage records that are durable and not in `usage` yet, each a JSON array of arrays in the order of the
+# columns there; so columns are only ever added at the end. `records` is 0 where a batch cannot be read. It comes before
+# the body: SQLite walks through a long value to reach what is behind it.
+usage_journal = Table(
+    "usage_journal",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("records", Integer, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 traces = Table(
@@ -117,4 +142,21 @@ workers = Table(
     Column("id", String, primary_key=True),
     Column("at", Double, nullable=False),
     Column("body", Document, nullable=False),
+)
+
+# Sizes come before values: SQLite walks through a long value to reach what is behind it.
+kv = Table(
+    "kv",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("namespace", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("expires_at", Double),
+    Column("updated_at", Double, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Index("kv_size", "owner", "size"),
+    Index("kv_expiry", "expires_at"),
 )

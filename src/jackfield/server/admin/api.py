@@ -11,7 +11,17 @@ from jackfield.control.directory import Directory
 from jackfield.errors import ClientGone, Forbidden, JackfieldError, Unauthenticated
 from jackfield.pipeline.identify import presented_key
 from jackfield.sdk.outcomes import Headers
-from jackfield.server.admin import credentials, page, plugins, usage
+from jackfield.server.admin import (
+    audit,
+    credentials,
+    factory_status,
+    page,
+    plugin_changes,
+    plugin_config,
+    plugin_permissions,
+    plugins,
+    usage,
+)
 from jackfield.server.admin.errors import answer_error, handle_errors
 from jackfield.server.admin.services import CALLER, AdminServices
 from jackfield.server.asgi import Message, Receive, Scope, Send, read_body
@@ -19,6 +29,7 @@ from jackfield.server.asgi import Message, Receive, Scope, Send, read_body
 DOCS, OPENAPI = "/api/docs", "/api/openapi.json"
 # They tell how to ask, and nothing of what would be answered.
 OPEN = frozenset({DOCS, OPENAPI})
+PARTS = (usage, plugins, plugin_changes, plugin_config, plugin_permissions, factory_status, credentials, audit)
 
 
 class AdminApi:
@@ -38,10 +49,16 @@ class AdminApi:
         except JackfieldError as error:
             await answer_error(scope["method"], error)(scope, receive, send)
             return
-        told = {**scope, "headers": _as_json(scope["headers"]), CALLER: caller}
+        told = {**scope, "path": _routed_path(scope), "headers": _as_json(scope["headers"]), CALLER: caller}
         if scope["method"] == "HEAD":
             told["method"] = "GET"
         await self._app(told, _replaying(body, receive), send)
+
+
+def _routed_path(scope: Scope) -> str:
+    """A plugin's name may hold slashes: what of it is encoded stays so until its route is found."""
+    path: str = scope["path"]
+    return scope["raw_path"].decode("ascii") if path.startswith(plugins.BELOW) else path
 
 
 def _as_json(headers: Headers) -> list[tuple[bytes, bytes]]:
@@ -78,8 +95,9 @@ def build_admin(services: AdminServices) -> FastAPI:
         openapi_url=OPENAPI,
     )
     handle_errors(app)
-    for part in (usage, plugins, credentials):
+    for part in PARTS:
         app.include_router(part.routes(services))
+    app.include_router(plugins.one(services))
 
     @app.get(DOCS, include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -4,7 +4,7 @@ changed."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -30,10 +30,11 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """`changed` stands only in the answer to a change that was refused."""
+    """`changed` stands only in the answer to a change that was refused, `status` in that to a hot swap."""
 
     error: ErrorDetail
     changed: bool | None = None
+    status: Literal["rolled_back"] | None = None
 
 
 Documented = dict[int | str, dict[str, Any]]
@@ -41,16 +42,20 @@ ERRORS: Documented = {
     401: {"model": ErrorAnswer, "description": "No key, or one that is not known"},
     403: {"model": ErrorAnswer, "description": "Not an admin key"},
 }
-CHANGE_ERRORS: Documented = ERRORS | {
-    400: {"model": ErrorAnswer, "description": "Not JSON"},
-    409: {"model": ErrorAnswer, "description": "Refused as things are; nothing has changed"},
-    422: {"model": ErrorAnswer, "description": "A field is wrong; nothing has changed"},
-}
-QUERY_ERRORS: Documented = ERRORS | {
-    400: {"model": ErrorAnswer, "description": "A parameter is wrong"},
-    422: {"model": ErrorAnswer, "description": "A parameter is wrong"},
-}
-FIND_ERRORS: Documented = QUERY_ERRORS | {404: {"model": ErrorAnswer, "description": "There is no such thing"}}
+WRONG_PARAMETER: Documented = {422: {"model": ErrorAnswer, "description": "A parameter is wrong"}}
+MISSING: Documented = {404: {"model": ErrorAnswer, "description": "There is no such thing"}}
+REFUSED: Documented = {409: {"model": ErrorAnswer, "description": "Refused as things are; nothing has changed"}}
+CHANGE_ERRORS: Documented = (
+    ERRORS
+    | {400: {"model": ErrorAnswer, "description": "Not JSON"}}
+    | REFUSED
+    | {422: {"model": ErrorAnswer, "description": "A field is wrong; nothing has changed"}}
+)
+QUERY_ERRORS: Documented = (
+    ERRORS | {400: {"model": ErrorAnswer, "description": "A parameter is wrong"}} | WRONG_PARAMETER
+)
+NAME_ERRORS: Documented = ERRORS | MISSING | WRONG_PARAMETER
+FIND_ERRORS: Documented = QUERY_ERRORS | MISSING
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -60,11 +65,20 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _tell_fault)
 
 
-def answer_error(method: str, error: JackfieldError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    body = error_body(error.status, error.code, error.message, param=error.param, plugin=error.plugin)
+def answer_error(
+    method: str,
+    error: JackfieldError,
+    headers: Mapping[str, str] | None = None,
+    *,
+    status: int | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """`status` in place of the error's own; `told` stands beside the error."""
+    status = status or error.status
+    body = error_body(status, error.code, error.message, param=error.param, plugin=error.plugin) | dict(told or {})
     if method not in READING:
         body["changed"] = False
-    return JSONResponse(body, error.status, headers)
+    return JSONResponse(body, status, headers)
 
 
 async def _tell(request: Request, error: Exception) -> JSONResponse:

@@ -1,38 +1,47 @@
-"""Every known plugin, and what it sees."""
+"""Every known plugin, how it does, and what it sees."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any
+from urllib.parse import unquote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator
 
-from jackfield.errors import NotFound
-from jackfield.hooks.table import BoundHook
-from jackfield.host.host import Host
-from jackfield.host.snapshot import LoadedPlugin
+from jackfield.host.plugin import LoadedPlugin
 from jackfield.pipeline.coverage import coverage
-from jackfield.server.admin.errors import ERRORS, FIND_ERRORS
+from jackfield.server.admin.errors import ERRORS, NAME_ERRORS
+from jackfield.server.admin.plugin_description import describe_plugin
 from jackfield.server.admin.services import AdminServices, Caller
-from jackfield.settings import conceal
+
+LONGEST_NAME = 5000
+BELOW = "/api/v1/plugins/"
+
+# Still encoded when the route is found, so that a slash in a name is told from one behind it.
+PluginName = Annotated[
+    str, Path(max_length=LONGEST_NAME, description="Id, display name or module name"), AfterValidator(unquote)
+]
+OnePlugin = Annotated[str | None, Query(max_length=LONGEST_NAME, description="Only the plugin that is called this")]
 
 
 def routes(services: AdminServices) -> APIRouter:
     router = APIRouter(tags=["plugins"])
     host = services.host
 
-    @router.get("/api/v1/plugins", responses=ERRORS)
-    async def plugins(who: Caller) -> dict[str, Any]:
+    @router.get("/api/v1/plugins", responses=NAME_ERRORS)
+    async def plugins(who: Caller, name: OnePlugin = None) -> dict[str, Any]:
         """Every known plugin, disabled and failed ones too."""
-        known = [describe_plugin(host, plugin) for plugin in host.snapshot.plugins.values()]
-        return {"plugins": known, "generation": host.snapshot.generation}
+        snapshot = host.snapshot
+        known = snapshot.plugins.values() if name is None else (host.find(name),)
+        told = [describe_plugin(plugin, snapshot.generation) for plugin in known]
+        return {"plugins": told, "generation": snapshot.generation}
 
-    @router.get("/api/v1/plugins/{name:path}", responses=FIND_ERRORS)
-    async def plugin(name: str, who: Caller) -> dict[str, Any]:
-        """One plugin, by id."""
-        found = host.snapshot.plugins.get(name)
-        if found is None:
-            raise NotFound(f"There is no plugin {name[:100]!r}")
-        return describe_plugin(host, found)
+    @router.get("/api/v1/plugins/stats", responses=ERRORS)
+    async def plugin_stats(who: Caller) -> dict[str, Any]:
+        """The statistics of each plugin in this worker, by its name; by its id where another bears the same name."""
+        return dict(_stats_by_name(host.snapshot.plugins.values()))
 
     @router.get("/api/v1/coverage", responses=ERRORS)
     async def covered(who: Caller) -> dict[str, Any]:
@@ -42,32 +51,21 @@ def routes(services: AdminServices) -> APIRouter:
     return router
 
 
-def describe_plugin(host: Host, plugin: LoadedPlugin) -> dict[str, Any]:
-    quarantined = plugin.instance is not None and plugin.guard.quarantined
-    config = plugin.instance.config if plugin.instance is not None else None
-    return {
-        "id": plugin.id,
-        "name": plugin.id,
-        "version": plugin.version,
-        "dialect": plugin.dialect,
-        "runtime": "inprocess",
-        "source": plugin.source,
-        "state": "quarantined" if quarantined else plugin.state,
-        "reason": plugin.guard.stats.last_error if quarantined else plugin.reason,
-        "hooks": [_describe_hook(hook) for hook in host.snapshot.table.hooks if hook.plugin == plugin.id],
-        "config": conceal(config.model_dump(mode="json")) if config is not None else None,
-        "ui_schema": type(config).model_json_schema() if config is not None else None,
-        "stats": plugin.guard.stats.report(),
-        "generation": host.snapshot.generation,
-    }
+def _stats_by_name(plugins: Collection[LoadedPlugin]) -> Iterator[tuple[str, dict[str, Any]]]:
+    borne = Counter(plugin.name for plugin in plugins)
+    for plugin in plugins:
+        unique = borne[plugin.name] == 1
+        yield plugin.name if unique else plugin.id, plugin.guard.stats.report()
 
 
-def _describe_hook(hook: BoundHook) -> dict[str, Any]:
-    return {
-        "hook": hook.name,
-        "point": hook.point.name,
-        "priority": hook.priority,
-        "timeout_ms": hook.deadline_s * 1000,
-        "on_failure": "closed" if hook.closed else "open",
-        "operations": hook.spec.operations,
-    }
+def one(services: AdminServices) -> APIRouter:
+    """Comes after all other paths below it: any name would fit."""
+    router = APIRouter(tags=["plugins"])
+    host = services.host
+
+    @router.get("/api/v1/plugins/{name:path}", responses=NAME_ERRORS)
+    async def plugin(name: PluginName, who: Caller) -> dict[str, Any]:
+        """One plugin, by id, display name or module name."""
+        return describe_plugin(host.find(name), host.snapshot.generation)
+
+    return router

@@ -14,6 +14,7 @@ from jackfield.control.directory import Directory
 from jackfield.control.usage import UsageHistory
 from jackfield.errors import Unauthenticated
 from jackfield.host.host import Host
+from jackfield.stores.audit import AuditLog
 from jackfield.stores.traces import Traces
 
 # Where in a request's scope the credential stands that was found to be an admin's.
@@ -27,6 +28,7 @@ class AdminServices(msgspec.Struct, frozen=True):
     credentials: Credentials
     usage: UsageHistory
     traces: Traces
+    audit: AuditLog
     host: Host
     flush: Callable[[], Awaitable[bool]]
     flush_traces: Callable[[], Awaitable[None]]

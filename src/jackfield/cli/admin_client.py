@@ -1,0 +1,122 @@
+"""The running gateway's admin API, as commands use it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from jackfield.errors import ConfigError, EgressRefused, RequestError, Unavailable, UpstreamError
+
+if TYPE_CHECKING:
+    from jackfield.settings import ServerSettings
+    from jackfield.transport import HttpClient, UpstreamResponse
+
+CONNECT_S = 5.0
+# A reload waits for what each plugin does when it starts.
+ANSWER_S = 300.0
+EVERYWHERE: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104 - never bound
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", envvar="JACKFIELD_URL", help="The gateway; default as server.host and server.port."),
+]
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A file with the admin key alone; default JACKFIELD_ADMIN_KEY."),
+]
+
+
+class AdminClient:
+    """`ask` raises what was refused with the gateway's own words."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url, self._key = url.rstrip("/"), key
+
+    def ask(self, method: str, path: str, body: Any = None, *, if_match: int | None = None) -> Any:
+        """The decoded answer. Raises `RequestError`, or `Unavailable` where no gateway answers."""
+        return asyncio.run(self._ask(method, path, body, if_match))
+
+    async def _ask(self, method: str, path: str, body: Any, if_match: int | None) -> Any:
+        from jackfield.transport import EgressPolicy, HttpClient
+
+        client = HttpClient(policy=EgressPolicy.anywhere())
+        try:
+            answer = await self._send(client, method, path, body, if_match)
+            return self._read(answer, await answer.read())
+        except EgressRefused as error:
+            raise ConfigError(f"--url: {error}") from error
+        except UpstreamError as error:
+            raise Unavailable(self._explain(error)) from error
+        finally:
+            await client.aclose()
+
+    def _explain(self, error: UpstreamError) -> str:
+        if error.sent:
+            return f"the gateway at {self._url} gave no whole answer: {error}"
+        advice = "start it with `jackfield serve`, or say where it is with --url"
+        return f"no gateway answers at {self._url} ({error}): {advice}"
+
+    async def _send(
+        self, client: HttpClient, method: str, path: str, body: Any, if_match: int | None
+    ) -> UpstreamResponse:
+        from jackfield.transport import Deadlines, OutgoingRequest
+
+        headers = [(b"authorization", f"Bearer {self._key}".encode()), (b"content-type", b"application/json")]
+        if if_match is not None:
+            headers.append((b"if-match", f'"{if_match}"'.encode()))
+        data = b"" if body is None else json.dumps(body).encode()
+        request = OutgoingRequest(method, self._url + path, tuple(headers), data)
+        return await client.send(request, Deadlines(connect_s=CONNECT_S, first_byte_s=ANSWER_S, whole_s=ANSWER_S))
+
+    def _read(self, answer: UpstreamResponse, body: bytes) -> Any:
+        try:
+            told = json.loads(body)
+            error = told["error"]["message"] if answer.status >= 400 else None
+        except (ValueError, KeyError, TypeError) as wrong:
+            raise Unavailable(f"what answers at {self._url} is no Jackfield gateway: status {answer.status}") from wrong
+        if error is not None:
+            undone = "nothing has changed: " if told.get("status") == "rolled_back" else ""
+            raise RequestError(f"{undone}{' '.join(str(error).split())}")
+        return told
+
+
+def below(path: str, name: str, rest: str = "") -> str:
+    """A path with a name in it that may hold anything."""
+    return f"{path}/{quote(name, safe='')}{rest}"
+
+
+def reach(config: Path | None, url: str | None, key_file: Path | None) -> AdminClient:
+    """Raises `ConfigError` where it is not known which gateway, or with which key."""
+    if url is None:
+        from jackfield.cli.options import read_server_settings
+
+        url = _url_of(read_server_settings(config))
+    return AdminClient(url, _read_key(key_file))
+
+
+def _url_of(server: ServerSettings) -> str:
+    if server.port == 0:
+        raise ConfigError("server.port is 0, so the gateway's port is not known here: say where it is with --url")
+    host = EVERYWHERE.get(server.host, server.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+
+
+def _read_key(key_file: Path | None) -> str:
+    key = os.environ.get("JACKFIELD_ADMIN_KEY", "").strip()
+    if key_file is not None:
+        try:
+            key = key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"--admin-key-file: {error}") from error
+    if not key:
+        raise ConfigError("the admin key is missing: set JACKFIELD_ADMIN_KEY, or name a file with --admin-key-file")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError("the admin key must be one line of printable ASCII without spaces")
+    return key

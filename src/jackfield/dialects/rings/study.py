@@ -1,0 +1,107 @@
+"""What can be told of a ring plugin's file without running it: read once for all who ask."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+from typing import NamedTuple
+
+from jackfield.dialects.rings.editing import does_edit
+from jackfield.dialects.rings.lint import Finding, find_faults, parse
+
+MOST_KEPT = 512
+
+
+class Import(NamedTuple):
+    """An import of first-party modules: `module` below `level` packages, or below the plugins folder for level 0;
+    `names` may be modules as well."""
+
+    level: int
+    module: str
+    names: tuple[str, ...] = ()
+
+
+class Study(NamedTuple):
+    digest: str
+    faults: tuple[Finding, ...] = ()
+    imports: tuple[Import, ...] = ()
+    edits: bool = False
+    class_names: tuple[tuple[str, str], ...] = ()
+
+    def name_in(self, symbol: str) -> str | None:
+        """The attribute `name` that the class `symbol` states."""
+        return dict(self.class_names).get(symbol)
+
+
+class _Shelf:
+    """The studies of the files that were read last, by the digest of their bytes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Study] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, source: bytes) -> Study:
+        digest = hashlib.sha256(source).hexdigest()
+        with self._lock:
+            found = self._kept.get(digest)
+            if found is not None:
+                self._kept.move_to_end(digest)
+                return found
+        found = _study(source, digest)
+        with self._lock:
+            self._kept[digest] = found
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+_shelf = _Shelf()
+
+
+def study(source: bytes) -> Study:
+    return _shelf.get(source)
+
+
+def _study(source: bytes, digest: str) -> Study:
+    tree = parse(source)
+    if not isinstance(tree, ast.Module):
+        return Study(digest, (tree,))
+    return Study(
+        digest,
+        tuple(find_faults(tree)),
+        tuple(_imports(tree)),
+        does_edit(tree),
+        tuple(_class_names(tree)),
+    )
+
+
+def _imports(tree: ast.Module) -> Iterator[Import]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if (below := below_plugins(alias.name)) is not None:
+                    yield Import(0, below)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            below = node.module or "" if node.level else below_plugins(node.module or "")
+            if below is not None:
+                yield Import(node.level, below, names)
+
+
+def below_plugins(module: str) -> str | None:
+    """The part of a module's name below `plugins`; `None` where it is another package's."""
+    root, _, below = module.partition(".")
+    return below if root == "plugins" else None
+
+
+def _class_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for line in kind.body:
+            if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(line.value, ast.Constant):
+                targets = line.targets if isinstance(line, ast.Assign) else [line.target]
+                named = any(isinstance(target, ast.Name) and target.id == "name" for target in targets)
+                if named and isinstance(line.value.value, str):
+                    yield kind.name, line.value.value

@@ -1,0 +1,46 @@
+"""Work that would hold up the event loop: reading and running strangers' code while requests are served."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def run_aside(call: Callable[[], T], seconds: float) -> T:
+    """Runs `call` in a thread of its own. Raises what it raises, or `TimeoutError`; a thread cannot be ended, so one
+    that is late is left to itself, and does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def work() -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - handed over whole to who waits
+            _tell(loop, done, partial(done.set_exception, _bearable(error)))
+        else:
+            _tell(loop, done, partial(done.set_result, result))
+
+    threading.Thread(target=work, name="jackfield-aside", daemon=True).start()
+    async with asyncio.timeout(seconds):
+        return await done
+
+
+def _bearable(error: BaseException) -> BaseException:
+    """A future cannot carry a `StopIteration`."""
+    return RuntimeError(str(error)) if isinstance(error, StopIteration) else error
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[T], tell: Callable[[], None]) -> None:
+    def deliver() -> None:
+        if not done.done():
+            tell()
+
+    try:
+        loop.call_soon_threadsafe(deliver)
+    except RuntimeError:
+        return  # the loop is closed: nobody waits any more

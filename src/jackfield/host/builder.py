@@ -1,0 +1,348 @@
+"""Building a world aside: every plugin of the next snapshot, started and checked before any request sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from pydantic import ValidationError
+
+from jackfield.clock import Clock
+from jackfield.dialects.base import Blueprint, Dialect
+from jackfield.errors import ConfigError, Conflict, JackfieldError
+from jackfield.hooks.guard import PluginGuard, PluginStats
+from jackfield.host import loader
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.resolve import Node, resolve
+from jackfield.host.survey import Sighting
+from jackfield.host.world import Code, Entry, World
+from jackfield.sdk.permissions import PERMISSIONS, check_permission
+from jackfield.sdk.services import Services
+from jackfield.settings import PluginConfig, PluginSettings
+
+log = structlog.get_logger("jackfield.host")
+
+GrantServices = Callable[[str, frozenset[str]], Services]
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What a hook did wrong when it was tried. `closed` is whether requests would be refused for it."""
+
+    hook: str
+    told: str
+    closed: bool
+
+
+Probe = Callable[[LoadedPlugin], Awaitable[list[Trouble]]]
+
+
+class Draft:
+    """One plugin on its way into a world."""
+
+    __slots__ = ("blueprint", "entry", "id", "plugin", "reused", "settings", "sighting")
+
+    def __init__(self, plugin_id: str, sighting: Sighting, entry: Entry) -> None:
+        self.id, self.sighting, self.entry = plugin_id, sighting, entry
+        self.settings = PluginConfig()
+        self.blueprint: Blueprint | None = None
+        self.plugin: LoadedPlugin | None = None
+        self.reused = False
+
+
+class Built(msgspec.Struct):
+    """`fresh` are the plugins that were started for it, in that order. `worse` tells, by id, what keeps plugins from
+    running that ran before or are new; `replaced` are the ids whose plugin is another than before."""
+
+    plugins: dict[str, LoadedPlugin]
+    fresh: list[LoadedPlugin]
+    worse: dict[str, JackfieldError]
+    codes: dict[str, Code]
+
+    async def discard(self) -> None:
+        """Unloads what was started for a world that is not to be."""
+        await stop_all(self.fresh)
+
+
+class Builder:
+    """`grant` makes the services of a plugin from what was approved; `probe` tries the hooks of one that was
+    started."""
+
+    def __init__(
+        self,
+        dialects: Mapping[str, Dialect],
+        settings: PluginSettings,
+        grant: GrantServices,
+        probe: Probe,
+        clock: Clock,
+    ) -> None:
+        self._dialects, self._settings = dialects, settings
+        self._grant, self._probe, self._clock = grant, probe, clock
+
+    async def build(
+        self,
+        sightings: Iterable[Sighting],
+        world: World,
+        former: Mapping[str, LoadedPlugin],
+        stats: Mapping[str, PluginStats],
+        *,
+        forced: Collection[str] | Literal["all"] = (),
+        probed: bool = True,
+    ) -> Built:
+        """Starts what is not there yet. Whatever is wrong with a plugin makes only that plugin `failed`."""
+        making = _Making(self, world, former, stats, forced, probed=probed)
+        try:
+            await making.run(sightings)
+        except BaseException:
+            await making.built.discard()
+            raise
+        return making.built
+
+    def settings_of(self, plugin_id: str, names: Iterable[str], entry: Entry) -> PluginConfig:
+        """File, environment and command line under the plugin's id or another of its `names`, and the operator's word
+        over them. Raises `ConfigError`."""
+        configs = self._settings.config
+        given = next((configs[name] for name in (plugin_id, *names) if name in configs), None)
+        if given is None and not entry.config and entry.enabled is None:
+            return loader.NO_CONFIG
+        merged = {**(given.model_dump(exclude_unset=True) if given is not None else {}), **entry.config}
+        if entry.enabled is not None:
+            merged["enabled"] = entry.enabled
+        try:
+            return PluginConfig.model_validate(merged)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(first["msg"], field=f"plugins.config.{plugin_id}.{field}", plugin=plugin_id) from error
+
+    def approved(self, draft: Draft) -> tuple[str, ...]:
+        """Of what the plugin asks for: all of it where the operator trusts the place it came from, else what they have
+        approved."""
+        asked = draft.sighting.manifest.permissions if draft.sighting.manifest else ()
+        word = draft.settings.approve if draft.settings.approve is not None else self._settings.approve
+        _check_approved(draft.id, word)
+        if word == "auto" and not draft.entry.installed and draft.entry.approved is None:
+            return asked
+        allowed = {*(word if isinstance(word, tuple) else ()), *(draft.entry.approved or ())}
+        return tuple(name for name in asked if name in allowed)
+
+    def grant(self, plugin_id: str, approved: Iterable[str]) -> Services:
+        return self._grant(plugin_id, frozenset(approved))
+
+    async def probe(self, plugin: LoadedPlugin) -> list[Trouble]:
+        return await self._probe(plugin)
+
+    async def read(self, sighting: Sighting) -> Blueprint:
+        return await loader.read_blueprint(sighting.found, self._dialects)
+
+    def guard(self, plugin_id: str, stats: Mapping[str, PluginStats]) -> PluginGuard:
+        return PluginGuard(plugin_id, self._clock, stats.get(plugin_id))
+
+
+class _Making:
+    """One build."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        world: World,
+        former: Mapping[str, LoadedPlugin],
+        stats: Mapping[str, PluginStats],
+        forced: Collection[str] | Literal["all"],
+        *,
+        probed: bool,
+    ) -> None:
+        self._builder, self._world, self._former, self._stats = builder, world, former, stats
+        self._forced, self._probed = forced, probed
+        self._known = {_mark(plugin.found.place, plugin.digest, plugin): plugin for plugin in former.values()}
+        self._replaced: set[str] = set()
+        self.built = Built({}, [], {}, {})
+
+    async def run(self, sightings: Iterable[Sighting]) -> None:
+        drafts = [draft for seen in sightings if (draft := await self._draft(seen)) is not None]
+        nodes = [Node(draft.id, **_needs(draft)) for draft in drafts]
+        resolved = resolve(nodes)
+        by_id = {draft.id: draft for draft in drafts}
+        for name, reason in resolved.refused.items():
+            self._fail(by_id[name], Conflict(reason, plugin=name))
+        for name in resolved.order:
+            lost = next((need for need in resolved.needs[name] if not self.built.plugins[need].running), None)
+            if lost is not None:
+                self._fail(by_id[name], Conflict(f"requires the plugin {lost!r}, which failed", plugin=name))
+                continue
+            await self._enliven(by_id[name], anew=bool(resolved.needs[name] & self._replaced))
+        started = {name: self.built.plugins[name] for name in resolved.order}
+        self.built.plugins = started | self.built.plugins
+
+    async def _draft(self, seen: Sighting) -> Draft | None:
+        """Names one plugin. The first that has an id keeps it; a later one is listed as failed beside it. `None` where
+        it is not to be started."""
+        same = self._known.get(_mark(seen.found.place, seen.digest, seen))
+        name = same.id if same is not None and seen.manifest is None else seen.stated_id
+        draft = Draft(name, seen, self._world.entry(name))
+        try:
+            if name not in self.built.plugins and self._rests(draft):
+                return None
+            if seen.problem is not None:
+                raise ConfigError(seen.problem)
+            if seen.manifest is None and same is None:
+                draft.blueprint = await self._builder.read(seen)
+                draft = self._renamed(draft)
+                if draft.id not in self.built.plugins and self._rests(draft):
+                    seen.found.forget()
+                    return None
+        except (JackfieldError, loader.PluginBroke) as error:
+            draft.id = _spare_name(draft.id, seen, self.built.plugins)
+            self._fail(draft, _as_error(error, draft.id))
+            return None
+        if (first := self.built.plugins.get(draft.id)) is not None:
+            told = f"id {draft.id!r} is taken by {first.place} ({first.source})"
+            draft.id = _spare_name(draft.id, seen, self.built.plugins)
+            self._fail(draft, ConfigError(told, plugin=draft.id))
+            return None
+        self._list(draft)
+        return draft
+
+    def _renamed(self, draft: Draft) -> Draft:
+        assert draft.blueprint is not None
+        plugin_id = draft.blueprint.manifest.id
+        sighting = msgspec.structs.replace(draft.sighting, manifest=draft.blueprint.manifest)
+        renamed = Draft(plugin_id, sighting, self._world.entry(plugin_id))
+        renamed.blueprint = draft.blueprint
+        return renamed
+
+    def _rests(self, draft: Draft) -> bool:
+        """Whether it is disabled, or waits for an approval; then it is listed as that."""
+        draft.settings = self._builder.settings_of(draft.id, (draft.sighting.found.name,), draft.entry)
+        manifest = draft.sighting.manifest
+        enabled = draft.settings.enabled if draft.settings.enabled is not None else not manifest or manifest.enabled
+        if not enabled:
+            self._list(draft).move("disabled")
+            return True
+        missing = [
+            name for name in (manifest.permissions if manifest else ()) if name not in self._builder.approved(draft)
+        ]
+        if not missing:
+            return False
+        asked = "; ".join(f"{name} ({PERMISSIONS[name]})" for name in missing)
+        self._list(draft).move("disabled", f"waits for approval of {asked}")
+        former = self._former.get(draft.id)
+        if former is not None and former.running:
+            self.built.worse[draft.id] = Conflict(f"asks for more than was approved: {asked}", plugin=draft.id)
+        return True
+
+    def _list(self, draft: Draft) -> LoadedPlugin:
+        plugin = LoadedPlugin(
+            draft.id, draft.sighting.found, self._builder.guard(draft.id, self._stats), draft.sighting.digest
+        )
+        plugin.manifest, plugin.settings, plugin.overlay = draft.sighting.manifest, draft.settings, draft.entry.config
+        plugin.approved = self._builder.approved(draft)
+        draft.plugin = self.built.plugins[draft.id] = plugin
+        if draft.sighting.code is not None:
+            self.built.codes[draft.id] = draft.sighting.code
+        return plugin
+
+    async def _enliven(self, draft: Draft, *, anew: bool) -> None:
+        """Takes the plugin over from the former world where nothing about it has changed, else starts it."""
+        former, plugin = self._former.get(draft.id), draft.plugin
+        assert plugin is not None
+        if former is not None and not anew and self._is_same(former, plugin):
+            self.built.plugins[draft.id] = former
+            return
+        self._replaced.add(draft.id)
+        plugin.move("loading")
+        try:
+            await self._start(draft, plugin)
+        except (JackfieldError, loader.PluginBroke) as error:
+            self._fail(draft, _as_error(error, draft.id))
+
+    def _is_same(self, former: LoadedPlugin, plugin: LoadedPlugin) -> bool:
+        return (
+            former.running
+            and self._forced != "all"
+            and former.id not in self._forced
+            and (former.place, former.digest, former.found.version)
+            == (plugin.place, plugin.digest, plugin.found.version)
+            and former.settings == plugin.settings
+            and former.approved == plugin.approved
+        )
+
+    async def _start(self, draft: Draft, plugin: LoadedPlugin) -> None:
+        blueprint = draft.blueprint or await self._builder.read(draft.sighting)
+        plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
+        instance = loader.configure(blueprint, draft.settings, self._builder.grant(draft.id, plugin.approved))
+        hooks = loader.bind_hooks(instance, plugin.guard, draft.settings, plugin.priority)
+        degraded = await loader.start(instance, draft.id)
+        plugin.take(instance, hooks, blueprint.ui_schema)
+        self.built.fresh.append(plugin)
+        if self._probed:
+            degraded = await self._try(plugin) or degraded
+        plugin.move("degraded" if degraded else "active", degraded)
+        log.info(f"Plugin loaded: {plugin.id}", version=plugin.version, source=plugin.source, hooks=len(hooks))
+
+    async def _try(self, plugin: LoadedPlugin) -> str | None:
+        """What its hooks did wrong. One that would refuse every request is no plugin to change to."""
+        troubles = await self._builder.probe(plugin)
+        for trouble in troubles:
+            if trouble.closed:
+                told = f"the hook {trouble.hook} failed when it was tried: {trouble.told}"
+                self.built.worse[plugin.id] = Conflict(told, plugin=plugin.id)
+        return "; ".join(f"{trouble.hook} failed when it was tried: {trouble.told}" for trouble in troubles) or None
+
+    def _fail(self, draft: Draft, error: JackfieldError) -> None:
+        """Lists it as failed; that is worse than before unless it had failed before, as it is now."""
+        plugin = self.built.plugins.get(draft.id)
+        if plugin is None or plugin is not draft.plugin:
+            plugin = self._list(draft)
+        plugin.move("failed", str(error))
+        plugin.let_go()
+        former = self._former.get(draft.id)
+        if (
+            former is None
+            or former.state != "failed"
+            or former.digest != plugin.digest
+            or former.settings != plugin.settings
+        ):
+            self.built.worse[draft.id] = error
+        log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=str(error))
+
+
+def _check_approved(plugin_id: str, word: object) -> None:
+    """Raises `ConfigError` for a permission that there is not."""
+    try:
+        for name in word if isinstance(word, tuple) else ():
+            check_permission(name)
+    except ValueError as error:
+        raise ConfigError(str(error), field=f"plugins.config.{plugin_id}.approve", plugin=plugin_id) from error
+
+
+def _mark(place: str, digest: str | None, of: LoadedPlugin | Sighting) -> tuple[str, str | None, str]:
+    return place, digest, of.found.version
+
+
+def _needs(draft: Draft) -> dict[str, Any]:
+    manifest = draft.sighting.manifest
+    if manifest is None:
+        return {}
+    return {"requires": manifest.requires, "optional": manifest.optional, "provides": manifest.provides}
+
+
+def _as_error(error: JackfieldError | loader.PluginBroke, plugin_id: str) -> JackfieldError:
+    return error if isinstance(error, JackfieldError) else Conflict(str(error), plugin=plugin_id)
+
+
+def _spare_name(name: str, seen: Sighting, plugins: Mapping[str, LoadedPlugin]) -> str:
+    """A name to list it under that is nobody else's."""
+    return f"{name}@{seen.found.source}:{seen.found.place}" if name in plugins else name
+
+
+async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
+    """Unloads what runs, last started first."""
+    for plugin in reversed(list(plugins)):
+        if plugin.instance is not None:
+            if plugin.state != "draining":
+                plugin.move("draining")
+            await loader.stop(plugin.instance, plugin.id)
+            plugin.let_go()
+            plugin.move("unloaded")

@@ -1,0 +1,118 @@
+"""One known plugin of a snapshot, failed and disabled ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jackfield.hooks.guard import PluginGuard
+from jackfield.hooks.table import BoundHook
+from jackfield.host.states import PluginState, step
+from jackfield.sdk.manifest import Manifest
+from jackfield.sdk.plugin import Plugin, config_model
+from jackfield.settings import PluginConfig
+from jackfield.sources.base import Found
+
+
+class LoadedPlugin:
+    """`instance` is `None` unless it runs. `settings` is its config as a whole, from file and operator; `overlay` what
+    of it the operator has set through the API. `digest` tells its code apart. `uses` counts the snapshots that hold it
+    and are not drained."""
+
+    __slots__ = (
+        "aliases",
+        "approved",
+        "dialect",
+        "digest",
+        "found",
+        "guard",
+        "hooks",
+        "id",
+        "instance",
+        "manifest",
+        "overlay",
+        "reason",
+        "settings",
+        "state",
+        "ui_schema",
+        "uses",
+    )
+
+    runtime = "inprocess"
+
+    def __init__(self, plugin_id: str, found: Found, guard: PluginGuard, digest: str | None = None) -> None:
+        self.id, self.found, self.guard, self.digest = plugin_id, found, guard, digest
+        self.dialect = found.dialect
+        self.manifest: Manifest | None = None
+        self.aliases: tuple[str, ...] = ()
+        self.settings = PluginConfig()
+        self.overlay: Mapping[str, Any] = {}
+        self.approved: tuple[str, ...] = ()
+        self.state: PluginState = "discovered"
+        self.reason: str | None = None
+        self.instance: Plugin[Any] | None = None
+        self.hooks: tuple[BoundHook, ...] = ()
+        self.ui_schema: Any = None
+        self.uses = 0
+
+    @property
+    def source(self) -> str:
+        return self.found.source
+
+    @property
+    def place(self) -> str:
+        return self.found.place
+
+    @property
+    def name(self) -> str:
+        return (self.manifest.name if self.manifest else "") or self.id
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version if self.manifest else "0.0.0"
+
+    @property
+    def author(self) -> str:
+        return self.manifest.author if self.manifest else ""
+
+    @property
+    def description(self) -> str:
+        return self.manifest.description if self.manifest else ""
+
+    @property
+    def priority(self) -> int:
+        return self.manifest.priority if self.manifest else 100
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The permissions that it declares."""
+        return self.manifest.permissions if self.manifest else ()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its own config as it is in effect, defaults included where it runs; secrets are not masked."""
+        if self.instance is not None:
+            shown: dict[str, Any] = self.instance.config.model_dump(mode="json")
+            return shown
+        return dict(self.settings.own)
+
+    @property
+    def running(self) -> bool:
+        return self.instance is not None
+
+    def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], ui_schema: Any) -> None:
+        self.instance, self.hooks = instance, hooks
+        self.ui_schema = config_model(type(instance)).model_json_schema() if ui_schema is None else ui_schema
+
+    def is_called(self, name: str) -> bool:
+        return name in (self.id, self.name, self.found.name) or name in self.aliases or name in self.found.aliases
+
+    def move(self, to: PluginState, reason: str | None = None) -> None:
+        self.state = step(self.state, to, self.id)
+        self.reason = reason
+
+    def let_go(self) -> None:
+        """Frees its code."""
+        self.instance = None
+        self.hooks = ()
+        self.found.forget()

@@ -1,0 +1,217 @@
+"""The world that serves, and the one way to another: built aside, written down, switched to by one assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import msgspec
+import structlog
+
+from jackfield.clock import Clock
+from jackfield.errors import Conflict
+from jackfield.hooks.guard import PluginStats
+from jackfield.hooks.table import HookTable
+from jackfield.host.builder import Builder, Built, stop_all
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.retired import Retired
+from jackfield.host.routes import Routes
+from jackfield.host.snapshot import Snapshot
+from jackfield.host.survey import Sighting
+from jackfield.host.world import World, decode, digests_of, encode
+from jackfield.sdk.plugin import Plugin
+from jackfield.stores.generations import Generation, Generations, Touched
+
+log = structlog.get_logger("jackfield.host")
+
+RouteMaker = Callable[[Mapping[str, Plugin[Any]], frozenset[str]], Routes]
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What became of a change: the generation that serves now, the plugins that are others than before, and what the
+    operator should know. `changed` is false where all was so already."""
+
+    generation: int
+    changed: bool
+    plugins: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A change as it is drawn up. `must_run` are plugins that it is about: it is refused where they do not run then.
+    `forced` are replaced although nothing about them has changed. `stats` and `goes_back_to` are a rollback's, which is
+    `lenient`: it restores what was, well or not."""
+
+    world: World
+    sightings: list[Sighting]
+    actor: str
+    action: str
+    must_run: tuple[str, ...] = ()
+    forced: Collection[str] | Literal["all"] = ()
+    notes: tuple[str, ...] = ()
+    stats: Mapping[str, PluginStats] = {}
+    goes_back_to: int | Literal["former"] | None = "former"
+    lenient: bool = False
+
+
+class Stage:
+    """Not for two changes at a time: whoever makes one sees to that."""
+
+    def __init__(
+        self, builder: Builder, generations: Generations, make_routes: RouteMaker, clock: Clock, drain_s: float
+    ) -> None:
+        self._builder, self._generations, self._make_routes, self._clock = builder, generations, make_routes, clock
+        self.world = World()
+        self.sightings: list[Sighting] = []
+        self.goes_back_to: int | None = None
+        self.retired = Retired(drain_s)
+        self._stats: dict[str, PluginStats] = {}
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        assert self._snapshot is not None, "the host has not started"
+        return self._snapshot
+
+    async def begin(self, world: World, sightings: list[Sighting], latest: Generation | None) -> None:
+        """Goes on from the latest generation; makes the next one where the disk tells something else by now. Several
+        workers begin at once: who comes second finds what the first has written."""
+        built = await self._builder.build(sightings, world, {}, self._stats, probed=False)
+        try:
+            world = world.with_code(built.codes)
+            while latest is None or decode(latest.body) != world:
+                latest = await self._write_start(world, latest)
+            self._switch(self._snap(latest.number, built), world, sightings, latest.goes_back_to)
+        except BaseException:
+            await built.discard()
+            raise
+
+    async def _write_start(self, world: World, former: Generation | None) -> Generation | None:
+        """The generation of this start, or that which another worker has written meanwhile."""
+        known = decode(former.body) if former is not None else World()
+        back = former.number if former is not None else None
+        generation = self._describe((back or 0) + 1, "gateway", "start", world.changed_from(known), world, back)
+        try:
+            await self._generations.append(generation, _audited(generation.plugins, known, world))
+        except Conflict:
+            return await self._generations.latest()
+        return generation
+
+    async def change(self, draft: Draft) -> Changed:
+        """Raises what refuses it: `Conflict`, or a `ConfigError` of the one plugin that is wrong."""
+        former = self.snapshot
+        counters = {**self._stats, **draft.stats}
+        built = await self._builder.build(draft.sightings, draft.world, former.plugins, counters, forced=draft.forced)
+        try:
+            if not draft.lenient:
+                _refuse_worse(built, draft.must_run)
+            world = draft.world.with_code(built.codes)
+            if world == self.world and not built.fresh and _listing(built.plugins) == _listing(former.plugins):
+                return Changed(former.generation, False, notes=draft.notes)
+            snapshot = self._snap(former.generation + 1, built)
+            touched = _touched(self.world, world, built.plugins, former.plugins)
+            back = former.generation if draft.goes_back_to == "former" else draft.goes_back_to
+            generation = self._describe(snapshot.generation, draft.actor, draft.action, touched, world, back)
+            audited = _audited(touched, self.world, world)
+            await self._generations.append(generation, audited, self._freeze_stats())
+        except BaseException:
+            await built.discard()
+            raise
+        self._switch(snapshot, world, draft.sightings, back)
+        log.info(
+            "plugins_changed",
+            generation=generation.number, action=draft.action, actor=draft.actor, plugins=touched,
+        )  # fmt: skip
+        return Changed(generation.number, True, touched, draft.notes)
+
+    async def take_over(self, generation: Generation, world: World, sightings: list[Sighting]) -> None:
+        """Switches to what another worker has made."""
+        built = await self._builder.build(sightings, world, self.snapshot.plugins, self._stats, probed=False)
+        try:
+            snapshot = self._snap(generation.number, built)
+        except BaseException:
+            await built.discard()
+            raise
+        self._switch(snapshot, world, sightings, generation.goes_back_to)
+
+    async def stop(self) -> None:
+        await self.retired.end()
+        if self._snapshot is not None:
+            await stop_all(self._snapshot.plugins.values())
+
+    async def digests_in_use(self) -> set[str]:
+        """Of the code that some kept generation names."""
+        kept = await self._generations.list()
+        current = {one.code.digest for one in self.sightings if one.code is not None}
+        return digests_of(generation.body for generation in kept) | current
+
+    def _snap(self, number: int, built: Built) -> Snapshot:
+        plugins = built.plugins
+        absent = frozenset(name for name, plugin in plugins.items() if plugin.instance is None)
+        running = {name: plugin.instance for name, plugin in plugins.items() if plugin.instance is not None}
+        return Snapshot(
+            generation=number,
+            plugins=MappingProxyType(plugins),
+            table=HookTable(hook for plugin in plugins.values() for hook in plugin.hooks),
+            routes=self._make_routes(running, absent),
+        )
+
+    def _switch(self, snapshot: Snapshot, world: World, sightings: list[Sighting], back: int | None) -> None:
+        """No await in here: it has happened whole, or not at all."""
+        former, self._snapshot = self._snapshot, snapshot
+        self.world, self.sightings, self.goes_back_to = world, sightings, back
+        self._stats.update({name: plugin.guard.stats for name, plugin in snapshot.plugins.items()})
+        if former is None:
+            for plugin in snapshot.plugins.values():
+                plugin.uses = 1
+        else:
+            self.retired.retire(former, snapshot)
+
+    def _describe(
+        self, number: int, actor: str, action: str, plugins: Iterable[str], world: World, back: int | None
+    ) -> Generation:
+        return Generation(
+            number=number,
+            at=self._clock.wall(),
+            actor=actor,
+            action=action,
+            plugins=tuple(plugins),
+            goes_back_to=back,
+            body=encode(world),
+        )
+
+    def _freeze_stats(self) -> dict[str, Any]:
+        return {name: stats.freeze() for name, stats in self._stats.items() if stats.durations.count}
+
+
+def _refuse_worse(built: Built, must_run: Iterable[str]) -> None:
+    worse = dict(built.worse)
+    for name in must_run:
+        plugin = built.plugins.get(name)
+        if name not in worse and (plugin is None or not plugin.running):
+            reason = plugin.reason if plugin is not None else "it is not there"
+            worse[name] = Conflict(reason or "it is disabled", plugin=name)
+    if len(worse) == 1:
+        ((name, error),) = worse.items()
+        error.plugin = name
+        raise error
+    if worse:
+        told = "; ".join(f"{name}: {error}" for name, error in worse.items())
+        raise Conflict(f"{len(worse)} plugins would not run: {told}", plugin=next(iter(worse)))
+
+
+def _listing(plugins: Mapping[str, LoadedPlugin]) -> dict[str, tuple[str, str | None]]:
+    return {name: (plugin.state, plugin.reason) for name, plugin in plugins.items()}
+
+
+def _touched(
+    former: World, world: World, plugins: Mapping[str, LoadedPlugin], before: Mapping[str, LoadedPlugin]
+) -> tuple[str, ...]:
+    others = {name for name, plugin in plugins.items() if plugin.running and before.get(name) is not plugin}
+    gone = {name for name, plugin in before.items() if plugin.running and name not in plugins}
+    return tuple(sorted({*world.changed_from(former), *others, *gone}))
+
+
+def _audited(plugins: Iterable[str], former: World, world: World) -> list[Touched]:
+    return [Touched(name, former.mark(name), world.mark(name)) for name in plugins]

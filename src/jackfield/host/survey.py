@@ -1,0 +1,146 @@
+"""Seeing what plugins there are, without running any of their code: found, copied and named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from jackfield.dialects.base import Dialect
+from jackfield.errors import JackfieldError, ManifestError
+from jackfield.host.sealed import SealedCode
+from jackfield.host.world import NOTHING, Code, Entry
+from jackfield.sdk.manifest import Manifest
+from jackfield.sources.base import Contents, Found, Source
+
+log = structlog.get_logger("jackfield.host")
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """One plugin that was found. `problem` is set where what it says of itself is wrong. `code` is `None` for what is
+    installed in the interpreter."""
+
+    found: Found
+    code: Code | None = None
+    manifest: Manifest | None = None
+    problem: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        return self.code.digest if self.code is not None else None
+
+    @property
+    def stated_id(self) -> str:
+        """What it is called, as far as can be told without running its code."""
+        return self.manifest.id if self.manifest is not None else self.found.name
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """`lifted` are the plugins that a hold has ended for, `held` those that it holds."""
+
+    sightings: list[Sighting]
+    lifted: frozenset[str]
+    held: frozenset[str]
+
+
+class Surveyor:
+    """Looks at the sources, in their order. `dialects` by name. Its methods touch the disk: not for the event loop."""
+
+    def __init__(self, sources: Iterable[Source], dialects: Mapping[str, Dialect], sealed: SealedCode) -> None:
+        self._sources, self._dialects, self.sealed = tuple(sources), dialects, sealed
+
+    def look(self) -> list[Sighting]:
+        """Raises `ConfigError` where a plugins folder cannot be read."""
+        return [self.see(found) for source in self._sources for found in source.find()]
+
+    def see_folder(self, folder: Path) -> Sighting:
+        """The one plugin that `folder` is, or that it holds as a plugins folder. Raises `ManifestError`."""
+        if not folder.is_dir():
+            raise ManifestError("is not a folder", file=str(folder))
+        dialects = self._dialects.values()
+        found = [one for dialect in dialects for one in dialect.find(folder.parent) if one.place == str(folder)]
+        found = found or [one for dialect in dialects for one in dialect.find(folder)]
+        if len(found) != 1:
+            raise ManifestError(f"holds {len(found)} plugins and not one", file=str(folder))
+        seen = self.see(found[0])
+        if seen.problem is not None:
+            raise ManifestError(seen.problem, file=str(folder))
+        if seen.code is None:
+            raise ManifestError("there is nothing to copy", file=str(folder))
+        return self.unseal(seen.code)
+
+    def restore(self, entries: Mapping[str, Entry]) -> list[Sighting]:
+        """What another worker has taken, whatever the disk says by now."""
+        installed = [one for one in self.look() if one.code is None and one.problem is None]
+        return [*(one for name in entries for one in self._kept(name, entries)), *installed]
+
+    def see(self, found: Found) -> Sighting:
+        """A boundary: a dialect reads what strangers wrote, and whatever that leads to is that plugin's problem. What
+        runs is the copy, under the paths of what it was copied from."""
+        try:
+            if found.contents is None:
+                return Sighting(found=found, manifest=found.manifest())
+            contents = found.contents()
+            code = Code(self.sealed.seal(contents), found.dialect, found.name, found.place, _root_of(contents, found))
+            copy = self._find_copy(code, Path(code.root))
+            return Sighting(found=copy, code=code, manifest=copy.manifest())
+        except JackfieldError as error:
+            return Sighting(found=found, problem=str(error))
+        except Exception as error:
+            log.warning("plugin_not_read", place=found.place, exc_info=error)
+            return Sighting(found=found, problem=f"{type(error).__name__}: {error}")
+
+    def unseal(self, code: Code) -> Sighting:
+        """The plugin as it was when its copy was made; its files are the copy's too. Raises `ManifestError` where the
+        copy is no longer that."""
+        self.sealed.check(code.digest)
+        found = self._find_copy(code, None)
+        return Sighting(found=found, code=code, manifest=found.manifest())
+
+    def _find_copy(self, code: Code, shown: Path | None) -> Found:
+        dialect = self._dialects.get(code.dialect)
+        found = dialect.find(self.sealed.place(code.digest), shown) if dialect is not None else ()
+        if len(found) != 1:
+            raise ManifestError(f"its copy holds {len(found)} plugins and not one", file=code.place)
+        return msgspec.structs.replace(found[0], place=code.place, name=code.name)
+
+    def settle(self, sightings: Iterable[Sighting], entries: Mapping[str, Entry], taken: Collection[str]) -> Settled:
+        """What is to run of what was seen: what a rollback holds stands in for what the disk has, unless it is `taken`
+        from the disk on purpose; what is installed joins."""
+        places = {entry.hold.place: name for name, entry in entries.items() if entry.hold is not None}
+        chosen: list[Sighting] = []
+        lifted, held = set[str](), set[str]()
+        for seen in sightings:
+            name = places.get(seen.found.place, seen.stated_id)
+            hold = entries.get(name, NOTHING).hold
+            if hold is None or name in taken or hold.disk != seen.digest:
+                chosen.append(seen)
+                lifted |= {name} if hold is not None else set()
+            else:
+                held.add(name)
+                chosen += self._kept(name, entries)
+        present = held | {seen.stated_id for seen in chosen}
+        for name, entry in entries.items():
+            if name not in present and (entry.installed or (entry.hold is not None and entry.hold.disk is None)):
+                chosen += self._kept(name, entries)
+        return Settled(chosen, frozenset(lifted), frozenset(held))
+
+    def _kept(self, name: str, entries: Mapping[str, Entry]) -> list[Sighting]:
+        code = entries[name].code
+        if code is None:
+            return []
+        try:
+            return [self.unseal(code)]
+        except ManifestError as error:
+            gone = Found(name=name, source="folder", dialect=code.dialect, place=code.place, load=lambda: None)
+            return [Sighting(found=gone, code=code, problem=str(error))]
+
+
+def _root_of(contents: Contents, found: Found) -> str:
+    """The plugins folder that the contents stand in."""
+    for path, file in contents.items():
+        if isinstance(file, Path):
+            return str(file).removesuffix(path).rstrip("/") or "/"
+    return str(Path(found.place).parent)

@@ -1,0 +1,104 @@
+"""What is kept of the plugin world: the code that each plugin runs, and what the operator has decided about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A sealed copy, and how the plugin was found when it was made. `root` is the plugins folder it stood in."""
+
+    digest: str
+    dialect: str
+    name: str
+    place: str
+    root: str
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A rollback holds the plugin at its code (or keeps it out, where it has none) for as long as the disk still has
+    what was rolled back: the code of digest `disk`, or none. `place` is where that stands."""
+
+    place: str
+    disk: str | None
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One plugin. `enabled`, `config` and `approved` are the operator's, through the API; `None` and empty where they
+    have not spoken. `installed` is code that is on no disk but in the sealed copy."""
+
+    code: Code | None = None
+    enabled: bool | None = None
+    config: dict[str, Any] = {}
+    approved: tuple[str, ...] | None = None
+    installed: bool = False
+    hold: Hold | None = None
+
+
+NOTHING = Entry()
+
+
+class World(msgspec.Struct, frozen=True):
+    """Immutable: `with_entry` and the like make another."""
+
+    entries: Mapping[str, Entry] = {}
+
+    def entry(self, plugin: str) -> Entry:
+        return self.entries.get(plugin, NOTHING)
+
+    def with_entry(self, plugin: str, **changes: Any) -> World:
+        return World({**self.entries, plugin: msgspec.structs.replace(self.entry(plugin), **changes)})
+
+    def with_code(self, codes: Mapping[str, Code | None]) -> World:
+        """With what each plugin runs now; entries that say nothing any more are left out."""
+        changed = {**self.entries}
+        for plugin in (*codes, *(name for name in self.entries if name not in codes)):
+            changed[plugin] = msgspec.structs.replace(self.entry(plugin), code=codes.get(plugin))
+        return World({name: entry for name, entry in changed.items() if entry != NOTHING})
+
+    def digests(self) -> set[str]:
+        return {entry.code.digest for entry in self.entries.values() if entry.code is not None}
+
+    def changed_from(self, other: World) -> tuple[str, ...]:
+        names = sorted({*self.entries, *other.entries})
+        return tuple(name for name in names if self.entry(name) != other.entry(name))
+
+    def mark(self, plugin: str) -> str | None:
+        """A digest of the plugin's entry for the audit log; `None` where there is none."""
+        entry = self.entries.get(plugin)
+        return None if entry is None else hashlib.sha256(msgspec.json.encode(entry, order="sorted")).hexdigest()
+
+
+def roll_back(now: World, target: World) -> World:
+    """The target, holding each plugin whose code differs for as long as the disk has what `now` runs."""
+    entries = dict(target.entries)
+    for name in {*now.entries, *target.entries}:
+        former, wanted = now.entry(name), target.entry(name)
+        if former.code != wanted.code and not (former.installed or wanted.installed):
+            entries[name] = msgspec.structs.replace(wanted, hold=_hold(former, wanted))
+    return World(entries)
+
+
+def _hold(former: Entry, wanted: Entry) -> Hold | None:
+    """What is held already stays held against the same."""
+    if former.hold is not None:
+        return former.hold
+    code = former.code or wanted.code
+    return None if code is None else Hold(code.place, former.code.digest if former.code else None)
+
+
+def encode(world: World) -> dict[str, Any]:
+    built: dict[str, Any] = msgspec.to_builtins(world)
+    return built
+
+
+def decode(body: Mapping[str, Any]) -> World:
+    return msgspec.convert(body, World)
+
+
+def digests_of(bodies: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {digest for body in bodies for digest in decode(body).digests()}

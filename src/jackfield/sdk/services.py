@@ -1,0 +1,105 @@
+"""What a plugin is granted. A service that was not granted is absent, and asking for it names the permission."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from jackfield.sdk.permissions import PERMISSIONS
+
+# Each service with a permission that brings it; without any of its permissions a service is absent.
+NEEDED: Mapping[str, str] = MappingProxyType({"kv": "storage:read"})
+
+
+class NotGranted(Exception):
+    """The plugin has no permission for this."""
+
+    def __init__(self, plugin: str, permission: str) -> None:
+        super().__init__(f"plugin {plugin} has no permission {permission!r} ({PERMISSIONS[permission]})")
+        self.plugin, self.permission = plugin, permission
+
+
+class QuotaExceeded(Exception):
+    """There is no room for what the plugin wants to store. Nothing has changed."""
+
+    def __init__(self, owner: str, key: str, most_keys: int, most_bytes: int) -> None:
+        super().__init__(
+            f"{owner} cannot store {key!r}: it would have more than {most_keys:,} keys or {most_bytes:,} bytes"
+        )
+        self.owner, self.key = owner, key
+
+
+class KeyValue(Protocol):
+    """What the plugin stores for itself; it survives reloads and restarts.
+
+    Values are JSON, `bytes`, or a `datetime` with a time zone, and come back as they were. Anything else raises
+    `ValueError` naming the place in the value.
+
+    Keys have 1 to 512 bytes, and no character in them has a meaning. Each namespace has keys of its own. `user` is a
+    scope of its own: what is stored for one user is not seen for another, nor for none. `ttl_s` is how many seconds a
+    value lives.
+
+    A plugin may store 1,000 keys and 10 MB, keys and values together, over all namespaces and users; more raises
+    `QuotaExceeded`. More than 100 operations within a minute raise `RateLimited`.
+    """
+
+    async def get(self, key: str, default: Any = None, *, namespace: str = "", user: str | None = None) -> Any: ...
+
+    async def set(
+        self, key: str, value: Any, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
+    ) -> None: ...
+
+    async def delete(self, key: str, *, namespace: str = "", user: str | None = None) -> bool:
+        """Whether it was there."""
+
+    async def list(self, prefix: str = "", *, namespace: str = "", user: str | None = None) -> tuple[str, ...]:
+        """The keys that begin with exactly `prefix`, sorted."""
+
+    async def clear(self, *, namespace: str = "", user: str | None = None) -> int:
+        """Deletes what is in this namespace for this user, or for none, and nothing else. How many keys that were."""
+
+    async def increment(
+        self, key: str, by: int = 1, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
+    ) -> int:
+        """The new value; what is not there counts as 0. Of concurrent increments none is lost. `ttl_s` begins with the
+        counter, and later increments leave it as it is."""
+
+    async def compare_and_set(
+        self,
+        key: str,
+        expected: Any,
+        value: Any,
+        *,
+        ttl_s: float | None = None,
+        namespace: str = "",
+        user: str | None = None,
+    ) -> bool:
+        """Sets `value` where `get` would answer `expected`, so that `None` is a key that is not there. Whether it did;
+        of concurrent callers that expect the same one does."""
+
+
+class Services:
+    """Built by the host from what was approved; nothing here can widen it."""
+
+    __slots__ = ("_granted", "_needed", "_plugin")
+
+    def __init__(self, plugin: str, granted: Mapping[str, Any], needed: Mapping[str, str]) -> None:
+        """`granted` by service name; `needed` tells for the others which permission brings them."""
+        self._plugin = plugin
+        self._granted, self._needed = MappingProxyType(dict(granted)), MappingProxyType(dict(needed))
+
+    @property
+    def kv(self) -> KeyValue:
+        """Needs `storage:read` or `storage:write`. Raises `NotGranted`."""
+        found: KeyValue = self._get("kv")
+        return found
+
+    def _get(self, name: str) -> Any:
+        """Raises `NotGranted`."""
+        if name in self._granted:
+            return self._granted[name]
+        raise NotGranted(self._plugin, self._needed[name])
+
+
+NO_SERVICES = Services("(made without services)", {}, NEEDED)

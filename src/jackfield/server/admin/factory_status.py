@@ -1,0 +1,84 @@
+"""The plugins in the form of the factory guide's status page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.resolve import Node, resolve
+from jackfield.host.snapshot import Snapshot
+from jackfield.sdk.manifest import Manifest, Needs
+from jackfield.sdk.providers import PROVIDERS
+from jackfield.server.admin.errors import ERRORS
+from jackfield.server.admin.plugin_description import state_of
+from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.gateway import FACTORY_STATUS
+
+PATH = "/api/plugins/status"
+
+
+def routes(services: AdminServices) -> APIRouter:
+    router = APIRouter(tags=["plugins"])
+    host = services.host
+
+    @router.get(PATH, responses=ERRORS)
+    async def plugins_status(who: Caller) -> dict[str, Any]:
+        """The order in which the running plugins start, which of them provides which service, and each plugin."""
+        return describe_status(host.snapshot)
+
+    @router.get(FACTORY_STATUS, responses=ERRORS)
+    async def plugins_status_at_root(who: Caller) -> dict[str, Any]:
+        """The same as `/api/plugins/status`."""
+        return describe_status(host.snapshot)
+
+    return router
+
+
+def describe_status(snapshot: Snapshot) -> dict[str, Any]:
+    running = [plugin for plugin in snapshot.plugins.values() if plugin.running]
+    return {
+        "initialization_order": resolve(map(_node, running)).order,
+        "services": {service: plugin.id for plugin in running for service in _manifest(plugin).provides},
+        "plugins": [_describe(plugin) for plugin in snapshot.plugins.values()],
+    }
+
+
+def _describe(plugin: LoadedPlugin) -> dict[str, Any]:
+    manifest = _manifest(plugin)
+    state, reason = state_of(plugin)
+    return {
+        "name": plugin.id,
+        "version": plugin.version,
+        "type": kind_of(plugin),
+        "provides": manifest.provides,
+        "requires": _names(manifest.requires),
+        "optional_requires": _names(manifest.optional),
+        "initialized": plugin.running,
+        "state": state,
+        "reason": reason,
+    }
+
+
+def kind_of(plugin: LoadedPlugin) -> str:
+    """In the guide's words; `system` for what does not run, since only its code could tell more."""
+    if isinstance(plugin.instance, PROVIDERS):
+        return "provider"
+    if any(hook.point.name == "auth" for hook in plugin.hooks):
+        return "auth_provider"
+    return "system"
+
+
+def _names(needs: Needs) -> tuple[str, ...]:
+    return (*needs.services, *needs.plugins)
+
+
+def _node(plugin: LoadedPlugin) -> Node:
+    manifest = _manifest(plugin)
+    return Node(plugin.id, requires=manifest.requires, optional=manifest.optional, provides=manifest.provides)
+
+
+def _manifest(plugin: LoadedPlugin) -> Manifest:
+    """An empty one where it could not be read."""
+    return plugin.manifest or Manifest(id="unknown")

@@ -1,0 +1,111 @@
+"""A plugin's config as it is shown, and read back: secrets are masked, and a mask that comes back means "unchanged"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jackfield.errors import Unprocessable
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.settings import conceal, sounds_secret
+from jackfield.settings.secret import MASK
+
+# Ours, and that of pydantic's own secret types.
+MASKS = (MASK, "*" * 10)
+_ABSENT: Final = object()
+
+
+def masked_config(plugin: LoadedPlugin) -> dict[str, Any]:
+    """What is in effect."""
+    shown: dict[str, Any] = conceal(plugin.config)
+    return shown
+
+
+def masked_overlay(plugin: LoadedPlugin) -> dict[str, Any]:
+    """What the operator has set through the API. A secret that only its type tells is masked as it is in the whole
+    config."""
+    whole = masked_config(plugin)
+    return {key: _mask_as(value, whole.get(key, _ABSENT)) for key, value in conceal(dict(plugin.overlay)).items()}
+
+
+def _mask_as(value: Any, shown: Any) -> Any:
+    if isinstance(value, dict) and isinstance(shown, dict):
+        return {key: _mask_as(inner, shown.get(key, _ABSENT)) for key, inner in value.items()}
+    if isinstance(value, list) and isinstance(shown, list) and len(value) == len(shown):
+        return [_mask_as(inner, beside) for inner, beside in zip(value, shown, strict=True)]
+    return shown if _is_masked(shown) else value
+
+
+def unmask(sent: Mapping[str, Any], plugin: LoadedPlugin) -> dict[str, Any]:
+    """`sent` with the values that its masks stand for. One that the operator has not set through the API is left out,
+    so that it stays where it was set. Raises `Unprocessable` for a mask that stands for nothing."""
+    whole, known, overlay = masked_config(plugin), plugin.settings.model_dump(), plugin.overlay
+    meant: dict[str, Any] = {}
+    for key, value in sent.items():
+        if key not in overlay and _holds_mask(value) and value == whole.get(key, _ABSENT):
+            continue
+        filled = _fill(value, whole.get(key, _ABSENT), known.get(key, _ABSENT), key)
+        if filled is not _ABSENT:
+            meant[key] = filled
+    return meant
+
+
+def _fill(sent: Any, shown: Any, known: Any, path: str) -> Any:
+    if isinstance(sent, dict):
+        return _fill_table(sent, shown, known, path)
+    if isinstance(sent, list):
+        return _fill_list(sent, shown, known, path)
+    if sent == shown and _is_masked(shown):
+        return known
+    if sent in MASKS and (_is_masked(shown) or _is_secret(path)):
+        raise _unknown_mask(path)
+    return sent
+
+
+def _fill_table(sent: dict[str, Any], shown: Any, known: Any, path: str) -> dict[str, Any]:
+    shown, known = (value if isinstance(value, dict) else {} for value in (shown, known))
+    filled = {
+        key: _fill(value, shown.get(key, _ABSENT), known.get(key, _ABSENT), f"{path}.{key}")
+        for key, value in sent.items()
+    }
+    return {key: value for key, value in filled.items() if value is not _ABSENT}
+
+
+def _fill_list(sent: list[Any], shown: Any, known: Any, path: str) -> list[Any]:
+    """An item with a mask must be, mask included, one that is shown: by its place alone a secret could end up beside
+    what it does not belong to."""
+    pairs = list(zip(shown, known, strict=False)) if isinstance(shown, list) and isinstance(known, list | tuple) else []
+    filled = []
+    for index, item in enumerate(sent):
+        found = next((number for number, (beside, _) in enumerate(pairs) if beside == item), None)
+        if not _holds_mask(item):
+            filled.append(item)
+        elif found is not None:
+            filled.append(pairs.pop(found)[1])
+        elif _holds_mask(shown):
+            raise _unknown_mask(f"{path}.{index}")
+        else:
+            filled.append(_fill(item, _ABSENT, _ABSENT, f"{path}.{index}"))
+    return filled
+
+
+def _is_secret(path: str) -> bool:
+    """By the last name on the way to it, over places in lists."""
+    return sounds_secret(next((part for part in reversed(path.split(".")) if not part.isdigit()), ""))
+
+
+def _unknown_mask(path: str) -> Unprocessable:
+    return Unprocessable(f"{path}: holds a mask that stands for no value here; send the value itself", param=path)
+
+
+def _holds_mask(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_mask, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_mask, value))
+    return _is_masked(value)
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether it is one, or a URL with its password masked."""
+    return isinstance(value, str) and (value in MASKS or f":{MASK}@" in value)

@@ -1,0 +1,97 @@
+"""A plugin's config: as it is in effect, and as the operator changes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Response
+
+from jackfield.errors import Malformed, Unprocessable
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
+from jackfield.server.admin.masked_config import masked_config, masked_overlay, unmask
+from jackfield.server.admin.plugin_description import state_of
+from jackfield.server.admin.plugins import PluginName
+from jackfield.server.admin.services import AdminServices, Caller
+
+WRAPPER = "config"
+_ETAG = re.compile(r'(?:W/)?"(\d{1,18})"|(\d{1,18})')
+
+Config = Annotated[
+    dict[str, Any], Body(description="All that the operator sets: what is left out is as it was without them")
+]
+IfMatch = Annotated[str | None, Header(description="The generation that was seen; another one is refused")]
+
+
+def routes(services: AdminServices) -> APIRouter:
+    router = APIRouter(tags=["plugins"])
+    host = services.host
+
+    def show(plugin: LoadedPlugin, response: Response) -> dict[str, Any]:
+        response.headers["etag"] = f'"{host.snapshot.generation}"'
+        return describe_config(plugin, host.snapshot.generation)
+
+    @router.get("/api/v1/plugins/{name:path}/config", responses=NAME_ERRORS)
+    async def plugin_config(name: PluginName, response: Response, who: Caller) -> dict[str, Any]:
+        """A plugin's config in effect, and of it what was set through the API (`overlay`); secrets are masked."""
+        return show(host.find(name), response)
+
+    @router.put("/api/v1/plugins/{name:path}/config", responses=CHANGE_ERRORS | MISSING)
+    async def configure_plugin(
+        name: PluginName, given: Config, response: Response, who: Caller, if_match: IfMatch = None
+    ) -> dict[str, Any]:
+        """Replaces what was set through the API, bare or as `{"config": …}`. A masked value that comes back means
+        that it stays."""
+        plugin = host.find(name)
+        config = unmask(_unwrap(given, plugin), plugin)
+        if "approve" in config:
+            raise Unprocessable("approve: permissions are approved at …/permissions", param="approve")
+        changed = await host.configure(plugin.id, config, actor=who.id, expected=read_generation(if_match))
+        told = show(host.find(plugin.id), response)
+        return told | {"changed": changed.changed, "plugins": changed.plugins, "notes": changed.notes}
+
+    return router
+
+
+def describe_config(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
+    state, reason = state_of(plugin)
+    return {
+        "id": plugin.id,
+        "name": plugin.name,
+        "state": state,
+        "reason": reason,
+        "config": masked_config(plugin),
+        "overlay": masked_overlay(plugin),
+        "ui_schema": plugin.ui_schema,
+        "generation": generation,
+    }
+
+
+def read_generation(if_match: str | None) -> int | None:
+    """`None` where any will do. Raises `Malformed`."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = _ETAG.fullmatch(if_match.strip())
+    if found is None:
+        raise Malformed("If-Match: is not the number of a generation", param="If-Match")
+    return int(found[1] or found[2])
+
+
+def _unwrap(given: dict[str, Any], plugin: LoadedPlugin) -> dict[str, Any]:
+    """`{"config": …}` is a wrapper unless the plugin has a field of that name."""
+    if set(given) == {WRAPPER} and isinstance(given[WRAPPER], dict) and WRAPPER not in fields_of(plugin):
+        inner: dict[str, Any] = given[WRAPPER]
+        return inner
+    return given
+
+
+def fields_of(plugin: LoadedPlugin) -> set[str]:
+    """The names in its form, in either shape that a form has: a JSON Schema, or a list of fields."""
+    form, known = plugin.ui_schema, set(plugin.settings.own)
+    if isinstance(form, Mapping):
+        return known | set(form.get("properties", ()))
+    if isinstance(form, list | tuple):
+        return known | {str(field.get("key")) for field in form if isinstance(field, Mapping)}
+    return known

@@ -1,0 +1,107 @@
+"""What the admin API tells of one plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from jackfield.hooks.table import BoundHook
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.sdk.hooks import PointName
+from jackfield.sdk.permissions import PERMISSIONS
+from jackfield.server.admin.masked_config import masked_config
+
+# The five rings of the ring guide, by the points that stand for them here.
+RINGS: Mapping[PointName, str] = {
+    "ingress": "ingress",
+    "pre_flight": "pre_flight",
+    "routing": "routing",
+    "response_head": "post_flight",
+    "response_chunk": "post_flight",
+    "response_body": "post_flight",
+    "background": "background",
+}
+T = TypeVar("T")
+
+
+def describe_plugin(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
+    state, reason = state_of(plugin)
+    return {
+        "id": plugin.id,
+        "name": plugin.name,
+        "aliases": plugin.aliases,
+        "version": plugin.version,
+        "author": plugin.author,
+        "description": plugin.description,
+        "dialect": plugin.dialect,
+        "runtime": plugin.runtime,
+        "source": plugin.source,
+        "place": plugin.place,
+        "digest": plugin.digest,
+        "enabled": is_enabled(plugin),
+        "state": state,
+        "reason": reason,
+        "permissions": describe_permissions(plugin),
+        "priority": plugin.settings.priority if plugin.settings.priority is not None else plugin.priority,
+        "hooks": [_describe_hook(hook) for hook in plugin.hooks],
+        **_ring_fields(plugin),
+        "config": masked_config(plugin),
+        "ui_schema": plugin.ui_schema,
+        "stats": plugin.guard.stats.report(),
+        "generation": generation,
+    }
+
+
+def state_of(plugin: LoadedPlugin) -> tuple[str, str | None]:
+    """With its reason. Quarantine comes and goes with the guard, between two changes of the plugin's own state."""
+    if plugin.running and plugin.guard.quarantined:
+        return "quarantined", plugin.guard.stats.last_error
+    return plugin.state, plugin.reason
+
+
+def is_enabled(plugin: LoadedPlugin) -> bool:
+    """What the operator decided, or else the manifest: one that failed, or waits for an approval, may be enabled."""
+    if plugin.settings.enabled is not None:
+        return plugin.settings.enabled
+    return plugin.manifest is None or plugin.manifest.enabled
+
+
+def describe_permissions(plugin: LoadedPlugin) -> dict[str, Any]:
+    """`difference` is what it asks for and was not approved."""
+    return {
+        "asked": [{"name": name, "sentence": PERMISSIONS[name]} for name in plugin.asked],
+        "approved": plugin.approved,
+        "difference": [name for name in plugin.asked if name not in plugin.approved],
+    }
+
+
+def _describe_hook(hook: BoundHook) -> dict[str, Any]:
+    return {
+        "hook": hook.name,
+        "point": hook.point.name,
+        "priority": hook.priority,
+        "timeout_ms": hook.deadline_s * 1000,
+        "on_failure": policy_of(hook),
+        "operations": hook.spec.operations,
+    }
+
+
+def policy_of(hook: BoundHook) -> str:
+    return "closed" if hook.closed else "open"
+
+
+def _ring_fields(plugin: LoadedPlugin) -> dict[str, Any]:
+    """The fields that the ring guide has for a whole plugin: `None` where its hooks differ, or are not known because it
+    does not run."""
+    return {
+        "hook": _same(RINGS.get(hook.point.name) for hook in plugin.hooks),
+        "type": "python" if plugin.runtime == "inprocess" else plugin.runtime,
+        "timeout_ms": _same(hook.deadline_s * 1000 for hook in plugin.hooks),
+        "fail_policy": _same(policy_of(hook) for hook in plugin.hooks),
+    }
+
+
+def _same(values: Iterable[T]) -> T | None:
+    """The one value that all have."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,49 @@
+"""What a plugin asks to be allowed, and what it was allowed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
+from jackfield.server.admin.plugin_description import describe_permissions, state_of
+from jackfield.server.admin.plugins import PluginName
+from jackfield.server.admin.services import AdminServices, Caller
+
+Permissions = Annotated[list[str], Field(max_length=100)]
+
+
+class Approval(BaseModel):
+    """Every permission that the plugin shall have: what is left out is taken away."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    approve: Permissions
+
+
+def routes(services: AdminServices) -> APIRouter:
+    router = APIRouter(tags=["plugins"])
+    host = services.host
+
+    def show(plugin: LoadedPlugin) -> dict[str, Any]:
+        state, reason = state_of(plugin)
+        told = {"id": plugin.id, "name": plugin.name, "state": state, "reason": reason}
+        return told | describe_permissions(plugin) | {"generation": host.snapshot.generation}
+
+    @router.get("/api/v1/plugins/{name:path}/permissions", responses=NAME_ERRORS)
+    async def plugin_permissions(name: PluginName, who: Caller) -> dict[str, Any]:
+        """What a plugin asks for, what was approved, and the difference."""
+        return show(host.find(name))
+
+    @router.post("/api/v1/plugins/{name:path}/permissions", responses=CHANGE_ERRORS | MISSING)
+    async def approve_permissions(name: PluginName, given: Approval, who: Caller) -> dict[str, Any]:
+        """Sets what a plugin may do. One that waited for it starts."""
+        plugin = host.find(name)
+        changed = await host.approve(plugin.id, given.approve, actor=who.id)
+        told = show(host.find(plugin.id))
+        return told | {"changed": changed.changed, "plugins": changed.plugins, "notes": changed.notes}
+
+    return router

@@ -1,0 +1,95 @@
+"""The storage of one plugin: the store narrowed to what was approved for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from jackfield.sdk.services import NotGranted
+from jackfield.services.limits import OperationLimit
+from jackfield.stores.kv import Amount, KeyValueStore
+
+QUOTA = Amount(keys=1000, size=10 * 1024 * 1024)
+
+_READ, _WRITE = "storage:read", "storage:write"
+STORAGE = frozenset({_READ, _WRITE})
+# What tells something of a value and changes it needs both.
+VERBS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "get": (_READ,),
+        "list": (_READ,),
+        "set": (_WRITE,),
+        "delete": (_WRITE,),
+        "clear": (_WRITE,),
+        "increment": (_READ, _WRITE),
+        "compare_and_set": (_READ, _WRITE),
+    }
+)
+
+
+def owner_of(plugin: str) -> str:
+    """The owner of a plugin's keys in the store. No plugin's id makes it that of a part of Jackfield."""
+    return f"plugin:{plugin}"
+
+
+class PluginStorage:
+    """`KeyValue` for one plugin. Each verb checks its permission, then counts as an operation."""
+
+    __slots__ = ("_approved", "_limit", "_owner", "_plugin", "_store")
+
+    def __init__(self, plugin: str, approved: frozenset[str], store: KeyValueStore, limit: OperationLimit) -> None:
+        self._plugin, self._approved, self._store, self._limit = plugin, approved, store, limit
+        self._owner = owner_of(plugin)
+
+    def _begin(self, verb: str) -> None:
+        """Raises `NotGranted` and `RateLimited`."""
+        for permission in VERBS[verb]:
+            if permission not in self._approved:
+                raise NotGranted(self._plugin, permission)
+        self._limit.take()
+
+    async def get(self, key: str, default: Any = None, *, namespace: str = "", user: str | None = None) -> Any:
+        self._begin("get")
+        return await self._store.get(self._owner, key, default, namespace=namespace, user=user)
+
+    async def set(
+        self, key: str, value: Any, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
+    ) -> None:
+        self._begin("set")
+        await self._store.set(self._owner, key, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA)
+
+    async def delete(self, key: str, *, namespace: str = "", user: str | None = None) -> bool:
+        self._begin("delete")
+        return await self._store.delete(self._owner, key, namespace=namespace, user=user)
+
+    async def list(self, prefix: str = "", *, namespace: str = "", user: str | None = None) -> tuple[str, ...]:
+        self._begin("list")
+        return await self._store.list(self._owner, prefix, namespace=namespace, user=user)
+
+    async def clear(self, *, namespace: str = "", user: str | None = None) -> int:
+        self._begin("clear")
+        return await self._store.clear(self._owner, namespace=namespace, user=user)
+
+    async def increment(
+        self, key: str, by: int = 1, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
+    ) -> int:
+        self._begin("increment")
+        return await self._store.increment(
+            self._owner, key, by, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
+        )
+
+    async def compare_and_set(
+        self,
+        key: str,
+        expected: Any,
+        value: Any,
+        *,
+        ttl_s: float | None = None,
+        namespace: str = "",
+        user: str | None = None,
+    ) -> bool:
+        self._begin("compare_and_set")
+        return await self._store.compare_and_set(
+            self._owner, key, expected, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
+        )

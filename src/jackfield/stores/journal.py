@@ -1,0 +1,87 @@
+"""Batches of usage records on their way to `usage`: appended as they come, taken apart when there is time."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+
+from jackfield.errors import Unavailable
+from jackfield.stores.database import Database
+from jackfield.stores.tables import usage, usage_journal
+
+COLUMNS: tuple[str, ...] = tuple(column.name for column in usage.c)
+# Taking apart holds the write lock, which batches wait for: about this many records at a time.
+AT_ONCE = 250
+
+NONE = literal_column("0")
+
+log = structlog.get_logger(__name__)
+
+
+class Journal:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        batch = {"records": bindparam("records"), "body": bindparam("body")}
+        self._append = database.compiled(insert(usage_journal).values(batch))
+        waiting = select(func.coalesce(func.sum(usage_journal.c.records), NONE))
+        self._waiting = database.compiled(waiting)
+        self._unfold, self._remove = _unfolding(database)
+        unreadable = (usage_journal.c.records > NONE) & ~database.backend.is_json(usage_journal.c.body)
+        set_aside = update(usage_journal).where(unreadable).values(records=NONE)
+        self._set_aside = database.compiled(set_aside.returning(usage_journal.c.seq))
+
+    async def append(self, batch: bytes, records: int) -> None:
+        """Durable once it returns."""
+        await self._database.run_alone(self._append, records, batch.decode())
+
+    async def waiting(self) -> int:
+        """How many records are not in `usage` yet."""
+        ((waiting,),) = await self._database.read_alone(self._waiting)
+        return int(waiting)
+
+    async def unfold(self, *, stands_back: bool = False) -> int:
+        """Moves the oldest batches, and tells how many records they held: 0 where there are none. A batch moves whole
+        or not at all, and a record that is in `usage` already is left out, so each is there once."""
+        try:
+            return await self._move(stands_back)
+        except Unavailable:
+            if not await self._set_unreadable_aside():
+                raise
+            return await self._move(stands_back)
+
+    async def unfold_all(self) -> None:
+        """Moves all that is there when this begins."""
+        left = await self.waiting()
+        while left > 0 and (moved := await self.unfold()):
+            left -= moved
+
+    async def _move(self, stands_back: bool) -> int:
+        gone = await self._database.run_together((self._unfold, ()), (self._remove, ()), stands_back=stands_back)
+        return sum(records for (records,) in gone)
+
+    async def _set_unreadable_aside(self) -> bool:
+        """A batch that the disk has spoilt must not keep the others out."""
+        batches = await self._database.run_alone(self._set_aside)
+        for (seq,) in batches:
+            log.error("a batch of usage records cannot be read and is left in the journal", seq=seq)
+        return bool(batches)
+
+
+def _unfolding(database: Database) -> tuple[str, str]:
+    """One statement that copies the oldest batches to `usage`, and one that then removes the very same."""
+    journal = usage_journal.c
+    sums = func.sum(journal.records).over(order_by=journal.seq)
+    oldest = select(journal.seq, (sums - journal.records).label("before")).where(journal.records > NONE)
+    most = literal_column(str(AT_ONCE))
+    bounded = oldest.order_by(journal.seq).limit(most).offset(NONE).subquery()
+    chosen = select(bounded.c.seq).where(bounded.c.before < most)
+    batches = select(journal.body).where(journal.seq.in_(chosen)).subquery()
+    rows = database.backend.rows_of(batches, COLUMNS)
+    # A record without these cannot be kept, and must not keep the others out.
+    whole = select(rows).where(rows.c.id.is_not(None), rows.c.at.is_not(None))
+    unfold = database.backend.insert(usage).from_select(COLUMNS, whole)
+    remove = delete(usage_journal).where(journal.seq.in_(chosen)).returning(journal.records)
+    return (
+        database.compiled(unfold.on_conflict_do_nothing(index_elements=["id"])),
+        database.compiled(remove),
+    )

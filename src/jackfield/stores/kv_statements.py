@@ -1,0 +1,140 @@
+"""The SQL of the key-value store, each statement compiled once.
+
+Values are bound by name: `owner user namespace key` for the place, `now` for the time, and the columns of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from jackfield.stores.base import Rows, Value
+from jackfield.stores.database import Database
+from jackfield.stores.tables import kv
+
+Values = Mapping[str, Value]
+
+COLUMNS = tuple(column.name for column in kv.c)
+PRIMARY_KEY = ("owner", "user", "namespace", "key")
+# A sweep holds the write lock, which others wait for: a little at a time.
+SWEPT_AT_ONCE = 500
+
+
+class Statement:
+    def __init__(self, database: Database, clause: Any) -> None:
+        self._database, self._clause = database, clause
+        compiled = clause.compile(dialect=database.engine.dialect)
+        self._sql, self._names = str(compiled), tuple(compiled.positiontup)
+        # Numbers in the clause itself, which are bound like all others.
+        self._own = {name: value for name, value in compiled.params.items() if value is not None}
+
+    async def read(self, values: Values) -> Rows:
+        return await self._database.read_alone(self._sql, *self._in_order(values))
+
+    async def run(self, values: Values) -> Rows:
+        """As a transaction of its own."""
+        return await self._database.run_alone(self._sql, *self._in_order(values))
+
+    async def run_in(self, transaction: AsyncConnection | None, values: Values) -> Rows:
+        """As part of a transaction where there is one."""
+        return await (self.run(values) if transaction is None else self.within(transaction, values))
+
+    async def within(self, transaction: AsyncConnection, values: Values) -> Rows:
+        bound = {name: values[name] for name in self._names if name not in self._own}
+        return [tuple(row) for row in await transaction.execute(self._clause, bound)]
+
+    def _in_order(self, values: Values) -> list[Value]:
+        return [self._own[name] if name in self._own else values[name] for name in self._names]
+
+
+class Statements:
+    def __init__(self, database: Database) -> None:
+        def statement(clause: Any) -> Statement:
+            return Statement(database, clause)
+
+        self.find = statement(select(kv.c.kind, kv.c.value, kv.c.expires_at).where(_at(*PRIMARY_KEY), _living()))
+        self.list = statement(select(kv.c.key).where(_at("owner", "user", "namespace"), _living(), _begins()))
+        self.sum = statement(select(*_amount()).where(_at("owner"), _living()))
+        self.put = statement(_upsert(database, _row().where(true())))
+        self.put_within = statement(_upsert(database, _row_that_fits()))
+        self.delete = statement(delete(kv).where(_at(*PRIMARY_KEY)).returning(kv.c.expires_at))
+        self.clear = statement(delete(kv).where(_at("owner", "user", "namespace")).returning(kv.c.expires_at))
+        self.purge = statement(delete(kv).where(_at("owner"), _expired()).returning(kv.c.size))
+        self.forget = statement(delete(kv).where(_at("owner")).returning(kv.c.size))
+        self.sweep = statement(_sweep())
+
+
+def _bound(name: str) -> BindParameter[Any]:
+    return bindparam(name, type_=kv.c[name].type)
+
+
+def _at(*names: str) -> ColumnElement[bool]:
+    return and_(*(kv.c[name] == _bound(name) for name in names))
+
+
+def _now() -> BindParameter[Any]:
+    return bindparam("now", type_=kv.c.expires_at.type)
+
+
+def _living() -> ColumnElement[bool]:
+    return or_(kv.c.expires_at.is_(None), kv.c.expires_at > _now())
+
+
+def _expired() -> ColumnElement[bool]:
+    return kv.c.expires_at <= _now()
+
+
+def _begins() -> ColumnElement[bool]:
+    """Compared as text: in a pattern some characters of the prefix would have a meaning."""
+    length = bindparam("length", type_=kv.c.size.type)
+    return func.substr(kv.c.key, literal_column("1"), length) == bindparam("prefix", type_=kv.c.key.type)
+
+
+def _amount() -> tuple[ColumnElement[int], ColumnElement[int]]:
+    return func.count().label("keys"), func.coalesce(func.sum(kv.c.size), literal_column("0")).label("size")
+
+
+def _row() -> Select[Any]:
+    return select(*(_bound(name).label(name) for name in COLUMNS))
+
+
+def _row_that_fits() -> Select[Any]:
+    """No row where the owner, with it in place of the old one, would have more than `most_keys` or `most_size`."""
+    every = select(*_amount()).where(_at("owner")).subquery("every")
+    old = select(*_amount()).where(_at(*PRIMARY_KEY)).subquery("old")
+    most_keys, most_size = (bindparam(name, type_=kv.c.size.type) for name in ("most_keys", "most_size"))
+    return (
+        _row()
+        .select_from(every.join(old, true()))
+        .where(every.c["keys"] - old.c["keys"] < most_keys)
+        .where(every.c["size"] - old.c["size"] + _bound("size") <= most_size)
+    )
+
+
+def _upsert(database: Database, row: Select[Any]) -> Any:
+    """Nothing is written or returned where there is no row."""
+    insert = database.backend.insert(kv).from_select(COLUMNS, row)
+    changed = {name: insert.excluded[name] for name in COLUMNS if name not in PRIMARY_KEY}
+    return insert.on_conflict_do_update(index_elements=PRIMARY_KEY, set_=changed).returning(kv.c.size)
+
+
+def _sweep() -> Any:
+    keys = [kv.c[name] for name in PRIMARY_KEY]
+    oldest = select(*keys).where(_expired()).order_by(kv.c.expires_at).limit(SWEPT_AT_ONCE)
+    return delete(kv).where(tuple_(*keys).in_(oldest)).returning(kv.c.size)
