@@ -42,16 +42,19 @@ async def decide(
     Raises `Refused` for a rejection and a `PluginError` for a failure of a closed hook.
     """
     for hook in hooks:
-        outcome = await ask(hook, exchange, trace, *given)
+        outcome = begin(hook, exchange, trace, *given)
+        if type(outcome) is Unfinished:
+            outcome = await outcome.finish()
         if outcome is None:
             continue
-        if type(outcome) is Replace:
+        if isinstance(outcome, Replace):
             wrong = replace(outcome.value)
             if wrong is not None:
                 _failed(hook, trace, ValueError(wrong), perf_counter_ns(), 0)
-        elif type(outcome) is Reject:
+        elif isinstance(outcome, Reject):
             raise refusal(outcome, hook.plugin)
         else:
+            assert isinstance(outcome, Outcome)
             return Decision(outcome, hook)
     return None
 
@@ -71,12 +74,36 @@ def refusal(outcome: Reject, plugin: str) -> Refused:
 
 async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Outcome | None:
     """One call of one hook, with its deadline, policy and record. `None` means: go on."""
-    guard = hook.guard
-    if not guard.breaker.allow():
+    outcome = begin(hook, exchange, trace, *given)
+    return await outcome.finish() if type(outcome) is Unfinished else outcome  # type: ignore[return-value]
+
+
+class Unfinished:
+    """A call that has begun to wait: `finish` it, whatever happens meanwhile."""
+
+    __slots__ = ("_began", "_exchange", "_hook", "_resumed", "_trace")
+
+    def __init__(self, hook: BoundHook, exchange: Exchange, trace: Trace, began: int, resumed: Resumed) -> None:
+        self._hook, self._exchange, self._trace = hook, exchange, trace
+        self._began, self._resumed = began, resumed
+
+    async def finish(self) -> Outcome | None:
+        """As `ask`."""
+        try:
+            answer = await self._resumed
+        except BaseException as problem:  # noqa: BLE001 - as in `begin`
+            _note_end(self._hook, self._exchange, self._trace, problem, self._began, self._resumed)
+            return None
+        spent = (self._resumed.loop_ns, self._resumed.longest_ns)
+        return _note_answer(self._hook, self._exchange, self._trace, answer, self._began, spent)
+
+
+def begin(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Outcome | Unfinished | None:
+    """One call of one hook as far as it goes without waiting: most hooks never do, and need no coroutine of ours."""
+    if not hook.guard.breaker.allow():
         _pass_over(hook, trace)
         return None
     began = perf_counter_ns()
-    resumed: Resumed | None = None
     watchdog.since = began
     watchdog.running = hook
     try:
@@ -86,16 +113,30 @@ async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) ->
         except StopIteration as done:
             answer = done.value
         else:
-            watchdog.running = None
-            resumed = Resumed(hook, coroutine, pending, hook.deadline_s, perf_counter_ns() - began)  # type: ignore[arg-type]
-            answer = await resumed
+            spent_ns = perf_counter_ns() - began
+            return Unfinished(
+                hook,
+                exchange,
+                trace,
+                began,
+                Resumed(hook, coroutine, pending, hook.deadline_s, spent_ns),  # type: ignore[arg-type]
+            )
     except BaseException as problem:  # noqa: BLE001 - a plugin may raise anything; what is not its own is raised again
-        _note_end(hook, exchange, trace, problem, began, resumed)
+        _note_end(hook, exchange, trace, problem, began, None)
         return None
     finally:
         watchdog.running = None
+    return _note_answer(hook, exchange, trace, answer, began, None)
+
+
+def _note_answer(
+    hook: BoundHook, exchange: Exchange, trace: Trace, answer: Any, began: int, spent: tuple[int, int] | None
+) -> Outcome | None:
+    """Counts a call that has returned. `spent` is its time on the loop and the longest piece of it, where it has
+    waited."""
+    guard = hook.guard
     duration = perf_counter_ns() - began
-    loop_ns, longest_ns = (duration, duration) if resumed is None else (resumed.loop_ns, resumed.longest_ns)
+    loop_ns, longest_ns = spent or (duration, duration)
     guard.stats.loop_ns += loop_ns
     if longest_ns > BLOCKED_NS:
         guard.blocked(hook.name, longest_ns)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from jackfield.hooks.dispatch import ask, refusal
+from jackfield.hooks.dispatch import Unfinished, begin, refusal
 from jackfield.hooks.table import BoundHook, Hooks
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Exchange
@@ -20,7 +20,7 @@ class Stage:
     """One hook. With `hold`, text is shown together with what was held back before, and its last `hold` characters stay
     back until more text or another kind of event comes."""
 
-    __slots__ = ("_behind", "_exchange", "_held", "_hold", "_hook", "_look_behind", "_state", "_trace")
+    __slots__ = ("_behind", "_exchange", "_held", "_hold", "_hook", "_look_behind", "_state", "_trace", "plain")
 
     def __init__(self, hook: BoundHook, state: State, exchange: Exchange) -> None:
         self._trace = state.trace
@@ -28,6 +28,8 @@ class Stage:
         self._hold, self._look_behind = hook.spec.hold, hook.spec.look_behind
         self._held: dict[int, TextDelta] = {}
         self._behind = ""
+        # Neither holds back nor looks back: each event can be shown by itself, and this is on every event's way.
+        self.plain = not (self._hold or self._look_behind)
 
     async def take(self, events: Events) -> Events:
         """What goes on for these events: the very same tuple where nothing changed."""
@@ -55,11 +57,16 @@ class Stage:
 
     async def _show(self, event: ChatEvent) -> Events | None:
         """What the hook makes of one event; `None` where it leaves it as it is."""
-        self._state.behind = self._behind
-        outcome = await ask(self._hook, self._exchange, self._trace, event)
-        return None if outcome is None else self._apply(outcome)
+        outcome = self.begin(event)
+        if type(outcome) is Unfinished:
+            outcome = await outcome.finish()
+        return None if outcome is None else self.apply(outcome)
 
-    def _apply(self, outcome: Outcome) -> Events:
+    def begin(self, event: ChatEvent) -> Outcome | Unfinished | None:
+        self._state.behind = self._behind
+        return begin(self._hook, self._exchange, self._trace, event)
+
+    def apply(self, outcome: object) -> Events:
         if isinstance(outcome, Drop):
             return ()
         if isinstance(outcome, Reject):
@@ -102,7 +109,14 @@ class Chain:
     async def pass_on(self, events: Events) -> Events:
         """The events that go on to the client for these. Raises `Refused` or a `PluginError` to cut the stream."""
         for stage in self._stages:
-            events = await stage.take(events)
+            if stage.plain and len(events) == 1:
+                outcome = stage.begin(events[0])
+                if type(outcome) is Unfinished:
+                    outcome = await outcome.finish()
+                if outcome is not None:
+                    events = stage.apply(outcome)
+            else:
+                events = await stage.take(events)
         return events
 
     async def end(self) -> Events:

@@ -188,8 +188,7 @@ async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
         async for read in batches(state, flow):
             out: list[bytes] = []
             try:
-                for raw, events in read:
-                    out.append(await outlet.take(raw, events))
+                await outlet.take_all(read, out)
             finally:
                 if passed := b"".join(out):
                     yield passed
@@ -229,18 +228,31 @@ class Outlet:
         self.collector = StreamCollector() if collect else None
         self.ended = self._reordered = False
 
+    async def take_all(self, read: list[Batch], out: list[bytes]) -> None:
+        """Adds to `out` what goes to the client, as far as it comes."""
+        chain = self._chain
+        for raw, events in read:
+            for event in events:
+                if type(event) in _NOTED:
+                    self._note(event)
+            out.append(self._render(raw, events, events if chain is None else await chain.pass_on(events)))
+
     async def take(self, raw: bytes | None, events: tuple[ChatEvent, ...]) -> bytes:
-        for event in events:
-            if type(event) in _NOTED:
-                note(self._state, event)
-                self.ended = self.ended or type(event) is StreamEnd
-        passed = events if self._chain is None else await self._chain.pass_on(events)
+        out: list[bytes] = []
+        await self.take_all([(raw, events)], out)
+        return out[0]
+
+    def _note(self, event: ChatEvent) -> None:
+        note(self._state, event)
+        self.ended = self.ended or type(event) is StreamEnd
+
+    def _render(self, raw: bytes | None, events: tuple[ChatEvent, ...], passed: tuple[ChatEvent, ...]) -> bytes:
         if self.collector is not None:
             for event in passed:
                 self.collector.add(event)
         if passed is not events:
             self._reordered = self._reordered or not _in_place(passed, events)
-        elif raw is not None and not self._reordered and not self._is_our_usage(events):
+        elif raw is not None and not self._reordered and not (self._own_usage and self._is_usage(events)):
             for event in passed:
                 self.encoder.observe(event)
             return raw
@@ -257,9 +269,8 @@ class Outlet:
     def _encode(self, event: ChatEvent) -> bytes:
         return self.encoder.encode(dated(self._state, event) if type(event) is StreamStart else event)
 
-    def _is_our_usage(self, events: tuple[ChatEvent, ...]) -> bool:
-        """Whether these report usage that only the gateway asked for."""
-        return self._own_usage and len(events) == 1 and type(events[0]) is UsageReport
+    def _is_usage(self, events: tuple[ChatEvent, ...]) -> bool:
+        return len(events) == 1 and type(events[0]) is UsageReport
 
 
 def _in_place(passed: tuple[ChatEvent, ...], events: tuple[ChatEvent, ...]) -> bool:

@@ -32,6 +32,9 @@ from jackfield.wire.sse import write_event
 _DONE = b"data: [DONE]\n\n"
 
 
+_OF_A_CHOICE = (TextDelta, ThinkingDelta, RefusalDelta, Finish)
+
+
 class OpenAIChatEncoder:
     """Each choice begins with its role, and each tool call has the number it came with."""
 
@@ -60,7 +63,7 @@ class OpenAIChatEncoder:
         return _WRITERS[type(event)](self, event)
 
     def observe(self, event: ChatEvent) -> None:
-        if isinstance(event, TextDelta | ThinkingDelta | RefusalDelta | Finish):
+        if isinstance(event, _OF_A_CHOICE):
             self._choices.add(event.choice)
         elif isinstance(event, ToolCallDelta):
             self._choices.add(event.choice)

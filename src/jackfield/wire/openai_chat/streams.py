@@ -74,6 +74,20 @@ class _Chunk(msgspec.Struct):
 
 
 _read_chunk = reader(_Chunk)
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+def _read(data: bytes) -> _Chunk:
+    """Raises `UpstreamBroken`. Every event of every stream that a hook looks at comes past here."""
+    try:
+        return _decode_chunk(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        chunk: _Chunk = _read_chunk(Raw(data), "")
+    except Malformed as error:
+        raise upstream_broken(error) from error
+    return chunk
 
 
 class OpenAIChatDecoder:
@@ -93,11 +107,8 @@ class OpenAIChatDecoder:
             return (StreamEnd(),)
         if event == "error":
             return (_failure(data),)
-        try:
-            chunk: _Chunk = _read_chunk(Raw(data), "")
-        except Malformed as error:
-            raise upstream_broken(error) from error
-        if is_error(chunk.error) or (not chunk.choices and is_error_object(chunk.object)):
+        chunk = _read(data)
+        if (chunk.error is not NULL and is_error(chunk.error)) or (not chunk.choices and is_error_object(chunk.object)):
             return (_failure(data),)
         return self._events_of(chunk, data)
 
@@ -119,7 +130,8 @@ class OpenAIChatDecoder:
         return tuple(events)
 
     def _add_delta(self, events: list[ChatEvent], delta: _Delta, choice: int, data: bytes) -> None:
-        events += _thinking(delta, choice)
+        if delta.thinking_blocks or delta.reasoning_content or delta.reasoning is not NULL:
+            events += _thinking(delta, choice)
         if (content := delta.content) and isinstance(content, str):
             events.append(TextDelta(text=content, choice=choice))
         elif content:
@@ -129,9 +141,9 @@ class OpenAIChatDecoder:
         if delta.tool_calls:
             calls = self._calls.setdefault(choice, _Calls())
             events += (calls.delta(call, choice) for call in delta.tool_calls)
-        if delta.audio != NULL:
+        if delta.audio is not NULL and delta.audio != NULL:
             events.append(OpaqueEvent(format=FORMAT, type="audio", raw=Raw(data)))
-        elif delta.function_call != NULL:
+        elif delta.function_call is not NULL and delta.function_call != NULL:
             events.append(OpaqueEvent(format=FORMAT, type="function_call", raw=Raw(data)))
 
 
