@@ -128,7 +128,9 @@ class Gateway:
         await self.board.inherit()
         stack.push_async_callback(self.board.withdraw)
         stack.push_async_callback(self.links.aclose)
-        self.host = assemble_host(settings, self.database, self.links.routes, self.clock)
+        kv = KeyValueStore(self.database, self.clock)
+        _own(stack, kv.keep_swept(), "kv-sweep")
+        self.host = assemble_host(settings, self.database, kv, self.links.routes, self.clock)
         stack.push_async_callback(self.host.stop)
         await self.host.start()
         if shared:
@@ -224,12 +226,13 @@ def find_sources(plugins: PluginSettings) -> tuple[Source, ...]:
     return (*folders, *((EntryPointSource(),) if plugins.entry_points else ()), BuiltinSource())
 
 
-def assemble_host(settings: Settings, database: Database, make_routes: RouteMaker, clock: SystemClock) -> Host:
+def assemble_host(
+    settings: Settings, database: Database, kv: KeyValueStore, make_routes: RouteMaker, clock: SystemClock
+) -> Host:
     plugins = settings.plugins
     dialects = {dialect.name: dialect for dialect in DIALECTS}
     surveyor = Surveyor(find_sources(plugins), dialects, SealedCode(settings.store.data_dir / "code"))
-    services = ServiceFactory(KeyValueStore(database, clock), clock)
-    builder = Builder(dialects, plugins, services.build, Prober(clock), clock)
+    builder = Builder(dialects, plugins, ServiceFactory(kv, clock).build, Prober(clock), clock)
     generations = Generations(database)
     stage = Stage(builder, generations, make_routes, clock, settings.server.request_timeout_s)
     return Host(surveyor, stage, generations, plugins.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from jackfield.errors import Unavailable
 from jackfield.sdk.services import QuotaExceeded
 from jackfield.stores.database import Database
 from jackfield.stores.kv import Amount, KeyValueStore
@@ -168,6 +170,31 @@ async def test_the_sweep_removes_what_has_expired_a_little_at_a_time(
     assert await kv.sweep() == 7
     assert await kv.sweep() == 0
     assert await rows(database) == 7
+
+
+async def test_sweeping_goes_on_though_the_store_fails_once(
+    kv: KeyValueStore, clock: HandClock, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kv.set("o", "k", 1, ttl_s=1)
+    clock.now += 1
+    sweep, sweeps = kv.sweep, 0
+    twice = asyncio.Event()
+
+    async def fail_first() -> int:
+        nonlocal sweeps
+        sweeps += 1
+        if sweeps == 1:
+            raise Unavailable("the store is away")
+        gone = await sweep()
+        twice.set()
+        return gone
+
+    monkeypatch.setattr(kv, "sweep", fail_first)
+    sweeping = asyncio.create_task(kv.keep_swept(every_s=0))
+    await asyncio.wait_for(twice.wait(), 5)
+    sweeping.cancel()
+    await asyncio.wait([sweeping])
+    assert await rows(database) == 0
 
 
 async def test_counting_begins_at_nothing(kv: KeyValueStore) -> None:

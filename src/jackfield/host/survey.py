@@ -88,7 +88,7 @@ class Surveyor:
             return Sighting(found=copy, code=code, manifest=copy.manifest())
         except JackfieldError as error:
             return Sighting(found=found, problem=str(error))
-        except Exception as error:
+        except Exception as error:  # the boundary of the docstring
             log.warning("plugin_not_read", place=found.place, exc_info=error)
             return Sighting(found=found, problem=f"{type(error).__name__}: {error}")
 

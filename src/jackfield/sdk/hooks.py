@@ -216,36 +216,29 @@ def hook(
     known = POINTS.get(point)
     if known is None:
         raise TypeError(f"hook: unknown point {point!r}; one of {', '.join(POINTS)}")
-    policy = _policy(known, on_failure)
-    _check_owner(
-        known,
+    spec = HookSpec(
+        point=point,
+        name="",
+        on_failure=_policy(known, on_failure),
+        priority=priority,
+        timeout_ms=timeout_ms,
         edits=edits,
         replaces_record=replaces_record,
         sees_answer=sees_answer,
-        hold=hold,
         look_behind=look_behind,
+        hold=hold,
+        operations=operations,
+        before=before,
+        after=after,
     )
-    _check_values(known, hold=hold, look_behind=look_behind, timeout_ms=timeout_ms, priority=priority)
-    _check_names(known, operations=operations, before=before, after=after)
+    _check_owner(known, spec)
+    _check_values(known, spec)
+    _check_names(known, spec)
 
     def mark(function: F) -> F:
         _check_function(known, function)
-        spec = HookSpec(
-            point=point,
-            name=function.__name__,
-            on_failure=policy,
-            priority=priority,
-            timeout_ms=timeout_ms,
-            edits=edits,
-            replaces_record=replaces_record,
-            sees_answer=sees_answer,
-            look_behind=look_behind,
-            hold=hold,
-            operations=operations,
-            before=before,
-            after=after,
-        )
-        setattr(function, MARK, (*getattr(function, MARK, ()), spec))
+        named = msgspec.structs.replace(spec, name=function.__name__)
+        setattr(function, MARK, (*getattr(function, MARK, ()), named))
         return function
 
     return mark
@@ -271,28 +264,28 @@ def _policy(point: HookPoint, stated: Policy | None) -> Policy:
     return point.policy
 
 
-def _check_owner(point: HookPoint, **options: object) -> None:
+def _check_owner(point: HookPoint, spec: HookSpec) -> None:
     """Options that only one point has."""
-    for name, value in options.items():
-        if value and point.name != OWNERS[name]:
-            raise TypeError(f"hook {point.name}: `{name}` is for {OWNERS[name]}")
+    for name, owner in OWNERS.items():
+        if getattr(spec, name) and point.name != owner:
+            raise TypeError(f"hook {point.name}: `{name}` is for {owner}")
 
 
-def _check_values(
-    point: HookPoint, *, hold: int, look_behind: int, timeout_ms: int | None, priority: int | None
-) -> None:
-    for name, value, least in (("hold", hold, 0), ("look_behind", look_behind, 0), ("timeout_ms", timeout_ms, 1)):
+def _check_values(point: HookPoint, spec: HookSpec) -> None:
+    for name, least in (("hold", 0), ("look_behind", 0), ("timeout_ms", 1)):
+        value = getattr(spec, name)
         if value is not None and (type(value) is not int or value < least):
             raise TypeError(f"hook {point.name}: `{name}` must be a whole number from {least} on, not {value!r}")
-    if priority is not None and type(priority) is not int:
-        raise TypeError(f"hook {point.name}: `priority` must be a whole number, not {priority!r}")
+    if spec.priority is not None and type(spec.priority) is not int:
+        raise TypeError(f"hook {point.name}: `priority` must be a whole number, not {spec.priority!r}")
 
 
-def _check_names(point: HookPoint, **options: object) -> None:
-    for name, value in options.items():
+def _check_names(point: HookPoint, spec: HookSpec) -> None:
+    for name in ("operations", "before", "after"):
+        value = getattr(spec, name)
         if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
             raise TypeError(f"hook {point.name}: `{name}` must be a tuple of names, not {value!r}")
-    for operation in options["operations"]:  # type: ignore[attr-defined]
+    for operation in spec.operations:
         if operation not in OPERATIONS:
             raise TypeError(f"hook {point.name}: unknown operation {operation!r}; one of {', '.join(OPERATIONS)}")
 

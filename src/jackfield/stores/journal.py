@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import structlog
-from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, insert, literal_column, select, update
 
 from jackfield.errors import Unavailable
 from jackfield.stores.database import Database
 from jackfield.stores.tables import usage, usage_journal
 
 COLUMNS: tuple[str, ...] = tuple(column.name for column in usage.c)
-# Taking apart holds the write lock, which batches wait for: about this many records at a time.
-AT_ONCE = 250
+# Taking apart holds the write lock, which new batches wait for: about this many records at a time, which is some
+# milliseconds, and fewer where it stands back and so may take longer.
+AT_ONCE = 2000
+AT_ONCE_STANDING_BACK = 500
 
-NONE = literal_column("0")
+NONE: ColumnElement[int] = literal_column("0")
 
 log = structlog.get_logger(__name__)
 
@@ -21,14 +25,13 @@ log = structlog.get_logger(__name__)
 class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
-        batch = {"records": bindparam("records"), "body": bindparam("body")}
-        self._append = database.compiled(insert(usage_journal).values(batch))
-        waiting = select(func.coalesce(func.sum(usage_journal.c.records), NONE))
-        self._waiting = database.compiled(waiting)
-        self._unfold, self._remove = _unfolding(database)
-        unreadable = (usage_journal.c.records > NONE) & ~database.backend.is_json(usage_journal.c.body)
-        set_aside = update(usage_journal).where(unreadable).values(records=NONE)
-        self._set_aside = database.compiled(set_aside.returning(usage_journal.c.seq))
+        self._append = database.compiled(insert(usage_journal).values(records=bindparam(None), body=bindparam(None)))
+        self._waiting = database.compiled(select(func.coalesce(func.sum(usage_journal.c.records), NONE)))
+
+    @cached_property
+    def _unfolding(self) -> tuple[str, str]:
+        """Made when it is first needed: it takes some milliseconds, and a start should not wait for it."""
+        return _compile_unfolding(self._database)
 
     async def append(self, batch: bytes, records: int) -> None:
         """Durable once it returns."""
@@ -56,32 +59,36 @@ class Journal:
             left -= moved
 
     async def _move(self, stands_back: bool) -> int:
-        gone = await self._database.run_together((self._unfold, ()), (self._remove, ()), stands_back=stands_back)
+        most = AT_ONCE_STANDING_BACK if stands_back else AT_ONCE
+        statements = ((statement, (most, most)) for statement in self._unfolding)
+        gone = await self._database.run_together(*statements, stands_back=stands_back)
         return sum(records for (records,) in gone)
 
     async def _set_unreadable_aside(self) -> bool:
         """A batch that the disk has spoilt must not keep the others out."""
-        batches = await self._database.run_alone(self._set_aside)
+        unreadable = (usage_journal.c.records > NONE) & ~self._database.backend.is_json(usage_journal.c.body)
+        set_aside = update(usage_journal).where(unreadable).values(records=NONE).returning(usage_journal.c.seq)
+        batches = await self._database.run_alone(self._database.compiled(set_aside))
         for (seq,) in batches:
             log.error("a batch of usage records cannot be read and is left in the journal", seq=seq)
         return bool(batches)
 
 
-def _unfolding(database: Database) -> tuple[str, str]:
-    """One statement that copies the oldest batches to `usage`, and one that then removes the very same."""
+def _compile_unfolding(database: Database) -> tuple[str, str]:
+    """One statement that copies the oldest batches to `usage`, and one that then removes the very same. Each is given
+    twice how many records they may hold."""
     journal = usage_journal.c
-    sums = func.sum(journal.records).over(order_by=journal.seq)
-    oldest = select(journal.seq, (sums - journal.records).label("before")).where(journal.records > NONE)
-    most = literal_column(str(AT_ONCE))
-    bounded = oldest.order_by(journal.seq).limit(most).offset(NONE).subquery()
-    chosen = select(bounded.c.seq).where(bounded.c.before < most)
+    most = bindparam("most", type_=Integer)
+    readable = select(journal.seq, journal.records).where(journal.records > NONE)
+    oldest = readable.order_by(journal.seq).limit(most).offset(NONE).subquery()
+    sums = func.sum(oldest.c.records).over(order_by=oldest.c.seq)
+    summed = select(oldest.c.seq, (sums - oldest.c.records).label("before")).subquery()
+    chosen = select(summed.c.seq).where(summed.c.before < most)
     batches = select(journal.body).where(journal.seq.in_(chosen)).subquery()
     rows = database.backend.rows_of(batches, COLUMNS)
     # A record without these cannot be kept, and must not keep the others out.
     whole = select(rows).where(rows.c.id.is_not(None), rows.c.at.is_not(None))
     unfold = database.backend.insert(usage).from_select(COLUMNS, whole)
     remove = delete(usage_journal).where(journal.seq.in_(chosen)).returning(journal.records)
-    return (
-        database.compiled(unfold.on_conflict_do_nothing(index_elements=["id"])),
-        database.compiled(remove),
-    )
+    unfold = unfold.on_conflict_do_nothing(index_elements=["id"])
+    return database.compiled(unfold), database.compiled(remove)

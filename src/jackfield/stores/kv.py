@@ -6,14 +6,17 @@ writes. What has expired is gone for every reader; its row is removed by the swe
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from jackfield.clock import Clock
+from jackfield.errors import JackfieldError
 from jackfield.sdk.services import QuotaExceeded
 from jackfield.stores.base import Rows, Value
 from jackfield.stores.database import Database
@@ -23,6 +26,9 @@ from jackfield.stores.values import decode_value, encode_value, is_same
 # In bytes of UTF-8.
 LONGEST = {"key": 512, "prefix": 512, "namespace": 128, "user": 512}
 LARGEST_COUNT = 2**63 - 1
+SWEPT_EVERY_S = 60.0
+
+log = structlog.get_logger("jackfield.kv")
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -149,6 +155,15 @@ class KeyValueStore:
             swept += gone
             if gone < SWEPT_AT_ONCE:
                 return swept
+
+    async def keep_swept(self, every_s: float = SWEPT_EVERY_S) -> None:
+        """Sweeps until it is cancelled; while the store fails, what has expired waits."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.sweep()
+            except JackfieldError as error:
+                log.warning("what has expired is not swept", reason=error.message)
 
     async def _change(self, place: Values, decide: Decide, quota: Amount | None) -> Found | None:
         """Looks and writes with no other writer in between. Nothing changes where `decide` answers `None`."""

@@ -15,16 +15,19 @@ from jackfield.stores.base import Rows, Statement
 
 
 class SqliteLane:
-    """The connection is made at the first use. `niceness` is how far the thread stands back where others want the
-    processor."""
+    """The thread and its connection are made at the first use. `niceness` is how far the thread stands back where
+    others want the processor."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], niceness: int = 0) -> None:
         self._connect, self._niceness = connect, niceness
         self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._thread: ThreadPoolExecutor | None = None
 
     async def run(self, *statements: Statement) -> Rows:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, statements)
+        thread = self._thread
+        if thread is None:
+            thread = self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        return await asyncio.get_running_loop().run_in_executor(thread, self._run, statements)
 
     def _run(self, statements: tuple[Statement, ...]) -> Rows:
         connection = self._connection or self._open()
@@ -49,8 +52,10 @@ class SqliteLane:
 
     async def aclose(self) -> None:
         """Once it returns, nothing of it runs any more."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown()
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

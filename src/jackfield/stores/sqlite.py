@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -25,6 +26,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
 )
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -69,6 +71,7 @@ class SqliteBackend:
         )
         event.listen(engine.sync_engine, "connect", _configure_connection)
         event.listen(engine.sync_engine, "begin", _begin)
+        event.listen(engine.sync_engine, "invalidate", _roll_back)
         return engine
 
     @asynccontextmanager
@@ -113,11 +116,10 @@ class SqliteBackend:
     def rows_of(self, batches: FromClause, columns: Sequence[str]) -> FromClause:
         # Materialised because `json_each` encodes the row anew at every mention of its value.
         elements = func.json_each(batches.c.body).table_valued("value", joins_implicitly=True)
-        rows = select(elements.c.value.label("value")).select_from(batches, elements)
-        rows = rows.cte("batch").prefix_with("MATERIALIZED", dialect="sqlite")
+        found = select(elements.c.value.label("value")).select_from(batches, elements)
+        rows = found.cte("batch").prefix_with("MATERIALIZED", dialect="sqlite")
         # Quicker than `->>`, which makes the path anew at every row.
-        paths = (literal_column(f"'$[{place}]'") for place in range(len(columns)))
-        values = (func.json_extract(rows.c.value, path) for path in paths)
+        values = (func.json_extract(rows.c.value, text(f"'$[{place}]'")) for place in range(len(columns)))
         return select(*(value.label(name) for value, name in zip(values, columns, strict=True))).subquery()
 
     def is_json(self, body: ColumnElement[str]) -> ColumnElement[bool]:
@@ -146,3 +148,10 @@ def _begin(connection: Connection) -> None:
     """Reads need no transaction, each being one statement; a write takes its lock before it looks."""
     if connection.get_execution_options().get("writing"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _roll_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """A connection whose call was cancelled is closed, but stays open underneath for as long as anything holds a cursor
+    of it, and its transaction would keep all writers out."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.rollback()

@@ -1,0 +1,125 @@
+"""Going back: the world before the last change, whole, also after a restart."""
+
+from __future__ import annotations
+
+from jackfield.errors import Conflict
+
+from .versions import refused, version, write
+from .world import World, states
+
+
+async def test_counters_are_kept_over_a_swap_and_restored_by_a_rollback(world: World) -> None:
+    write(world)
+    await world.start()
+    world.running.snapshot.plugins["one"].guard.stats.add(1_000_000)
+    write(world, version="2")
+    await world.running.reload(actor="me")
+    stats = world.running.snapshot.plugins["one"].guard.stats
+    assert stats.report()["calls"] == 1
+    stats.add(1_000_000)
+    await world.running.rollback(actor="me")
+    assert version(world) == "1"
+    assert world.running.snapshot.plugins["one"].guard.stats.report()["calls"] == 1
+
+
+async def test_a_rollback_restores_code_and_holds_it_against_what_was_rolled_back(world: World) -> None:
+    write(world)
+    await world.start()
+    write(world, version="2")
+    await world.running.reload(actor="me")
+    await world.running.rollback(actor="me")
+    assert version(world) == "1"
+    again = await world.running.reload(actor="me")
+    assert (again.changed, version(world)) == (False, "1")
+    assert "one stays at the version that was rolled back to" in again.notes[0]
+    write(world, version="3")
+    await world.running.reload(actor="me")
+    assert version(world) == "3"
+
+
+async def test_what_was_rolled_back_is_taken_again_by_name(world: World) -> None:
+    write(world)
+    await world.start()
+    write(world, version="2")
+    await world.running.reload(actor="me")
+    await world.running.rollback(actor="me")
+    await world.running.reload(("one",), actor="me")
+    assert version(world) == "2"
+
+
+async def test_a_rollback_goes_further_back_each_time_and_ends(world: World) -> None:
+    for number in ("1", "2", "3"):
+        write(world, version=number)
+        if number == "1":
+            await world.start()
+        else:
+            await world.running.reload(actor="me")
+    await world.running.rollback(actor="me")
+    assert version(world) == "2"
+    await world.running.rollback(actor="me")
+    assert version(world) == "1"
+    await refused(world.running.rollback(actor="me"), Conflict, "no earlier generation")
+    assert [one.number for one in await world.running.history()] == [5, 4, 3, 2, 1]
+
+
+async def test_a_rollback_outlives_a_restart_and_can_be_made_after_one(world: World) -> None:
+    write(world)
+    await world.start()
+    write(world, version="2")
+    await world.running.reload(actor="me")
+    write(world, version="3")
+    await world.running.reload(actor="me")
+    await world.running.rollback(actor="me")
+    await world.stop()
+    await world.start()
+    assert version(world) == "2"
+    await world.running.rollback(actor="me")
+    assert version(world) == "1"
+
+
+async def test_a_rollback_takes_out_what_was_added_and_brings_back_what_was_removed(world: World) -> None:
+    write(world)
+    await world.start()
+    write(world, "two")
+    for file in (world.folder / "one").iterdir():
+        file.unlink()
+    (world.folder / "one").rmdir()
+    await world.running.reload(actor="me")
+    assert states(world.running.snapshot.plugins) == {"two": "active"}
+    await world.running.rollback(actor="me")
+    assert states(world.running.snapshot.plugins) == {"one": "active"}
+    await world.stop()
+    await world.start()
+    assert states(world.running.snapshot.plugins) == {"one": "active"}
+
+
+async def test_a_start_takes_in_what_changed_while_it_was_down_as_a_generation(world: World) -> None:
+    write(world)
+    await world.start()
+    await world.stop()
+    write(world, version="2")
+    await world.start()
+    assert (version(world), world.running.snapshot.generation) == ("2", 2)
+    await world.running.rollback(actor="me")
+    assert version(world) == "1"
+
+
+async def test_a_start_with_nothing_new_goes_on_with_its_generation(world: World) -> None:
+    write(world)
+    await world.start()
+    await world.stop()
+    await world.start()
+    assert world.running.snapshot.generation == 1
+
+
+async def test_a_copy_that_was_tampered_with_is_not_run(world: World) -> None:
+    write(world)
+    await world.start()
+    write(world, version="2")
+    await world.running.reload(actor="me")
+    for file in (world.data / "code").rglob("plugin.py"):
+        file.write_text(file.read_text().replace('version = "1"', 'version = "7"'))
+    await world.running.rollback(actor="me")
+    plugin = world.running.snapshot.plugins["one"]
+    assert plugin.state == "failed"
+    assert "the kept copy of this version was changed" in str(plugin.reason)
