@@ -25,7 +25,11 @@ from jackfield.control.prices import PriceTable
 from jackfield.control.recorder import Recorder
 from jackfield.control.secret import load_secret
 from jackfield.control.usage import UsageHistory
+from jackfield.dialects.base import Dialect
 from jackfield.dialects.native import NativeDialect
+from jackfield.dialects.rings.dialect import RingDialect
+from jackfield.dialects.rings.store import OwnValues
+from jackfield.dialects.rings.world import RingWorld, tell_settings
 from jackfield.errors import ConfigError
 from jackfield.hooks.watchdog import Watchdog
 from jackfield.host.builder import Builder
@@ -33,7 +37,7 @@ from jackfield.host.following import follow
 from jackfield.host.host import Host
 from jackfield.host.links import Links
 from jackfield.host.sealed import SealedCode
-from jackfield.host.stage import RouteMaker, Stage
+from jackfield.host.stage import Stage
 from jackfield.host.survey import Surveyor
 from jackfield.pipeline.meter import ExchangeMeter
 from jackfield.pipeline.probe import Prober
@@ -65,7 +69,6 @@ from jackfield.telemetry.masking import mask
 from jackfield.telemetry.metrics import Metrics
 from jackfield.telemetry.spans import open_span_sink
 
-DIALECTS = (NativeDialect(),)
 # Whoever embeds a gateway waits for its end.
 EMBEDDED_DRAIN_S = 5.0
 
@@ -79,7 +82,7 @@ class Gateway:
     """Everything one worker is made of. As an async context manager it opens all, and closes all in reverse.
 
     `run` names what the workers of one gateway have in common, `number` the place of this one among them. `dev` has
-    it watch the plugins folders.
+    it watch the plugins folders; `joins` has it take over what the others serve.
     """
 
     host: Host
@@ -92,14 +95,16 @@ class Gateway:
         run: str | None = None,
         number: int = 0,
         dev: bool = False,
+        joins: bool = False,
     ) -> None:
-        self._dev = dev
+        self._dev, self._joins = dev, joins
         self.settings, self._environ = settings, environ
         self._run, self._number = run or name_run(), number
         self.clock = SystemClock()
         self.metrics = Metrics()
         self.in_flight = InFlight()
         self.links = Links(settings.upstreams, self.clock)
+        self.prices = PriceTable.load(*settings.usage.prices)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Gateway:
@@ -121,18 +126,25 @@ class Gateway:
         self.directory = await stack.enter_async_context(Directory(self.database, secret, self.clock))
         self.usage = UsageHistory(self.database, self.clock, retention_days=settings.usage.retention_days)
         await stack.enter_async_context(self.usage)
-        self.recorder = await stack.enter_async_context(Recorder(self.database))
         shared = settings.server.workers > 1
+        self.recorder = await stack.enter_async_context(Recorder(self.database, shared=shared))
         workers = Workers(self.database)
-        self.board = WorkerBoard(workers, self._run, self._number, self.metrics, self.clock, shared=shared)
+        self.board = WorkerBoard(
+            workers,
+            self._run,
+            self._number,
+            self.metrics,
+            self.clock,
+            shared=shared,
+            generation=lambda: self.host.snapshot.generation,
+        )
         await self.board.inherit()
         stack.push_async_callback(self.board.withdraw)
         stack.push_async_callback(self.links.aclose)
         kv = KeyValueStore(self.database, self.clock)
         _own(stack, kv.keep_swept(), "kv-sweep")
-        self.host = assemble_host(settings, self.database, kv, self.links.routes, self.clock)
-        stack.push_async_callback(self.host.stop)
-        await self.host.start()
+        self.host = self._assemble_host(stack, kv)
+        await self.host.start(joins=self._joins)
         if shared:
             _own(stack, follow(self.host), "plugin-follower")
         if self._dev:
@@ -144,13 +156,32 @@ class Gateway:
         _own(stack, self.in_flight.run(), "in-flight")
         self.asgi = self._assemble(stack)
 
+    def _assemble_host(self, stack: AsyncExitStack, kv: KeyValueStore) -> Host:
+        settings, plugins, clock = self.settings, self.settings.plugins, self.clock
+        world = RingWorld(
+            OwnValues(kv),
+            settings=tell_settings(settings),
+            links=lambda: self.host.links,
+            prices=self.prices,
+            clock=clock,
+        )
+        stack.push_async_callback(world.aclose)
+        dialects = make_dialects(world)
+        surveyor = Surveyor(find_sources(plugins, dialects), dialects, SealedCode(settings.store.data_dir / "code"))
+        builder = Builder(dialects, plugins, ServiceFactory(kv, clock).build, Prober(clock), clock)
+        generations = Generations(self.database)
+        stage = Stage(builder, generations, self.links.routes, clock, settings.server.request_timeout_s)
+        host = Host(surveyor, stage, generations, plugins.config)
+        stack.push_async_callback(host.stop)
+        return host
+
     def _assemble(self, stack: AsyncExitStack) -> GatewayServer:
         settings = self.settings
         sink = open_span_sink(settings.telemetry)
         stack.push_async_callback(asyncio.to_thread, sink.close)
         settler = Settler(
             self.recorder,
-            PriceTable.load(*settings.usage.prices),
+            self.prices,
             ExchangeMeter(self.metrics),
             self.board.name,
             (SpanObserver(sink),) if sink.enabled else (),
@@ -219,23 +250,16 @@ def name_run() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def find_sources(plugins: PluginSettings) -> tuple[Source, ...]:
+def make_dialects(rings: RingWorld | None = None) -> dict[str, Dialect]:
+    """All dialects by name. `rings` is what ring plugins share; without one they share it only among themselves."""
+    return {dialect.name: dialect for dialect in (NativeDialect(), RingDialect(rings))}
+
+
+def find_sources(plugins: PluginSettings, dialects: Mapping[str, Dialect]) -> tuple[Source, ...]:
     """Where plugins come from; of two with one id the earlier source's wins."""
-    finders = tuple(dialect.find for dialect in DIALECTS)
+    finders = tuple(dialect.find for dialect in dialects.values())
     folders = tuple(FolderSource(folder, finders) for folder in plugins.dirs)
     return (*folders, *((EntryPointSource(),) if plugins.entry_points else ()), BuiltinSource())
-
-
-def assemble_host(
-    settings: Settings, database: Database, kv: KeyValueStore, make_routes: RouteMaker, clock: SystemClock
-) -> Host:
-    plugins = settings.plugins
-    dialects = {dialect.name: dialect for dialect in DIALECTS}
-    surveyor = Surveyor(find_sources(plugins), dialects, SealedCode(settings.store.data_dir / "code"))
-    builder = Builder(dialects, plugins, ServiceFactory(kv, clock).build, Prober(clock), clock)
-    generations = Generations(database)
-    stage = Stage(builder, generations, make_routes, clock, settings.server.request_timeout_s)
-    return Host(surveyor, stage, generations, plugins.config)
 
 
 def _own(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -286,7 +310,7 @@ def serve(settings: Settings, *, dev: bool = False, environ: Mapping[str, str] |
 
 def _fill_place(settings: Settings, environ: Mapping[str, str], run: str, place: Place) -> None:
     """One of several workers. It ends also when its supervisor is gone."""
-    gateway = Gateway(settings, environ, run=run, number=place.number)
+    gateway = Gateway(settings, environ, run=run, number=place.number, joins=place.joins)
     _run_worker(gateway, place.listening, place.report_up, place.lifeline)
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from structlog.testing import capture_logs
 
 from jackfield.cli import main
+
+if TYPE_CHECKING:
+    from .operator import Operator
+
+StartGateway = Callable[..., Awaitable[Any]]
 
 
 class Outcome(NamedTuple):
@@ -39,3 +45,15 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return Outcome(code, captured.out, captured.err)
 
     return run_command
+
+
+@pytest.fixture
+async def operator(run: Run, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+    """Beside a gateway with the plugin `quiet`; what the gateway logs is not mixed with what commands print."""
+    from .operator import QUIET, Operator
+
+    with capture_logs():
+        gateway = await start_gateway(plugins={"quiet": QUIET})
+        monkeypatch.setenv("JACKFIELD_URL", gateway.url)
+        monkeypatch.setenv("JACKFIELD_ADMIN_KEY", gateway.admin_key)
+        yield Operator(run, gateway)

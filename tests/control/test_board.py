@@ -95,3 +95,19 @@ async def test_a_worker_alone_writes_nothing(database: Database) -> None:
     await alone.board.run()
     assert await alone.counts() == (1, 0)
     assert await Workers(database).all(1e9, now=0) == []
+
+
+async def test_each_worker_tells_which_generation_it_serves(database: Database) -> None:
+    boards = [
+        WorkerBoard(
+            Workers(database), "run", number, Metrics(), SystemClock(), shared=True, generation=lambda n=number: n
+        )
+        for number in (3, 4)
+    ]
+    await boards[1].publish()
+    assert await boards[0].generations() == {"run-3": 3, "run-4": 4}
+
+
+async def test_a_single_worker_speaks_for_itself(database: Database) -> None:
+    board = WorkerBoard(Workers(database), "run", 0, Metrics(), SystemClock(), shared=False, generation=lambda: 7)
+    assert await board.generations() == {"run-0": 7}

@@ -19,7 +19,8 @@ import pytest
 from jackfield.control.recorder import Pace, Recorder
 from jackfield.control.records import UsageRecord
 from jackfield.stores.database import Database
-from jackfield.stores.ledger import COLUMNS, Ledger, UsageFilter
+from jackfield.stores.journal import COLUMNS
+from jackfield.stores.ledger import Ledger, UsageFilter
 from jackfield.stores.sqlite import SqliteBackend
 from jackfield.stores.traces import KEPT, Traces
 
@@ -198,7 +199,7 @@ async def test_closing_writes_what_is_left(database: Database) -> None:
     assert await kept(database) == ["r00000", "r00001", "r00002"]
     assert len(await Traces(database).latest()) == 1
     names = {task.get_name() for task in asyncio.all_tasks() if not task.done()}
-    assert not names & {"recorder", "trace recorder"}
+    assert not names & {"recorder", "trace recorder", "unfolder"}
 
 
 async def test_closing_is_bounded_and_counts_what_it_could_not_write(impatient: Database) -> None:
@@ -224,6 +225,28 @@ async def test_only_the_newest_traces_are_made_and_written(database: Database) -
     newest = await Traces(database).latest(2)
     assert [msgspec.json.decode(body)["n"] for body in newest] == [KEPT + 49, KEPT + 48]
     assert made == list(range(50, KEPT + 50))
+
+
+async def test_traces_that_no_other_worker_needs_are_written_when_they_are_asked_for(database: Database) -> None:
+    async with Recorder(database, Pace(every_s=0.001, traces_every_s=0), shared=False) as recorder:
+        recorder.trace(b'{"n": 1}')
+        recorder.add(record(1))
+        await eventually(lambda: recorder.depth == 0)
+        assert await Traces(database).latest() == []
+        await recorder.flush_traces()
+        assert len(await Traces(database).latest()) == 1
+        recorder.trace(b'{"n": 2}')
+    assert len(await Traces(database).latest()) == 2
+
+
+async def test_a_full_buffer_does_not_hurry_a_store_that_fails(impatient: Database) -> None:
+    recorder = Recorder(impatient, Pace(capacity=2, batch=2))
+    with held(impatient):
+        recorder.add(record(0))
+        assert not await recorder.flush()
+        for number in range(1, 9):
+            recorder.add(record(number))
+        assert not recorder._due.is_set()
 
 
 async def test_a_trace_that_fails_is_left_out(database: Database) -> None:

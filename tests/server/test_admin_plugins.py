@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from jackfield.testing.gateway import RunningGateway
 
 from .admin import CHAT, refused
+from .plugins import BROKEN, GREETER, PLUGINS, QUIET, StartGateway
 
-StartGateway = Callable[..., Awaitable[RunningGateway]]
-
-GREETER = """
-    from jackfield.sdk import Plugin, PluginConfig, Reject, hook
-
-    class GreeterConfig(PluginConfig):
-        greeting: str = "hello"
-        api_key: str = "open sesame"
-
-    class Greeter(Plugin[GreeterConfig]):
-        version = "1.2.3"
-
-        @hook("pre_flight", on_failure="open", priority=7)
-        async def check(self, exchange):
-            if exchange.request.last_user_text() == "stop":
-                return Reject(429, "stopped", "Stopped.")
-
-        @hook("response_chunk", on_failure="closed")
-        async def look(self, exchange, chunk):
-            return None
-"""
+NATIVE = ["quiet", "quiet", "1", "native", "inprocess", "folder", "active", None]
+FIELDS = ["id", "name", "version", "dialect", "runtime", "source", "state", "reason"]
 
 
 async def test_every_plugin_is_listed_also_one_that_failed_or_is_off(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(
-        plugins={"greeter": GREETER, "broken": "1 +", "off": "raise SystemExit"},
+        plugins={"greeter": GREETER, "broken": BROKEN, "off": "raise SystemExit"},
         environ={"JACKFIELD_PLUGINS__CONFIG__OFF__ENABLED": "false"},
     )
-    listed = (await gateway.admin("/api/v1/plugins")).json
+    listed = (await gateway.admin(PLUGINS)).json
     states = {plugin["id"]: plugin["state"] for plugin in listed["plugins"]}
     builtin = {"openai": "active", "anthropic": "active", "echo": "active"}
     assert states == builtin | {"greeter": "active", "broken": "failed", "off": "disabled"}
     assert listed["generation"] == 1
     by_id = {plugin["id"]: plugin for plugin in listed["plugins"]}
     assert "SyntaxError" in by_id["broken"]["reason"]
+    assert {name: plugin["enabled"] for name, plugin in by_id.items() if not plugin["enabled"]} == {"off": False}
     assert by_id["greeter"] == await gateway.plugin("greeter")
 
 
@@ -53,23 +34,78 @@ async def test_a_plugin_is_told_with_hooks_config_and_statistics(start_gateway: 
         stopping = CHAT | {"messages": [{"role": "user", "content": "stop"}]}
         assert (await caller.post("/v1/chat/completions", stopping)).status == 429
     told = await gateway.plugin("greeter")
-    assert [told[key] for key in ("id", "name", "version", "dialect", "runtime", "source", "state", "reason")] == [
-        *("greeter", "greeter", "1.2.3", "native", "inprocess", "folder", "active", None)
-    ]
+    assert [told[key] for key in FIELDS] == ["greeter", "greeter", "1.2.3", *NATIVE[3:]]
+    assert told["place"].endswith("plugins/greeter")
+    assert len(told["digest"]) == 64
     hooks = {hook["hook"]: hook for hook in told["hooks"]}
     assert (hooks["check"]["point"], hooks["check"]["priority"]) == ("pre_flight", 7)
     assert [hooks[name]["on_failure"] for name in ("check", "look")] == ["open", "closed"]
-    assert all(hook["timeout_ms"] > 0 for hook in hooks.values())
-    assert told["config"] == {"greeting": "hello", "api_key": "***"}
-    assert set(told["ui_schema"]["properties"]) == {"greeting", "api_key"}
+    assert all(hook["timeout_ms"] > 0 and "chat" in hook["operations"] for hook in hooks.values())
+    assert told["config"] == {"greeting": "hello", "api_key": "***", "salt": "**********"}
+    assert set(told["ui_schema"]["properties"]) == {"greeting", "api_key", "salt"}
+    assert told["permissions"] == {"asked": [], "approved": [], "difference": []}
     stats = told["stats"]
     assert [stats[key] for key in ("calls", "errors", "blocks", "timeouts")] == [2, 0, 1, 0]
     assert 0 < stats["p50_ms"] <= stats["p95_ms"] <= stats["p99_ms"]
 
 
-async def test_an_unknown_plugin_is_not_found(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway()
-    assert "nobody" in refused(await gateway.admin("/api/v1/plugins/nobody"), 404, "not_found")
+async def test_the_fields_of_the_ring_guide_are_there_where_all_hooks_agree(start_gateway: StartGateway) -> None:
+    one_hook = """
+        from jackfield.sdk import Plugin, hook
+
+        class Watcher(Plugin):
+            @hook("response_body", on_failure="open", timeout_ms=20)
+            async def look(self, exchange):
+                return None
+    """
+    gateway = await start_gateway(plugins={"greeter": GREETER, "watcher": one_hook})
+    names = ("type", "hook", "timeout_ms", "fail_policy", "enabled")
+    watcher, greeter = await gateway.plugin("watcher"), await gateway.plugin("greeter")
+    assert [watcher[name] for name in names] == ["python", "post_flight", 20, "open", True]
+    assert [greeter[name] for name in names] == ["python", None, 500, None, True]
+
+
+async def test_the_statistics_of_all_by_name(start_gateway: StartGateway) -> None:
+    named = 'id = "{}"\nname = "The Quiet"\n'
+    gateway = await start_gateway(plugins={"greeter": GREETER})
+    async with gateway.caller() as caller:
+        await caller.post("/v1/chat/completions", CHAT)
+    await put_twins(gateway, named)
+    stats = (await gateway.admin(f"{PLUGINS}/stats")).json
+    assert stats["greeter"] == (await gateway.plugin("greeter"))["stats"]
+    assert stats["greeter"]["calls"] == 1
+    assert set(stats) == {"openai", "anthropic", "echo", "greeter", "one", "two"}
+
+
+async def put_twins(gateway: RunningGateway, manifest: str) -> None:
+    """Two plugins of one display name, so that neither can be told by it."""
+    from .plugins import done, put
+
+    for name in ("one", "two"):
+        put(gateway, name, QUIET, jackfield_toml=manifest.format(name))
+    await done(gateway, "hot-swap")
+    told = refused(await gateway.admin(f"{PLUGINS}/The%20Quiet"), 404, "not_found")
+    assert "one" in told
+    assert "two" in told
+
+
+async def test_quarantine_is_told_as_a_state(start_gateway: StartGateway) -> None:
+    failing = """
+        from jackfield.sdk import Plugin, hook
+
+        class Failing(Plugin):
+            @hook("pre_flight", on_failure="open")
+            async def fail(self, exchange):
+                if not exchange.synthetic:
+                    raise KeyError("what")
+    """
+    gateway = await start_gateway(plugins={"failing": failing})
+    async with gateway.caller() as caller:
+        for _ in range(5):
+            assert (await caller.post("/v1/chat/completions", CHAT)).status == 200
+    told = await gateway.plugin("failing")
+    assert (told["state"], told["enabled"]) == ("quarantined", True)
+    assert "KeyError" in told["reason"]
 
 
 async def test_coverage_tells_which_plugin_sees_what(start_gateway: StartGateway) -> None:

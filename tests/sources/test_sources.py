@@ -140,3 +140,11 @@ def test_a_linked_plugin_folder_is_a_plugin(tmp_path: Path) -> None:
     os.symlink(tmp_path / "real", tmp_path / "plugins" / "linked")
     (found,) = folder_source(tmp_path / "plugins").find()
     assert vars(found.load())["LOADED"]
+
+
+@pytest.mark.parametrize("manifest", ["plugin.yaml", "plugin.json", "manifest.json"])
+def test_the_code_beside_another_dialects_manifest_is_not_native(tmp_path: Path, manifest: str) -> None:
+    write_plugin(write_plugin(tmp_path / "server"), "", manifest)
+    assert names(folder_source(tmp_path)) == []
+    write_plugin(tmp_path / "server", 'id = "server"', "jackfield.toml")
+    assert names(folder_source(tmp_path)) == ["server"]

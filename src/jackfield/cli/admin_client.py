@@ -25,7 +25,7 @@ EVERYWHERE: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.
 
 UrlOption = Annotated[
     str | None,
-    typer.Option(metavar="URL", envvar="JACKFIELD_URL", help="The gateway; default as server.host and server.port."),
+    typer.Option(metavar="URL", envvar="JACKFIELD_URL", help="The gateway; default JACKFIELD_URL, or as configured."),
 ]
 KeyFileOption = Annotated[
     Path | None,
@@ -78,13 +78,20 @@ class AdminClient:
     def _read(self, answer: UpstreamResponse, body: bytes) -> Any:
         try:
             told = json.loads(body)
-            error = told["error"]["message"] if answer.status >= 400 else None
+            refusal = _describe_refusal(told) if answer.status >= 400 else None
         except (ValueError, KeyError, TypeError) as wrong:
             raise Unavailable(f"what answers at {self._url} is no Jackfield gateway: status {answer.status}") from wrong
-        if error is not None:
-            undone = "nothing has changed: " if told.get("status") == "rolled_back" else ""
-            raise RequestError(f"{undone}{' '.join(str(error).split())}")
+        if refusal is not None:
+            raise RequestError(refusal)
         return told
+
+
+def _describe_refusal(told: Mapping[str, Any]) -> str:
+    """In one line."""
+    error = told["error"]
+    plugin, message = error.get("plugin"), " ".join(str(error["message"]).split())
+    undone = "nothing has changed: " if told.get("status") == "rolled_back" else ""
+    return f"{undone}{plugin}: {message}" if plugin and plugin not in message else f"{undone}{message}"
 
 
 def below(path: str, name: str, rest: str = "") -> str:

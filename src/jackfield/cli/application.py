@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 
 import jackfield
-from jackfield.cli import bench, config, doctor, key, plugin, serve
+from jackfield.cli import (
+    bench,
+    config,
+    doctor,
+    key,
+    plugin,
+    plugin_authoring,  # noqa: F401 - it adds its commands to those of `plugin`
+    plugin_trial,  # noqa: F401 - so does this
+    serve,
+)
 
 _app = typer.Typer(
     name="jackfield",

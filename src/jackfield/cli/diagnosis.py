@@ -117,14 +117,14 @@ def _check_key_file(upstream: Upstream) -> Iterator[Finding]:
 
 async def check_plugins(settings: Settings) -> list[Finding]:
     """Runs the plugins' modules and config models, as a start would, and none of their hooks."""
-    from jackfield.app import DIALECTS, find_sources
+    from jackfield.app import find_sources, make_dialects
     from jackfield.host import loader
     from jackfield.sdk.services import NO_SERVICES
 
-    dialects = {dialect.name: dialect for dialect in DIALECTS}
+    dialects = make_dialects()
     findings: list[Finding] = []
     ready: list[str] = []
-    for found in (found for source in find_sources(settings.plugins) for found in source.find()):
+    for found in (found for source in find_sources(settings.plugins, dialects) for found in source.find()):
         name = found.name
         try:
             manifest = found.manifest()

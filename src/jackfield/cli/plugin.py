@@ -17,7 +17,7 @@ from jackfield.errors import ConfigError
 
 PLUGINS = "/api/v1/plugins"
 
-app = typer.Typer(help="Look at and change the plugins of a running gateway.", no_args_is_help=True)
+app = typer.Typer(help="The plugins of a running gateway; write and try your own.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Id, display name or module name.")]
 ApproveOption = Annotated[
@@ -166,7 +166,7 @@ def uninstall(
     as_json: JsonOption = False,
 ) -> None:
     """Take a plugin out of service. A folder that you put it in stays as it is."""
-    told = reach(config, url, admin_key_file).ask("DELETE", below(f"{PLUGINS}/", name))
+    told = reach(config, url, admin_key_file).ask("DELETE", below(PLUGINS, name))
     _tell(told, f"uninstalled {name}", f"{name} is uninstalled already", as_json=as_json)
 
 
@@ -185,7 +185,7 @@ def permissions(
     """What a plugin asks to be allowed, and what it was allowed; approve it, or take it away."""
     from jackfield.cli.plugin_output import print_permissions
 
-    client, path = reach(config, url, admin_key_file), below(f"{PLUGINS}/", name, "/permissions")
+    client, path = reach(config, url, admin_key_file), below(PLUGINS, name, "/permissions")
     told = client.ask("GET", path)
     if approve or revoke:
         wanted = {*told["approved"], *_split(approve)} - set(_split(revoke))
@@ -217,11 +217,12 @@ def configure(
     """A plugin's config; change it. Secrets are masked, and best set with --file."""
     from jackfield.cli.plugin_output import print_config
 
-    client, path = reach(config, url, admin_key_file), below(f"{PLUGINS}/", name, "/config")
+    values = dict(map(_read_change, changes or ()))
+    whole = None if file is None else _read_object(file)
+    client, path = reach(config, url, admin_key_file), below(PLUGINS, name, "/config")
     told = client.ask("GET", path)
-    if changes or unset or file:
-        wanted = dict(told["overlay"]) if file is None else _read_object(file)
-        wanted |= dict(map(_read_change, changes or ()))
+    if values or unset or whole is not None:
+        wanted = (told["overlay"] if whole is None else whole) | values
         wanted = {key: value for key, value in wanted.items() if key not in (unset or ())}
         told = client.ask("PUT", path, {"config": wanted}, if_match=told["generation"])
     if as_json:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jackfield.cli.options import JsonOption
+from jackfield.cli.plugin import app
 from jackfield.errors import ConfigError
 
 if TYPE_CHECKING:
     from jackfield.testing.host import FakeHost
+    from jackfield.testing.own_tests import OwnTests
+    from jackfield.testing.target import Target
     from jackfield.testing.trial import Trial
 
-app = typer.Typer(help="Try a plugin.", no_args_is_help=True)
+CHAT = "/v1/chat/completions"
+FAILED = 1
+# pytest's own code for arguments that it does not take.
+USAGE, WRONG_USAGE = 4, 2
 
 PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="The plugin's folder, or one of its files.")]
 NameOption = Annotated[
@@ -40,7 +50,7 @@ def run(
     header: HeaderOption = None,
     route: Annotated[
         str, typer.Option("--path", metavar="PATH", help="Where the request goes, such as /v1/messages.")
-    ] = "/v1/chat/completions",
+    ] = CHAT,
     config: ConfigOption = None,
     answer: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the upstream answers; else it repeats what it is told.")
@@ -55,7 +65,6 @@ def run(
     from jackfield.cli.trial_report import print_trial
     from jackfield.testing.host import FakeHost
 
-    _log_to_stderr()
     body, headers = read_body(request, route, stream=stream), read_headers(header or [])
     host = FakeHost(path, name=name, config=read_config(config or []), answer=answer)
     trial = asyncio.run(_try(host, body, route, headers))
@@ -66,18 +75,90 @@ def run(
 
 
 async def _try(host: FakeHost, body: bytes, path: str, headers: dict[str, str]) -> Trial:
-    from jackfield.testing.lives import PluginBroke
+    from jackfield.host.loader import PluginBroke
 
     try:
-        async with host:
-            return await host.request(body, path=path, headers=headers)
+        with _errors_alone():
+            async with host:
+                return await host.request(body, path=path, headers=headers)
     except PluginBroke as error:
         raise ConfigError(str(error), plugin=host.id) from error
 
 
-def _log_to_stderr() -> None:
-    """What the plugin itself logs, apart from the report."""
-    from jackfield.settings import LogSettings
-    from jackfield.telemetry.logs import configure_logs
+@app.command("test", context_settings={"allow_extra_args": True})
+def run_tests(
+    context: typer.Context,
+    path: PathArgument,
+    chaos: Annotated[bool, typer.Option("--chaos", help="Break it on purpose, one fault at a time.")] = False,
+    request: RequestOption = None,
+    header: HeaderOption = None,
+    route: Annotated[
+        str | None, typer.Option("--path", metavar="PATH", help="Where the request goes that it is broken with.")
+    ] = None,
+    config: ConfigOption = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="What chance begins with in each exchange of --chaos.")] = 0,
+    name: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a plugin's own tests; what follows `--` is for pytest or node. With --chaos also see whether its failure
+    policies hold."""
+    from jackfield.cli.trial_input import read_body, read_config, read_headers
+    from jackfield.testing.fixtures import SUBJECT
+    from jackfield.testing.own_tests import find_tests
+    from jackfield.testing.target import Target
 
-    configure_logs(LogSettings(level="error"))
+    if not path.exists():
+        raise ConfigError("there is no such file or folder", file=str(path))
+    tests = find_tests(path)
+    if tests is None and not chaos:
+        raise ConfigError("has no tests: there is no test_*.py and no *.test.js in it or beside it", file=str(path))
+    environ = {SUBJECT: str(path.resolve())}
+    if tests is not None and (code := tests.run(*context.args, environ=environ, quiet=as_json)):
+        raise typer.Exit(WRONG_USAGE if tests.runner == "pytest" and code == USAGE else FAILED)
+    if not chaos:
+        return
+    how = {"headers": read_headers(header or []), "path": route}
+    given = "hello" if request is None else json.loads(read_body(request, route or CHAT, stream=False))
+    target = Target(subject=path, name=name, config=read_config(config or []), given=given, how=how, seed=seed)
+    _break(target, tests, environ, as_json=as_json)
+
+
+def _break(target: Target, tests: OwnTests | None, environ: dict[str, str], *, as_json: bool) -> None:
+    from jackfield.cli.chaos_report import as_json as report_as_json
+    from jackfield.cli.chaos_report import print_chaos
+    from jackfield.cli.output import print_json
+    from jackfield.host.loader import PluginBroke
+    from jackfield.testing.chaos import run_chaos
+    from jackfield.testing.chaos_tests import break_tests
+
+    try:
+        with _errors_alone():
+            chaos = run_chaos(target)
+    except PluginBroke as error:
+        raise ConfigError(str(error), file=str(target.subject)) from error
+    lines = break_tests(chaos, tests, environ) if tests is not None and tests.runner == "pytest" else []
+    if as_json:
+        print_json(report_as_json(chaos, lines))
+    else:
+        print_chaos(chaos, lines)
+    if not chaos.holds or any(line.told for line in lines):
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _errors_alone() -> Iterator[None]:
+    """Logs on stderr, and only errors: what goes wrong in a trial is part of its report."""
+    import logging
+
+    import structlog
+
+    known = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**known)

@@ -73,7 +73,7 @@ def _value(text: str) -> Any:
 
 
 def _config_file(file: Path) -> Mapping[str, Any]:
-    """The plugin's own keys. A gateway's config file has them deeper, and which plugin is meant is for its id to say."""
+    """The plugin's own keys; those of the only `[plugins.config.…]` where it is a gateway's config file."""
     data = _read(file)
     try:
         found = json.loads(data) if file.suffix == ".json" else tomllib.loads(data.decode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,16 +20,33 @@ EVERY_S = 1.0
 log = structlog.get_logger("jackfield.workers")
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a worker publishes."""
+
+    generation: int
+    metrics: Snapshot
+
+
 class WorkerBoard:
     """`run` names the gateway as long as it lives, `number` the worker's place in it. A worker that takes the place of
     one that died counts on from there: counters never go back while the gateway runs.
 
-    With a single worker nothing is written: its own counters are all there are.
+    With a single worker nothing is written: its own counters are all there are. `generation` tells which generation of
+    the plugin world this worker serves.
     """
 
     def __init__(
-        self, workers: Workers, run: str, number: int, metrics: Metrics, clock: Clock, *, shared: bool
+        self,
+        workers: Workers,
+        run: str,
+        number: int,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        shared: bool,
+        generation: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._generation = generation
         self._workers, self._run, self._metrics, self._clock = workers, run, metrics, clock
         self._shared = shared
         self.name = f"{run}-{number}"
@@ -39,7 +57,7 @@ class WorkerBoard:
         """Takes over the counters of the worker that had this place. Gauges died with it."""
         if self._shared:
             rows = await self._rows()
-            former = rows.get(self.name, {})
+            former = rows[self.name].metrics if self.name in rows else {}
             self._inherited = {name: family for name, family in former.items() if family.kind != "gauge"}
 
     async def run(self) -> None:
@@ -49,7 +67,8 @@ class WorkerBoard:
             await asyncio.sleep(EVERY_S)
 
     async def publish(self) -> None:
-        body: dict[str, Any] = msgspec.to_builtins(self._own(), str_keys=True)
+        told = Told(self._generation(), self._own())
+        body: dict[str, Any] = msgspec.to_builtins(told, str_keys=True)
         try:
             await self._workers.publish(self.name, body, at=self._clock.wall())
         except JackfieldError as error:
@@ -65,21 +84,26 @@ class WorkerBoard:
         read."""
         if self._shared:
             try:
-                self._others = [told for name, told in (await self._rows()).items() if name != self.name]
+                self._others = [told.metrics for name, told in (await self._rows()).items() if name != self.name]
             except JackfieldError as error:
                 log.warning("workers_not_read", reason=error.message)
         return [self._own(), *self._others]
+
+    async def generations(self) -> dict[str, int]:
+        """By worker: of this one as it is now, of the others as last published."""
+        rows = await self._rows() if self._shared else {}
+        return {name: told.generation for name, told in rows.items()} | {self.name: self._generation()}
 
     def _own(self) -> Snapshot:
         own = self._metrics.snapshot()
         return merge([own, self._inherited]) if self._inherited else own
 
-    async def _rows(self) -> dict[str, Snapshot]:
+    async def _rows(self) -> dict[str, Told]:
         """By worker; only those of this run."""
         every = await self._workers.all(FORGOTTEN_AFTER_S, now=self._clock.wall())
         beginning = f"{self._run}-"
         return {
-            state.id: msgspec.convert(state.body, Snapshot, strict=False)
+            state.id: msgspec.convert(state.body, Told, strict=False)
             for state in every
             if state.id.startswith(beginning)
         }

@@ -13,6 +13,7 @@ import structlog
 
 from jackfield.control.records import UsageRecord
 from jackfield.control.traces import TraceBody, TraceRecorder
+from jackfield.control.unfolding import Unfolder, UnfoldingPace
 from jackfield.stores.database import Database
 from jackfield.stores.ledger import Ledger
 
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 class Pace(msgspec.Struct, frozen=True):
     """How often batches leave, how large they are, how many records wait at most, how long a failing store is
-    left alone, and how long closing may take."""
+    left alone, how long closing may take, and when batches are taken apart."""
 
     every_s: float = 0.05
     batch: int = 2000
@@ -30,27 +31,30 @@ class Pace(msgspec.Struct, frozen=True):
     retry_most_s: float = 5.0
     traces_every_s: float = 1.0
     closing_s: float = 5.0
+    unfolding: UnfoldingPace = UnfoldingPace()
 
 
 class Recorder:
-    """Belongs to one event loop; use as an async context manager.
+    """Belongs to one event loop; use as an async context manager. `shared`: other workers answer for this one too, so
+    they must find its traces in the store.
 
     `lost` counts records dropped because too many waited for a failing store or because they could not be
     encoded; `failures` counts failed writes in a row."""
 
-    def __init__(self, database: Database, pace: Pace | None = None) -> None:
+    def __init__(self, database: Database, pace: Pace | None = None, *, shared: bool = True) -> None:
         self.lost = 0
         self.failures = 0
         self._ledger = Ledger(database)
         self._pace = pace or Pace()
-        self._traces = TraceRecorder(database, self._pace.traces_every_s)
+        self._unfolder = Unfolder(self._ledger, self._pace.unfolding)
+        self._traces = TraceRecorder(database, self._pace.traces_every_s if shared else None)
         self._records: deque[UsageRecord] = deque()
         self._in_flight = 0
         self._usual_crowd = min(self._pace.batch, self._pace.capacity + 1)
         self._crowd = self._usual_crowd
         self._some = asyncio.Event()
-        self._many = asyncio.Event()
-        self._closing = asyncio.Event()
+        self._due = asyncio.Event()
+        self._closing = False
         self._writing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -66,7 +70,8 @@ class Recorder:
         if waiting == 1:
             self._some.set()
         elif waiting >= self._crowd:
-            self._many.set()
+            if not self.failures:
+                self._due.set()
             self._drop_oldest()
 
     def trace(self, body: TraceBody) -> None:
@@ -90,6 +95,7 @@ class Recorder:
         self._tasks = [
             asyncio.create_task(self._run(), name="recorder"),
             asyncio.create_task(self._traces.run(), name="trace recorder"),
+            asyncio.create_task(self._unfolder.run(), name="unfolder"),
         ]
         return self
 
@@ -100,41 +106,51 @@ class Recorder:
 
     async def aclose(self) -> None:
         """Writes what is left, for a bounded time; what then is not written counts as lost."""
-        self._closing.set()
+        self._closing = True
+        self._some.set()
+        self._due.set()
         tasks, self._tasks = self._tasks, []
         if tasks:
-            recording, tracing = tasks
-            tracing.cancel()
+            recording, *others = tasks
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(recording, self._traces.write()), self._pace.closing_s)
+                await asyncio.wait_for(self._finish(recording), self._pace.closing_s)
         if self._records:
             self._lose(len(self._records), "the store failed until the end")
             self._records.clear()
 
+    async def _finish(self, recording: asyncio.Task[None]) -> None:
+        await asyncio.gather(recording, self._traces.write())
+        if not self.failures:
+            await self._unfolder.finish()
+
     async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
         due = clock()
-        while not self._closing.is_set():
-            await self._first_of(self._some, self._closing)
+        while not self._closing:
+            await self._some.wait()
             # From start to start: what came while the last batch was written has waited long enough.
-            await self._first_of(self._many, self._closing, within_s=due - clock())
+            await self._wait_until(due)
             due = clock() + self._pace.every_s
             if not await self.flush():
-                await self._first_of(self._closing, within_s=self._retry_delay())
+                due = clock() + self._retry_delay()
         for _ in range(max(1, round(self._pace.closing_s / self._pace.retry_s))):
             if await self.flush():
                 return
             await asyncio.sleep(self._pace.retry_s)
 
-    async def _first_of(self, *events: asyncio.Event, within_s: float | None = None) -> None:
-        if (within_s is not None and within_s <= 0) or any(event.is_set() for event in events):
+    async def _wait_until(self, due: float) -> None:
+        """Or until a batch is full, or the recorder closes."""
+        loop = asyncio.get_running_loop()
+        if due <= loop.time():
             return
-        waits = [asyncio.ensure_future(event.wait()) for event in events]
+        timer = loop.call_at(due, self._due.set)
         try:
-            await asyncio.wait(waits, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            await self._due.wait()
         finally:
-            for wait in waits:
-                wait.cancel()
+            timer.cancel()
 
     def _retry_delay(self) -> float:
         return float(min(self._pace.retry_s * 2.0 ** min(self.failures - 1, 30), self._pace.retry_most_s))
@@ -142,8 +158,9 @@ class Recorder:
     async def flush(self) -> bool:
         """Makes durable what was added until now. False where the store failed: the records wait on."""
         async with self._writing:
-            self._some.clear()
-            self._many.clear()
+            if not self._closing:
+                self._some.clear()
+                self._due.clear()
             try:
                 await self._write()
             except Exception as error:  # noqa: BLE001 - whatever the store does, records wait and recording goes on
@@ -167,7 +184,8 @@ class Recorder:
         encoded = self._encode(batch)
         self._in_flight = len(batch)
         try:
-            await self._ledger.append(encoded)
+            await self._ledger.append(encoded, len(batch))
+            self._unfolder.note(len(batch))
         except BaseException:
             # Perhaps written, perhaps not: the ledger takes each id once, so they may go again.
             self._records.extendleft(reversed(batch))

@@ -1,4 +1,4 @@
-"""Traces of the last exchanges on their way to the store: best effort, a few times a second."""
+"""Traces of the last exchanges on their way to the store: best effort, when somebody may ask for them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from jackfield.stores.traces import KEPT, Traces
 log = structlog.get_logger(__name__)
 
 TraceBody = bytes | Callable[[], bytes]
+# Making one takes some 20 us; requests get their turn in between.
+MADE_AT_ONCE = 10
 
 
 class TraceRecorder:
-    """Keeps the newest until the next write; older ones are never even made into JSON."""
+    """Keeps the newest until the next write; older ones are never even made into JSON. Without `every_s` they are
+    written only when asked."""
 
-    def __init__(self, database: Database, every_s: float) -> None:
+    def __init__(self, database: Database, every_s: float | None) -> None:
         self._traces = Traces(database)
         self._every_s = every_s
         self._bodies: deque[TraceBody] = deque(maxlen=KEPT)
@@ -33,7 +36,7 @@ class TraceRecorder:
             self._some.set()
 
     async def run(self) -> None:
-        while True:
+        while self._every_s is not None:
             await self._some.wait()
             await self.write()
             await asyncio.sleep(self._every_s)
@@ -47,13 +50,27 @@ class TraceRecorder:
         self._some.clear()
         makers = list(self._bodies)
         self._bodies.clear()
-        bodies = [body for maker in makers if (body := _make(maker))]
+        try:
+            bodies = await _make_all(makers)
+        except asyncio.CancelledError:
+            self._bodies = deque([*makers, *self._bodies], maxlen=KEPT)
+            raise
         if not bodies:
             return
         try:
             await self._traces.append(bodies)
         except Exception as error:  # noqa: BLE001 - a trace is worth no retry, and recording goes on
             log.warning("traces lost", count=len(bodies), reason=str(error))
+
+
+async def _make_all(makers: list[TraceBody]) -> list[bytes]:
+    bodies = []
+    for number, maker in enumerate(makers, 1):
+        if body := _make(maker):
+            bodies.append(body)
+        if number % MADE_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return bodies
 
 
 def _make(maker: TraceBody) -> bytes:

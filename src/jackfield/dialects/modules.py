@@ -65,6 +65,10 @@ class PluginModules(MetaPathFinder):
         for known in [known for known in sys.modules if known == name or known.startswith(name + ".")]:
             del sys.modules[known]
 
+    def owns(self, name: str) -> bool:
+        """Whether a module of this name is a plugin's, and only its own."""
+        return name.partition(".")[0] in self._roots
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:

@@ -22,6 +22,8 @@ from jackfield.sdk.plugin import Plugin, id_of
 from jackfield.sources.base import Found
 
 _serial = itertools.count(1)
+# Manifests of other dialects.
+_OTHERS = ("plugin.yaml", "plugin.yml", "plugin.json", "manifest.json")
 _NOT_A_NAME = re.compile(r"\W")
 
 
@@ -59,11 +61,14 @@ class NativeDialect:
 
 
 def is_plugin(folder: Path) -> bool:
-    """Whether it says so; a folder that cannot be looked into is taken for one, so that it is listed as failed."""
+    """Whether it says so; a folder that cannot be looked into is taken for one, so that it is listed as failed. A
+    `plugin.py` beside another dialect's manifest is not ours to run: it may be a whole server."""
     if folder.name.startswith((".", "_")):
         return False
     try:
-        return (folder / MANIFEST_FILE).is_file() or (folder / "plugin.py").is_file()
+        if (folder / MANIFEST_FILE).is_file():
+            return True
+        return (folder / "plugin.py").is_file() and not any((folder / name).is_file() for name in _OTHERS)
     except OSError:
         return True
 

@@ -16,11 +16,13 @@ from jackfield.hooks.guard import PluginGuard, PluginStats
 from jackfield.host import loader
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.resolve import Node, resolve
+from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Code, Entry, World
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
 from jackfield.sdk.services import Services
 from jackfield.settings import PluginConfig, PluginSettings
+from jackfield.sources.base import Found
 
 log = structlog.get_logger("jackfield.host")
 
@@ -41,14 +43,14 @@ Probe = Callable[[LoadedPlugin], Awaitable[list[Trouble]]]
 class Draft:
     """One plugin on its way into a world."""
 
-    __slots__ = ("blueprint", "entry", "id", "plugin", "reused", "settings", "sighting")
+    __slots__ = ("approved", "blueprint", "entry", "id", "plugin", "settings", "sighting")
 
     def __init__(self, plugin_id: str, sighting: Sighting, entry: Entry) -> None:
         self.id, self.sighting, self.entry = plugin_id, sighting, entry
         self.settings = PluginConfig()
         self.blueprint: Blueprint | None = None
         self.plugin: LoadedPlugin | None = None
-        self.reused = False
+        self.approved: tuple[str, ...] = ()
 
 
 class Built(msgspec.Struct):
@@ -133,8 +135,8 @@ class Builder:
     async def probe(self, plugin: LoadedPlugin) -> list[Trouble]:
         return await self._probe(plugin)
 
-    async def read(self, sighting: Sighting) -> Blueprint:
-        return await loader.read_blueprint(sighting.found, self._dialects)
+    async def read(self, found: Found) -> Blueprint:
+        return await loader.read_blueprint(found, self._dialects)
 
     def guard(self, plugin_id: str, stats: Mapping[str, PluginStats]) -> PluginGuard:
         return PluginGuard(plugin_id, self._clock, stats.get(plugin_id))
@@ -187,10 +189,11 @@ class _Making:
             if seen.problem is not None:
                 raise ConfigError(seen.problem)
             if seen.manifest is None and same is None:
-                draft.blueprint = await self._builder.read(seen)
+                draft.sighting = await _anew(seen)
+                draft.blueprint = await self._builder.read(draft.sighting.found)
                 draft = self._renamed(draft)
                 if draft.id not in self.built.plugins and self._rests(draft):
-                    seen.found.forget()
+                    draft.sighting.found.forget()
                     return None
         except (JackfieldError, loader.PluginBroke) as error:
             draft.id = _spare_name(draft.id, seen, self.built.plugins)
@@ -216,13 +219,12 @@ class _Making:
         """Whether it is disabled, or waits for an approval; then it is listed as that."""
         draft.settings = self._builder.settings_of(draft.id, (draft.sighting.found.name,), draft.entry)
         manifest = draft.sighting.manifest
+        draft.approved = self._builder.approved(draft)
         enabled = draft.settings.enabled if draft.settings.enabled is not None else not manifest or manifest.enabled
         if not enabled:
-            self._list(draft).move("disabled")
+            self._rest(draft)
             return True
-        missing = [
-            name for name in (manifest.permissions if manifest else ()) if name not in self._builder.approved(draft)
-        ]
+        missing = [name for name in (manifest.permissions if manifest else ()) if name not in draft.approved]
         if not missing:
             return False
         asked = "; ".join(f"{name} ({PERMISSIONS[name]})" for name in missing)
@@ -232,12 +234,28 @@ class _Making:
             self.built.worse[draft.id] = Conflict(f"asks for more than was approved: {asked}", plugin=draft.id)
         return True
 
+    def _rest(self, draft: Draft) -> None:
+        """Lists it as disabled, with the form of its config where that is known. A config that does not fit it may not
+        be set; one that was there already waits until it is enabled."""
+        plugin = self._list(draft)
+        plugin.move("disabled")
+        form = draft.sighting.found.form()
+        if form is None:
+            return
+        try:
+            own = loader.read_config(form.model, draft.id, draft.settings)
+            plugin.show(own.model_dump(mode="json"), form.ui_schema)
+        except ConfigError as error:
+            former = self._former.get(draft.id)
+            if former is not None and former.settings != draft.settings:
+                self.built.worse[draft.id] = error
+
     def _list(self, draft: Draft) -> LoadedPlugin:
         plugin = LoadedPlugin(
             draft.id, draft.sighting.found, self._builder.guard(draft.id, self._stats), draft.sighting.digest
         )
         plugin.manifest, plugin.settings, plugin.overlay = draft.sighting.manifest, draft.settings, draft.entry.config
-        plugin.approved = self._builder.approved(draft)
+        plugin.approved = draft.approved
         draft.plugin = self.built.plugins[draft.id] = plugin
         if draft.sighting.code is not None:
             self.built.codes[draft.id] = draft.sighting.code
@@ -269,12 +287,19 @@ class _Making:
         )
 
     async def _start(self, draft: Draft, plugin: LoadedPlugin) -> None:
-        blueprint = draft.blueprint or await self._builder.read(draft.sighting)
+        if draft.blueprint is None:
+            plugin.found = (await _anew(draft.sighting)).found
+        blueprint = draft.blueprint or await self._builder.read(plugin.found)
         plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
         instance = loader.configure(blueprint, draft.settings, self._builder.grant(draft.id, plugin.approved))
         hooks = loader.bind_hooks(instance, plugin.guard, draft.settings, plugin.priority)
-        degraded = await loader.start(instance, draft.id)
-        plugin.take(instance, hooks, blueprint.ui_schema)
+        shown = loader.show_config(blueprint, instance)
+        try:
+            degraded = await loader.start(instance, draft.id)
+        except BaseException:
+            await end_strays(instance, draft.id)
+            raise
+        plugin.take(instance, hooks, *shown)
         self.built.fresh.append(plugin)
         if self._probed:
             degraded = await self._try(plugin) or degraded
@@ -305,7 +330,14 @@ class _Making:
             or former.settings != plugin.settings
         ):
             self.built.worse[draft.id] = error
-        log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=str(error))
+            log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=str(error))
+
+
+async def _anew(seen: Sighting) -> Sighting:
+    """Its code may run in another generation, or have run in one: this start gets modules of its own."""
+    if seen.find_again is None:
+        return seen
+    return msgspec.structs.replace(seen, found=await loader.run_own(seen.find_again))
 
 
 def _check_approved(plugin_id: str, word: object) -> None:
@@ -344,5 +376,6 @@ async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
             if plugin.state != "draining":
                 plugin.move("draining")
             await loader.stop(plugin.instance, plugin.id)
+            await end_strays(plugin.instance, plugin.id)
             plugin.let_go()
             plugin.move("unloaded")

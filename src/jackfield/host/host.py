@@ -14,14 +14,15 @@ from typing import Any, TypeVar
 
 import structlog
 
-from jackfield.errors import Conflict, JackfieldError, NotFound, Unprocessable
+from jackfield.errors import Conflict, JackfieldError, NotFound, Unavailable, Unprocessable
 from jackfield.hooks.guard import PluginStats
 from jackfield.host.aside import run_aside
 from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.routes import UpstreamLink
 from jackfield.host.snapshot import Snapshot
 from jackfield.host.stage import Changed, Draft, Stage
 from jackfield.host.survey import Settled, Sighting, Surveyor
-from jackfield.host.world import World, decode, roll_back
+from jackfield.host.world import NOTHING, World, decode, roll_back
 from jackfield.sdk.permissions import check_permission
 from jackfield.stores.generations import Generation, Generations
 
@@ -50,6 +51,11 @@ class Host:
         return self._stage.snapshot
 
     @property
+    def links(self) -> tuple[UpstreamLink, ...]:
+        """The upstreams of the newest snapshot; none before the host has started."""
+        return tuple(self.snapshot.routes.links.values()) if self._stage.has_begun else ()
+
+    @property
     def draining(self) -> int:
         """How many former generations still have requests."""
         return len(self._stage.retired)
@@ -72,12 +78,16 @@ class Host:
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise NotFound(f"There is no plugin {name[:100]!r}{hint}")
 
-    async def start(self) -> Snapshot:
+    async def start(self, *, joins: bool = False) -> Snapshot:
         """Loads everything there is, as the last generation left it. Raises `ConfigError` for what concerns the gateway
-        as a whole; a plugin's own trouble only makes it `failed`."""
-        seen = await self._look()
+        as a whole; a plugin's own trouble only makes it `failed`. One that `joins` others takes over what they serve:
+        what the disk has by now is not its to take in."""
         latest = await self._generations.latest()
         world = decode(latest.body) if latest is not None else World()
+        if joins and latest is not None:
+            await self._stage.begin(world, await self._restored(world), latest)
+            return self.snapshot
+        seen = await self._look()
         settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
         await self._stage.begin(_lift(world, settled.lifted), settled.sightings, latest)
         self._warn_of_strangers()
@@ -139,7 +149,7 @@ class Host:
     async def reload_changed(self, *, actor: str) -> list[Changed | JackfieldError]:
         """Takes in each plugin that has changed on disk by itself: one that is refused keeps no other back."""
         seen = await self._look()
-        before = {one.found.place: (one.digest, one.problem) for one in self._stage.sightings}
+        before = self._known_on_disk()
         after = {one.found.place: (one.digest, one.problem) for one in seen}
         places = {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
         told: list[Changed | JackfieldError] = []
@@ -153,7 +163,7 @@ class Host:
     async def follow(self) -> None:
         """Takes over what another worker has changed."""
         if await self._generations.latest_number() != self.snapshot.generation:
-            await self._alone(self._follow())
+            await self._alone(_nothing())
 
     async def _reload(self, names: tuple[str, ...], actor: str, action: str, *, force: bool) -> Changed:
         seen = await self._look()
@@ -269,13 +279,18 @@ class Host:
             )
         )
 
-    async def _follow(self) -> None:
+    async def _catch_up(self) -> None:
+        """Each change goes on from the newest generation, also where another worker has just made it."""
+        if await self._generations.latest_number() == self.snapshot.generation:
+            return
         latest = await self._generations.latest()
-        if latest is None or latest.number == self.snapshot.generation:
+        if latest is None:
             return
         world = decode(latest.body)
-        sightings = await self._aside(lambda: self._surveyor.restore(world.entries))
-        await self._stage.take_over(latest, world, sightings)
+        await self._stage.take_over(latest, world, await self._restored(world))
+
+    async def _restored(self, world: World) -> list[Sighting]:
+        return await self._aside(lambda: self._surveyor.restore(world.entries))
 
     async def _change(self, world: World, sightings: list[Sighting], actor: str, action: str, **more: Any) -> Changed:
         changed = await self._stage.change(Draft(world=world, sightings=sightings, actor=actor, action=action, **more))
@@ -286,15 +301,20 @@ class Host:
     async def _alone(self, work: Coroutine[Any, Any, T]) -> T:
         async def wait_for_turn() -> T:
             async with self._changing:
+                await self._catch_up()
                 return await work
 
         task = asyncio.create_task(wait_for_turn(), name="plugin-change")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())
         return await asyncio.shield(task)
 
     async def _aside(self, call: Callable[[], T]) -> T:
-        return await run_aside(call, SURVEY_S)
+        try:
+            return await run_aside(call, SURVEY_S)
+        except TimeoutError as error:
+            raise Unavailable(f"the disk with the plugins did not answer within {SURVEY_S:g} s") from error
 
     async def _look(self) -> list[Sighting]:
         return await self._aside(self._surveyor.look)
@@ -304,11 +324,25 @@ class Host:
         try:
             used = await self._stage.digests_in_use()
             await self._aside(lambda: self._surveyor.sealed.forget_all_but(used))
-        except (JackfieldError, OSError, TimeoutError) as error:
+        except (JackfieldError, OSError) as error:
             log.warning("old_code_not_removed", reason=str(error))
 
     def _unchanged(self) -> Changed:
         return Changed(self.snapshot.generation, False)
+
+    def _known_on_disk(self) -> dict[str, tuple[str | None, str | None]]:
+        """What was there when it was last taken in, by place. What is installed stands nowhere; what a rollback holds
+        back is known."""
+        entries = self._stage.world.entries
+        known = {
+            one.found.place: (one.digest, one.problem)
+            for one in self._stage.sightings
+            if not entries.get(self._id_of(one), NOTHING).installed
+        }
+        for hold in (entry.hold for entry in entries.values() if entry.hold is not None):
+            known.pop(hold.place, None)
+            known |= {hold.place: (hold.disk, None)} if hold.disk is not None else {}
+        return known
 
     def _without(self, plugin_id: str) -> list[Sighting]:
         return [one for one in self._stage.sightings if self._id_of(one) != plugin_id]
@@ -344,6 +378,10 @@ class Host:
                 log.warning(
                     "config_without_plugin", section=f"plugins.config.{name}", nearest=close[0] if close else None
                 )
+
+
+async def _nothing() -> None:
+    """The change of one that only catches up."""
 
 
 def _mixed(current: list[Sighting], seen: list[Sighting], places: Iterable[str]) -> list[Sighting]:

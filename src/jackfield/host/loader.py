@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -42,10 +43,28 @@ async def read_blueprint(found: Found, dialects: Mapping[str, Dialect]) -> Bluep
     dialect = dialects.get(found.dialect)
     if dialect is None:
         raise ManifestError(f"no dialect is called {found.dialect!r}", file=found.place)
+    return await run_own(partial(dialect.read, found))
+
+
+async def run_own(call: Callable[[], T]) -> T:
+    """Runs what is the plugin's own in a thread. Raises `PluginBroke`."""
     try:
-        return await run_aside(partial(_run, partial(dialect.read, found)), LIFE_S)
+        return await run_aside(partial(_run, call), LIFE_S)
     except TimeoutError as error:
         raise PluginBroke(f"its code did not load within {LIFE_S:g} s") from error
+
+
+def show_config(blueprint: Blueprint, instance: Plugin[Any]) -> tuple[dict[str, Any], Any]:
+    """Its config as plain values and the form of it. Raises `PluginBroke` where its model has neither: nobody could
+    list it then."""
+    own = _run(partial(instance.config.model_dump, mode="json"))
+    return own, blueprint.ui_schema if blueprint.ui_schema is not None else _run(partial(_schema_of, blueprint.kind))
+
+
+def _schema_of(kind: type[Plugin[Any]]) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return config_model(kind).model_json_schema()
 
 
 def configure(blueprint: Blueprint, config: PluginConfig, services: Services) -> Plugin[Any]:
@@ -58,25 +77,30 @@ def configure(blueprint: Blueprint, config: PluginConfig, services: Services) ->
             field=f"plugins.config.{plugin_id}.runtime",
             plugin=plugin_id,
         )
-    own = _run(partial(_read_config, blueprint, config))
+    own = _run(partial(read_config, config_model(blueprint.kind), plugin_id, config))
     instance: Plugin[Any] = _run(lambda: _make(blueprint.kind, plugin_id, own, services))
     return instance
 
 
 def _make(kind: type[Plugin[Any]], plugin_id: str, own: BaseModel, services: Services) -> Plugin[Any]:
-    """What it was granted is there also for a plugin whose own `__init__` does not pass it on."""
-    instance = kind(plugin_id, own)
-    instance.services = services
-    return instance
+    """What it is called, configured with and granted is there also for a plugin whose own `__init__` does not pass it
+    on."""
+    instance: Any = kind(plugin_id, own)
+    if not isinstance(instance, kind):
+        raise TypeError(f"__new__ made {type(instance).__name__} and not {kind.__name__}")
+    instance.id, instance.config, instance.services = plugin_id, own, services
+    made: Plugin[Any] = instance
+    return made
 
 
-def _read_config(blueprint: Blueprint, config: PluginConfig) -> BaseModel:
+def read_config(model: type[BaseModel], plugin_id: str, config: PluginConfig) -> BaseModel:
+    """The plugin's own part of its config. Raises `ConfigError` naming `plugins.config.<id>.<field>`."""
     try:
-        return config_model(blueprint.kind).model_validate(dict(config.own))
+        return model.model_validate(dict(config.own))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(("plugins", "config", blueprint.manifest.id, *(str(part) for part in first["loc"])))
-        raise ConfigError(first["msg"], field=field, plugin=blueprint.manifest.id) from error
+        field = ".".join(("plugins", "config", plugin_id, *(str(part) for part in first["loc"])))
+        raise ConfigError(first["msg"], field=field, plugin=plugin_id) from error
 
 
 class LifeStep(msgspec.Struct, frozen=True):
@@ -154,7 +178,7 @@ def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, pr
     A policy that a point fixes stays as it is; raises `ConfigError` where that leaves the operator's word without any
     effect.
     """
-    specs = hooks_of(type(plugin))
+    specs = _run(partial(hooks_of, type(plugin)))
     if config.on_failure is not None and not any(_may_be(config.on_failure, spec) for spec in specs):
         fixed = ", ".join(sorted({spec.point for spec in specs})) or "without hooks"
         raise ConfigError(
@@ -162,7 +186,7 @@ def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, pr
             field=f"plugins.config.{guard.plugin}.on_failure",
             plugin=guard.plugin,
         )
-    return tuple(_bind(plugin, spec, guard, config, priority) for spec in specs)
+    return _run(lambda: tuple(_bind(plugin, spec, guard, config, priority) for spec in specs))
 
 
 def _may_be(policy: Policy, spec: HookSpec) -> bool:

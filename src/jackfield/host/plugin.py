@@ -9,7 +9,7 @@ from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
 from jackfield.host.states import PluginState, step
 from jackfield.sdk.manifest import Manifest
-from jackfield.sdk.plugin import Plugin, config_model
+from jackfield.sdk.plugin import Plugin
 from jackfield.settings import PluginConfig
 from jackfield.sources.base import Found
 
@@ -20,6 +20,7 @@ class LoadedPlugin:
     and are not drained."""
 
     __slots__ = (
+        "_own",
         "aliases",
         "approved",
         "dialect",
@@ -53,6 +54,7 @@ class LoadedPlugin:
         self.instance: Plugin[Any] | None = None
         self.hooks: tuple[BoundHook, ...] = ()
         self.ui_schema: Any = None
+        self._own: dict[str, Any] | None = None
         self.uses = 0
 
     @property
@@ -90,19 +92,20 @@ class LoadedPlugin:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Its own config as it is in effect, defaults included where it runs; secrets are not masked."""
-        if self.instance is not None:
-            shown: dict[str, Any] = self.instance.config.model_dump(mode="json")
-            return shown
-        return dict(self.settings.own)
+        """Its own config as it is in effect, defaults included where they are known; secrets are not masked."""
+        return dict(self.settings.own if self._own is None else self._own)
 
     @property
     def running(self) -> bool:
         return self.instance is not None
 
-    def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], ui_schema: Any) -> None:
+    def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], own: dict[str, Any], ui_schema: Any) -> None:
         self.instance, self.hooks = instance, hooks
-        self.ui_schema = config_model(type(instance)).model_json_schema() if ui_schema is None else ui_schema
+        self.show(own, ui_schema)
+
+    def show(self, own: dict[str, Any], ui_schema: Any) -> None:
+        """`own` is its config and `ui_schema` the form of it, as they are shown."""
+        self._own, self.ui_schema = own, ui_schema
 
     def is_called(self, name: str) -> bool:
         return name in (self.id, self.name, self.found.name) or name in self.aliases or name in self.found.aliases
@@ -113,6 +116,6 @@ class LoadedPlugin:
 
     def let_go(self) -> None:
         """Frees its code."""
-        self.instance = None
+        self.instance = self._own = None
         self.hooks = ()
         self.found.forget()

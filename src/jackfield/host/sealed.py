@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Collection, Iterator
@@ -28,9 +29,9 @@ class SealedCode:
 
     def keep(self, files: dict[str, bytes]) -> str:
         name = digest(files)
-        try:
+        if self._is_sound(name):
             os.utime(self.place(name))
-        except FileNotFoundError:
+        else:
             self._write(name, files)
         return name
 
@@ -63,11 +64,31 @@ class SealedCode:
                 file = aside / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(data)
-            aside.rename(self.place(name))
+            self._put(aside, name)
         except OSError:
             shutil.rmtree(aside, ignore_errors=True)
-            if not self.place(name).is_dir():
-                raise
+            raise
+
+    def _put(self, aside: Path, name: str) -> None:
+        """Also in the place of one that is not what its name says. Another worker may have put the right one
+        meanwhile."""
+        try:
+            aside.rename(self.place(name))
+        except OSError:
+            if self._is_sound(name):
+                shutil.rmtree(aside, ignore_errors=True)
+                return
+            spoiled = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
+            self.place(name).rename(spoiled)
+            aside.rename(self.place(name))
+            shutil.rmtree(spoiled, ignore_errors=True)
+
+    def _is_sound(self, name: str) -> bool:
+        try:
+            self.check(name)
+        except (ManifestError, OSError):
+            return False
+        return True
 
 
 def read(contents: Contents) -> dict[str, bytes]:
@@ -79,10 +100,17 @@ def read(contents: Contents) -> dict[str, bytes]:
         if pure.is_absolute() or ".." in pure.parts:
             raise ManifestError("leads out of the plugins folder", file=path)
         try:
-            files[str(pure)] = given if isinstance(given, bytes) else given.read_bytes()
+            files[str(pure)] = given if isinstance(given, bytes) else _read_regular(given)
         except OSError as error:
             raise ManifestError(error.strerror or str(error), file=str(given)) from error
     return files
+
+
+def _read_regular(file: Path) -> bytes:
+    """Reading a pipe or a device might never end."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise ManifestError("is not a regular file", file=str(file))
+    return file.read_bytes()
 
 
 def digest(files: dict[str, bytes]) -> str:

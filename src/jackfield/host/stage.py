@@ -70,6 +70,10 @@ class Stage:
         self._snapshot: Snapshot | None = None
 
     @property
+    def has_begun(self) -> bool:
+        return self._snapshot is not None
+
+    @property
     def snapshot(self) -> Snapshot:
         assert self._snapshot is not None, "the host has not started"
         return self._snapshot

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,10 +21,11 @@ log = structlog.get_logger("jackfield.host")
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """One plugin that was found. `problem` is set where what it says of itself is wrong. `code` is `None` for what is
-    installed in the interpreter."""
+    installed in the interpreter. `find_again` finds the same anew, so that its modules get names of their own."""
 
     found: Found
     code: Code | None = None
+    find_again: Callable[[], Found] | None = None
     manifest: Manifest | None = None
     problem: str | None = None
 
@@ -84,8 +86,7 @@ class Surveyor:
                 return Sighting(found=found, manifest=found.manifest())
             contents = found.contents()
             code = Code(self.sealed.seal(contents), found.dialect, found.name, found.place, _root_of(contents, found))
-            copy = self._find_copy(code, Path(code.root))
-            return Sighting(found=copy, code=code, manifest=copy.manifest())
+            return self._sight(code, Path(code.root))
         except JackfieldError as error:
             return Sighting(found=found, problem=str(error))
         except Exception as error:  # the boundary of the docstring
@@ -96,8 +97,12 @@ class Surveyor:
         """The plugin as it was when its copy was made; its files are the copy's too. Raises `ManifestError` where the
         copy is no longer that."""
         self.sealed.check(code.digest)
-        found = self._find_copy(code, None)
-        return Sighting(found=found, code=code, manifest=found.manifest())
+        return self._sight(code, None)
+
+    def _sight(self, code: Code, shown: Path | None) -> Sighting:
+        find_again = partial(self._find_copy, code, shown)
+        found = find_again()
+        return Sighting(found=found, code=code, find_again=find_again, manifest=found.manifest())
 
     def _find_copy(self, code: Code, shown: Path | None) -> Found:
         dialect = self._dialects.get(code.dialect)

@@ -81,10 +81,11 @@ def _note_of(response: Response | None) -> Headers:
 
 
 def due(state: State, hooks: Hooks) -> Hooks:
-    """Post hooks without those of plugins whose own pre hook was never reached."""
+    """Post hooks without those of plugins whose own pre hook was never reached; one that goes forward is no second
+    half of anything."""
     if not state.skipped:
         return hooks
-    return tuple(hook for hook in hooks if hook.plugin not in state.skipped)
+    return tuple(hook for hook in hooks if hook.spec.forward or hook.plugin not in state.skipped)
 
 
 async def run_head_hooks(state: State) -> None:

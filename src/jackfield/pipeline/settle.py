@@ -106,15 +106,41 @@ class Settler:
         provider, upstream, model = (served.provider, served.upstream, served.model) if served else NOWHERE
         asked, stream = (storable(peek.model), peek.stream) if peek else (None, False)
         usage, error = state.usage or NO_TOKENS, state.error
-        # In the record's order: names, or one assignment after the other, take twice as long.
+        # In the record's order: with names, or one assignment after the other, it takes twice as long.
         return UsageRecord(
-            *(state.id, state.at, identity.namespace, identity.credential, identity.app, storable(identity.user)),
-            *(state.operation, state.route.name, state.client_format, asked, provider, upstream, model, stream),
-            *(state.status, None if error is None else storable(error.code), state.decided_by),
-            *(state.finish_reason, state.answer_cached, len(state.attempts)),
-            *(usage.input, usage.cached, usage.cache_write, usage.output, usage.reasoning, state.cost_nanousd),
-            *(spent.total, spent.first_byte, spent.upstream, spent.hooks),
-            *(len(state.inbound.body), state.response_bytes, self._worker),
+            state.id,
+            state.at,
+            identity.namespace,
+            identity.credential,
+            identity.app,
+            storable(identity.user),
+            state.operation,
+            state.route.name,
+            state.client_format,
+            asked,
+            provider,
+            upstream,
+            model,
+            stream,
+            state.status,
+            None if error is None else storable(error.code),
+            state.decided_by,
+            state.finish_reason,
+            state.answer_cached,
+            len(state.attempts),
+            usage.input,
+            usage.cached,
+            usage.cache_write,
+            usage.output,
+            usage.reasoning,
+            state.cost_nanousd,
+            spent.total,
+            spent.first_byte,
+            spent.upstream,
+            spent.hooks,
+            len(state.inbound.body),
+            state.response_bytes,
+            self._worker,
         )
 
 

@@ -168,7 +168,7 @@ class HookSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What an author declared about one hook; `priority` and `timeout_ms` are `None` where they leave it to
     defaults. Two are for dialects: `own_policy` lets an author choose also where the point's policy is fixed, and
     `forward` keeps hooks that say so in the order of their priorities among themselves where a point runs in
-    reverse."""
+    reverse, and lets them run whether or not the plugin's own pre hooks did."""
 
     point: PointName
     name: str

@@ -35,10 +35,13 @@ _forking = multiprocessing.get_context("fork")
 
 class Place:
     """What a worker is given. Its number stays with the place when the worker is replaced. `lifeline` becomes readable
-    when the supervisor is gone."""
+    when the supervisor is gone. `joins` is whether the gateway has served before this worker."""
 
-    def __init__(self, number: int, listening: socket.socket, lifeline: int, told: Connection) -> None:
+    def __init__(
+        self, number: int, listening: socket.socket, lifeline: int, told: Connection, *, joins: bool = False
+    ) -> None:
         self.number, self.listening, self.lifeline, self._told = number, listening, lifeline, told
+        self.joins = joins
 
     def report_up(self) -> None:
         self._told.send(None)
@@ -148,7 +151,8 @@ class Supervisor:
     def _start(self, worker: Worker) -> None:
         worker.listen()
         worker.told, telling = _forking.Pipe(duplex=False)
-        place = Place(worker.number, worker.listening, self._lifeline, telling)
+        joins = any(each.was_ever_up for each in self._workers)
+        place = Place(worker.number, worker.listening, self._lifeline, telling, joins=joins)
         worker.process = _forking.Process(target=self._become, args=(place,), name=f"jackfield-{worker.number}")
         worker.reason, worker.began = None, time.monotonic()
         # A signal for the new process is to find it ready to obey.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
+from pydantic import BaseModel
 
 from jackfield.sdk.manifest import Manifest
 
@@ -22,12 +23,20 @@ def tell_nothing() -> None:
     return None
 
 
+class Form(msgspec.Struct, frozen=True):
+    """A plugin's config as it is known without running its code."""
+
+    ui_schema: Any
+    model: type[BaseModel]
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A plugin that a source has seen. `name` is how the source calls it; `dialect` names the dialect that recognised
     it.
 
     `manifest` reads what it says of itself without running its code: `None` where only the code can tell; raises
-    `ManifestError`. `load` runs its code and may raise anything; `forget` lets go of what `load` brought.
+    `ManifestError`. `form` is what it says of its config, in the same way.
+    `load` runs its code and may raise anything; `forget` lets go of what `load` brought.
 
     `contents` are the files that make it up: written below an empty plugins folder they are found there again as the
     same plugin and nothing else. Raises `ManifestError`. `None` for what is installed in the interpreter itself, which
@@ -42,6 +51,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     load: Callable[[], object]
     manifest: Callable[[], Manifest | None] = tell_nothing
     contents: Callable[[], Contents] | None = None
+    form: Callable[[], Form | None] = tell_nothing
     forget: Callable[[], None] = keep
     folder: Path | None = None
     version: str = ""

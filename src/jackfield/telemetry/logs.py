@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator, MutableMapping
@@ -25,6 +26,7 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(MaskingFormatter(console, colors=console and stream.isatty()))
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     for old in root.handlers[:]:
         if isinstance(old.formatter, MaskingFormatter):
@@ -42,6 +44,13 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """The pool reports each connection whose closing was interrupted, as it is when a task is cancelled while it reads;
+    the connection is closed all the same."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (record.name.startswith("sqlalchemy.pool") and isinstance(error, asyncio.CancelledError))
 
 
 def _hand_over_to_root(level: int) -> None:

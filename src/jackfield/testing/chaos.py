@@ -7,65 +7,29 @@ freshly started.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from jackfield.hooks.guard import QUARANTINE_AFTER, QUARANTINE_S
 from jackfield.hooks.table import BoundHook
-from jackfield.sdk.hooks import POINTS
 from jackfield.testing.faults import FAULTS, Fault
 from jackfield.testing.host import FakeHost, Meddling
-from jackfield.testing.injection import Counting, FaultyLife, FaultyStorage, HookKey, Injection, Leaving, Without, key_of
-from jackfield.testing.lives import PluginBroke
-from jackfield.testing.subject import Subject
+from jackfield.testing.injection import Counting, FaultyStorage, HookKey, Injection, Leaving, Without, key_of
+from jackfield.testing.life_faults import try_lives
+from jackfield.testing.target import How, Target
 from jackfield.testing.tasks import leftovers, quiet_tasks
 from jackfield.testing.trial import Trial
 from jackfield.testing.verdicts import Face, Judge, Verdict, judge_quarantine
 from jackfield.testing.virtual_time import VirtualLoop
 
-How = dict[str, Any]
-
-# Ways of asking that between them reach every point; the first that reaches a hook is the one it is tried with.
-WAYS: tuple[How, ...] = (
-    {},
-    {"stream": True},
-    {"path": "/v1/embeddings"},
-    {"path": "/v1/messages/count_tokens"},
-)
 REACH_S = 60.0
-LIFE_FAULTS: Mapping[str, tuple[str, ...]] = {
-    "on_load": ("raises ValueError", "raises SystemExit", "raises CancelledError", "hangs"),
-    "health": ("raises ValueError", "answers None", "hangs"),
-    "on_unload": ("raises ValueError", "raises SystemExit", "hangs"),
-}
+# A good one, those that fail, one in quarantine and one after it.
+MOST_EXCHANGES = QUARANTINE_AFTER + 3
 SLOW_STORAGE_S = 3600.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """A plugin to break, and the request to do it with."""
-
-    subject: Subject
-    name: str | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    given: Any = "hello"
-    how: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-
-    def host(self, meddling: Meddling | None = None, **more: Any) -> FakeHost:
-        random.seed(self.seed)
-        return FakeHost(self.subject, name=self.name, config=self.config, meddling=meddling, **more)
-
-    def ways(self) -> Iterator[How]:
-        """What was asked for explicitly is the only way."""
-        if self.how.get("path"):
-            yield dict(self.how)
-            yield {**self.how, "stream": True}
-            return
-        yield from ({**self.how, **way} for way in WAYS)
 
 
 @dataclass
@@ -78,31 +42,46 @@ class Normal:
     faces: dict[HookKey, list[Face]]
     waits: dict[HookKey, int]
     storing: bool
-    troubles: dict[HookKey, list[str]]
+    troubles: dict[HookKey, set[str]] = field(default_factory=dict)
+    unsteady: dict[HookKey, set[str]] = field(default_factory=dict)
 
     @property
     def replacing(self) -> set[HookKey]:
         return {key_of(hook) for hook in self.hooks if hook.spec.replaces_record}
 
 
-def run_chaos(target: Target) -> list[Verdict]:
+@dataclass(frozen=True)
+class Chaos:
+    """What a plugin's hooks and life were found to do."""
+
+    plugin: str
+    hooks: tuple[BoundHook, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def holds(self) -> bool:
+        return all(verdict.holds for verdict in self.verdicts if verdict.applies)
+
+
+def run_chaos(target: Target) -> Chaos:
     """Raises what keeps the plugin from starting at all. Deterministic but for what the plugin does with real time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    # What is logged of hundreds of failures is what was meant to happen.
+    with capture_logs(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(_run(target))
 
 
-async def _run(target: Target) -> list[Verdict]:
+async def _run(target: Target) -> Chaos:
     normal = await observe(target)
-    verdicts = await _try_lives(target)
+    verdicts = await try_lives(target)
     for hook in normal.hooks:
         verdicts += [verdict async for verdict in _try_hook(target, normal, hook)]
-    return verdicts
+    return Chaos(normal.plugin, normal.hooks, tuple(verdicts))
 
 
 async def observe(target: Target) -> Normal:
     counting = Counting()
-    async with target.host(counting) as host:
-        normal = Normal(host.id, host.hooks, {}, {}, counting.waits, False, {})
+    async with target.started(counting) as host:
+        normal = Normal(host.id, host.hooks, {}, {}, counting.waits, storing=False)
         for way in target.ways():
             trial = await _ask(host, target, way)
             for hook in host.hooks:
@@ -118,16 +97,28 @@ async def observe(target: Target) -> Normal:
 async def _observe_hook(target: Target, normal: Normal, hook: BoundHook) -> None:
     """How exchanges look in a row, and whether the hook fails or keeps the loop by itself."""
     key = key_of(hook)
-    async with target.host() as host:
-        trials = [await _ask(host, target, normal.ways[key]) for _ in range(QUARANTINE_AFTER + 3)]
+    (first, once), (second, again) = [await _run_normally(target, normal, hook) for _ in range(2)]
+    normal.faces[key] = first
+    if once and again:
+        normal.troubles[key].add("keeps the event loop to itself for more than 50 ms at a time")
+    normal.unsteady[key] = {
+        name
+        for name in ("text", "sent")
+        if [getattr(face, name) for face in first] != [getattr(face, name) for face in second]
+    }
+
+
+async def _run_normally(target: Target, normal: Normal, hook: BoundHook) -> tuple[list[Face], bool]:
+    """How exchanges look, and whether something has kept the loop: on a busy machine once means nothing."""
+    key = key_of(hook)
+    async with target.started() as host:
+        trials = [await _ask(host, target, normal.ways[key]) for _ in range(MOST_EXCHANGES)]
         blocked = host.stats["blocked_loop"] > 1
-    normal.faces[key] = [Face.of(trial) for trial in trials]
     failed = next((call for trial in trials for call in _calls(trial, hook) if call.is_trouble), None)
-    troubles = normal.troubles.setdefault(key, [])
+    troubles = normal.troubles.setdefault(key, set())
     if failed is not None:
-        troubles.append(f"{failed.outcome} without any fault: {failed.error!r}")
-    if blocked:
-        troubles.append("keeps the event loop to itself for more than 50 ms at a time")
+        troubles.add(f"is {failed.outcome} without any fault: {failed.error!r}")
+    return [Face.of(trial) for trial in trials], blocked
 
 
 def _calls(trial: Trial, hook: BoundHook) -> list[Any]:
@@ -143,8 +134,8 @@ async def _ask(host: FakeHost, target: Target, way: How) -> Trial:
 
 async def _faces(target: Target, way: How, *meddling: Meddling) -> set[Face]:
     """Exchanges in a row with something of the plugin taken away."""
-    async with target.host(_Chain(meddling)) as host:
-        return {Face.of(await _ask(host, target, way)) for _ in range(QUARANTINE_AFTER + 2)}
+    async with target.started(_Chain(meddling)) as host:
+        return {Face.of(await _ask(host, target, way)) for _ in range(MOST_EXCHANGES)}
 
 
 class _Chain(Meddling):
@@ -158,14 +149,14 @@ class _Chain(Meddling):
         return found
 
 
-async def _try_hook(target: Target, normal: Normal, hook: BoundHook) -> Any:
+async def _try_hook(target: Target, normal: Normal, hook: BoundHook) -> AsyncIterator[Verdict]:
     key = key_of(hook)
     policy = "closed" if hook.closed else "open"
     if key not in normal.ways:
         told = "no request reaches it: give one with --request and --path"
         yield Verdict(hook.name, hook.point.name, policy, "none", (told,), applies=False)
         return
-    yield Verdict(hook.name, hook.point.name, policy, "none", tuple(normal.troubles[key]))
+    yield Verdict(hook.name, hook.point.name, policy, "none", tuple(sorted(normal.troubles[key])))
     if normal.troubles[key]:
         return
     case = _Case(target, normal, hook, await _faces(target, normal.ways[key], Without(key)))
@@ -189,7 +180,8 @@ class _Case:
         self._target, self._normal, self._hook = target, normal, hook
         self._key = key_of(hook)
         self._way = normal.ways[self._key]
-        self._judge = Judge(hook, without, keeps_record=not normal.replacing - {self._key})
+        self._unsteady = normal.unsteady[self._key]
+        self._judge = Judge(hook, without, self._unsteady, keeps_record=not normal.replacing - {self._key})
         self.plain: set[Face] = set()
 
     async def try_fault(self, fault: Fault) -> list[str]:
@@ -208,7 +200,7 @@ class _Case:
     async def _leave_quarantine(self, host: FakeHost, fault: Fault, switch: Injection | FaultyStorage) -> list[str]:
         told: list[str] = []
         if host.guard.quarantined:
-            told += judge_quarantine(await self._ask(host), host.id, host.hooks, self.plain)
+            told += judge_quarantine(await self._ask(host), host.id, host.hooks, self.plain, self._unsteady)
         elif fault.fails:
             told.append(f"is not quarantined after {QUARANTINE_AFTER} failures in a row")
         switch.on = False
@@ -219,9 +211,9 @@ class _Case:
         """An exchange without the fault is as it always was."""
         trial = await self._ask(host)
         told = [f"does not recover: {call.hook} is {call.outcome} when the fault is over" for call in trial.errors]
-        face = Face.of(trial)
-        if not told and face not in self._normal.faces[self._key]:
-            told.append(f"does not recover: an exchange ends in {face} when the fault is over, and is another than before")
+        face = Face.of(trial).steady(self._unsteady)
+        if not told and face not in {usual.steady(self._unsteady) for usual in self._normal.faces[self._key]}:
+            told.append(f"does not recover: an exchange is not as before when the fault is over, and ends in {face}")
         if not told and host.guard.quarantined:
             told.append("stays quarantined when the fault is over")
         return told
@@ -253,7 +245,7 @@ class _Case:
             return []
         underway.leave()
         trial = await ending
-        if not trial.client_gone or trial.record is None and not self._normal.replacing:
+        if not trial.client_gone or (trial.record is None and not self._normal.replacing):
             return ["leaves no record of a client that left"]
         return []
 
@@ -269,10 +261,10 @@ class _Case:
             told += await self._leave_quarantine(host, undecided, faulty)
         return list(dict.fromkeys(told))
 
-    @contextlib.asynccontextmanager
-    async def _started(self, meddling: Meddling, told: list[str]) -> Any:
+    @asynccontextmanager
+    async def _started(self, meddling: Meddling, told: list[str]) -> AsyncIterator[FakeHost]:
         """A fresh plugin that has had one good exchange; at the end, what is left over of the bad ones is told."""
-        async with self._target.host(meddling) as host:
+        async with self._target.started(meddling) as host:
             await self._ask(host)
             usual = await quiet_tasks()
             yield host
@@ -290,59 +282,3 @@ class _Case:
 
 async def _nothing(call: Any) -> None:
     return None
-
-
-async def _try_lives(target: Target) -> list[Verdict]:
-    verdicts = []
-    for step, names in LIFE_FAULTS.items():
-        for name in names:
-            told = await _try_life(target, step, name)
-            verdicts.append(Verdict(step, "life", "kept out" if step != "on_unload" else "unloaded", name, tuple(told)))
-    verdicts.append(Verdict("on_unload", "life", "unloaded", "none", tuple(await _try_whole_life(target))))
-    return verdicts
-
-
-async def _try_life(target: Target, step: str, fault: str) -> list[str]:
-    """A plugin that does not start is kept out with its reason; one that does not stop keeps nobody waiting."""
-    before = await quiet_tasks()
-    host = target.host(FaultyLife(step, _life_act(fault)))
-    told: list[str] = []
-    try:
-        async with host:
-            if step != "on_unload":
-                told.append("is started all the same")
-    except PluginBroke as error:
-        if step not in str(error):
-            told.append(f"is kept out for another reason: {error}")
-    told += [f"leaves a task running: {name}" for name in leftovers(await quiet_tasks(before), before)]
-    await end_tasks(before)
-    return told
-
-
-def _life_act(fault: str) -> Callable[[], Awaitable[Any]]:
-    found: Any = next(each for each in FAULTS if each.name == fault)
-
-    async def act() -> Any:
-        return await found.act(None)
-
-    return act
-
-
-async def _try_whole_life(target: Target) -> list[str]:
-    before = await quiet_tasks()
-    async with target.host() as host:
-        await _ask(host, target, next(target.ways()))
-    told = [f"leaves a task running: {name}" for name in leftovers(await quiet_tasks(before), before)]
-    await end_tasks(before)
-    return told
-
-
-async def end_tasks(before: set[asyncio.Task[Any]]) -> None:
-    strays = asyncio.all_tasks() - before - {asyncio.current_task()}
-    for stray in strays:
-        stray.cancel()
-    if strays:
-        await asyncio.wait(strays, timeout=REACH_S)
-
-
-__all__ = ["POINTS", "Normal", "Target", "observe", "run_chaos"]

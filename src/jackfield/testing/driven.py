@@ -70,5 +70,5 @@ class Driven:
 
     def _note(self, thrown: BaseException) -> None:
         if isinstance(thrown, asyncio.CancelledError):
-            late = asyncio.get_running_loop().time() >= self._deadline - 1e-6
+            late = asyncio.get_running_loop().time() >= self._deadline
             self._cancelled = self._cancelled or late or thrown.args == (LEFT,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,16 +86,8 @@ def watch(hook: BoundHook, seen: list[Seen]) -> BoundHook:
 
 def rebind(hook: BoundHook, call: Callable[..., Awaitable[Any]]) -> BoundHook:
     """The same hook, called by another way."""
-    bound = BoundHook(
-        hook.plugin,
-        hook.spec,
-        call,
-        hook.guard,
-        priority=hook.priority,
-        timeout_ms=hook.deadline_ns // 1_000_000,
-        closed=hook.closed,
-    )
-    bound.deadline_s, bound.deadline_ns = hook.deadline_s, hook.deadline_ns
+    bound = copy(hook)
+    bound.call = call
     return bound
 
 

@@ -44,7 +44,7 @@ class RunningGateway:
 
     async def admin(self, path: str, method: str = "GET", body: Table | None = None) -> Called:
         async with self.caller(self.admin_key) as caller:
-            return await caller.call(method, path, body=body or b"")
+            return await caller.call(method, path, body=b"" if body is None else body)
 
     async def records(self, count: int, *, within: float = 5.0) -> list[dict[str, Any]]:
         """The usage records, newest first, once the ledger holds at least `count` of them."""

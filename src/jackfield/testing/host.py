@@ -9,7 +9,6 @@ no network.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cache
 from itertools import count
 from time import perf_counter_ns
 from types import TracebackType
@@ -20,7 +19,6 @@ from pydantic import ValidationError
 
 from jackfield.breaker import Breaker
 from jackfield.control.directory import Directory
-from jackfield.control.prices import PriceTable
 from jackfield.control.recorder import Recorder
 from jackfield.errors import ConfigError
 from jackfield.hooks.guard import PluginGuard
@@ -34,16 +32,18 @@ from jackfield.sdk.context import InboundRequest
 from jackfield.sdk.manifest import Manifest
 from jackfield.sdk.outcomes import Identity
 from jackfield.sdk.plugin import Plugin
-from jackfield.sdk.services import KeyValue, Services
+from jackfield.sdk.services import Services
 from jackfield.server.inference import ROUTES
+from jackfield.services.grants import ServiceFactory
 from jackfield.settings import PluginConfig
+from jackfield.stores.kv import KeyValueStore
 from jackfield.testing.asked import Api, Asked, caller_hook
 from jackfield.testing.exchanges import KEY, NoMeter, Notebook, OneCaller, Underway, watch
 from jackfield.testing.lives import Life
-from jackfield.testing.memory import HandClock, MemoryKeyValue, build_services
+from jackfield.testing.memory import HandClock, MemoryStore
 from jackfield.testing.scripted import Script, Sent
 from jackfield.testing.scripted_routes import route_to
-from jackfield.testing.subject import Prepared, Subject, prepare
+from jackfield.testing.subject import Prepared, Subject, known_prices, prepare
 from jackfield.testing.trial import Seen, Trial
 
 TIMEOUT_S = 60.0
@@ -59,7 +59,7 @@ class Meddling:
     def hook(self, hook: BoundHook) -> BoundHook | None:
         return hook
 
-    def storage(self, kv: KeyValue) -> KeyValue:
+    def storage(self, kv: KeyValueStore) -> KeyValueStore:
         return kv
 
 
@@ -107,19 +107,20 @@ class FakeHost:
         self.hooks: tuple[BoundHook, ...] = ()
 
     async def __aenter__(self) -> Self:
-        self._prepared = prepare(self._subject, self._name)
+        self._prepared = prepare(self._subject, self._name, self.clock)
         try:
             await self._start(self._prepared)
         except BaseException:
-            self._prepared.forget()
+            await self._prepared.aclose()
             raise
         return self
 
     async def _start(self, prepared: Prepared) -> None:
         manifest = prepared.blueprint.manifest
         approved = frozenset(manifest.permissions if self._approve is None else self._approve)
-        self.kv = MemoryKeyValue(manifest.id, approved, self.clock)
-        services = self._services or build_services(manifest.id, approved, self._meddling.storage(self.kv))
+        self.kv = MemoryStore(self.clock)
+        factory = ServiceFactory(self._meddling.storage(self.kv), self.clock)
+        services = self._services or factory.build(manifest.id, approved)
         self.guard = PluginGuard(manifest.id, self.clock)
         self._life = Life(prepared.blueprint, self._read_settings(manifest.id), services, self.guard)
         self.plugin = self._life.plugin
@@ -142,7 +143,7 @@ class FakeHost:
         try:
             await self._life.stop()
         finally:
-            self._prepared.forget()
+            await self._prepared.aclose()
 
     @property
     def id(self) -> str:
@@ -188,8 +189,8 @@ class FakeHost:
         answer: Script | None = None,
         leave_after: int | None = None,
     ) -> Underway:
-        """An exchange that goes on by itself. `path` is the gateway's, by default that of a chat in `api`. `identity` is
-        who calls, given by a hook after those of the plugin; else it is the caller of `key`, which is sent unless
+        """An exchange that goes on by itself. `path` is the gateway's, by default that of a chat in `api`. `identity`
+        is who calls, given by a hook after those of the plugin; else it is the caller of `key`, which is sent unless
         `headers` hold one. A client that leaves does so after `leave_after` pieces of a stream."""
         asked = Asked.read(given, api=api, path=path, stream=stream, model=model)
         seen: list[Seen] = []
@@ -227,10 +228,5 @@ class FakeHost:
         return route_to(self._upstream, self.plugin, self._breakers, self._models, operation, script, sent)
 
     def _pipeline(self) -> Pipeline:
-        settler = Settler(cast(Recorder, self._notebook), _prices(), NoMeter(), "trial")
+        settler = Settler(cast(Recorder, self._notebook), known_prices(), NoMeter(), "trial")
         return Pipeline(cast(Directory, OneCaller()), settler, TIMEOUT_S)
-
-
-@cache
-def _prices() -> PriceTable:
-    return PriceTable.load()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, cast
 
 from jackfield.hooks.table import BoundHook
 from jackfield.sdk.context import Exchange
 from jackfield.sdk.plugin import Plugin
-from jackfield.sdk.services import KeyValue
+from jackfield.stores.kv import KeyValueStore
 from jackfield.testing.exchanges import rebind
 from jackfield.testing.faults import Call, Fault
 from jackfield.testing.host import Meddling
 
 HookKey = tuple[str, str]
+Step = Callable[[], Coroutine[Any, Any, Any]]
 
 
 def key_of(hook: BoundHook) -> HookKey:
@@ -58,11 +59,6 @@ class Injection(Meddling):
     @property
     def swallowed(self) -> bool:
         return any(call.driven is not None and call.driven.swallowed for call in self.calls)
-
-    @property
-    def waits(self) -> int:
-        """How often the plugin's own code has waited in a call, at most."""
-        return max((call.driven.waits for call in self.calls if call.driven is not None), default=0)
 
 
 class Leaving(Meddling):
@@ -125,10 +121,8 @@ class FaultyStorage(Meddling):
         self._delay_s = delay_s
         self.on = False
 
-    def storage(self, kv: KeyValue) -> KeyValue:
-        faulty: Any = _FaultyKeyValue(self, kv)
-        found: KeyValue = faulty
-        return found
+    def storage(self, kv: KeyValueStore) -> KeyValueStore:
+        return cast(KeyValueStore, _FaultyKeyValue(self, kv))
 
     async def pass_through(self) -> None:
         if not self.on:
@@ -139,7 +133,7 @@ class FaultyStorage(Meddling):
 
 
 class _FaultyKeyValue:
-    def __init__(self, faulty: FaultyStorage, kv: KeyValue) -> None:
+    def __init__(self, faulty: FaultyStorage, kv: KeyValueStore) -> None:
         self._faulty, self._kv = faulty, kv
 
     def __getattr__(self, name: str) -> Any:
@@ -153,13 +147,15 @@ class _FaultyKeyValue:
 
 
 class FaultyLife(Meddling):
-    """A plugin one of whose steps of life does something else."""
+    """A plugin one of whose steps of life does something else; `act` is given the step itself."""
 
-    def __init__(self, step: str, act: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, step: str, act: Callable[[Step], Awaitable[Any]]) -> None:
         self._step, self._act = step, act
 
     def plugin(self, plugin: Plugin[Any]) -> None:
-        setattr(plugin, self._step, self._wrapped)
+        own: Step = getattr(plugin, self._step)
 
-    async def _wrapped(self) -> Any:
-        return await self._act()
+        async def act() -> Any:
+            return await self._act(own)
+
+        setattr(plugin, self._step, act)

@@ -15,6 +15,7 @@ import msgspec
 
 from jackfield.errors import JackfieldError, Malformed, UpstreamRejected
 from jackfield.plugins.echo import Echo, count_tokens
+from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.plugin import PluginConfig
 from jackfield.sdk.providers import Upstream
 from jackfield.transport.messages import Deadlines, OutgoingRequest
@@ -72,7 +73,7 @@ class ScriptedResponse:
 
     def __init__(self, status: int, content_type: bytes, pieces: AsyncIterator[bytes]) -> None:
         self.status = status
-        self.headers = ((b"content-type", content_type), (b"x-request-id", b"req_scripted"))
+        self.headers: Headers = ((b"content-type", content_type), (b"x-request-id", b"req_scripted"))
         self._pieces = pieces
 
     def header(self, name: bytes) -> bytes | None:

@@ -57,7 +57,8 @@ def route_to(
 ) -> Routes:
     """The routes of one exchange, whose upstreams note in `sent` what they are asked."""
     provider: Provider = plugin if isinstance(plugin, PROVIDERS) else _PROVIDERS[api]
-    links = [_link(name, breaker, provider, models or (), operation, script, sent) for name, breaker in breakers.items()]
+    told = (provider, models or (), operation, script, sent)
+    links = [_link(name, breaker, *told) for name, breaker in breakers.items()]
     return AnyModel(links) if models is None else Routes(links)
 
 

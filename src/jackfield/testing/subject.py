@@ -6,13 +6,16 @@ import importlib.util
 import inspect
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jackfield.clock import Clock
+from jackfield.control.prices import PriceTable
 from jackfield.dialects.base import Blueprint, Dialect
+from jackfield.dialects.rings.world import RingWorld
 from jackfield.errors import ConfigError, JackfieldError, ManifestError
 from jackfield.host.loader import describe
 from jackfield.sdk.manifest import MANIFEST_FILE, Manifest, read_manifest
@@ -24,29 +27,44 @@ Subject = type[Plugin[Any]] | Blueprint | Found | Path | str
 _serial = itertools.count(1)
 
 
-class Prepared:
-    """A plugin whose code has been run but that is not started. `forget` frees the code."""
+Dialects = Mapping[str, Dialect]
 
-    def __init__(self, blueprint: Blueprint, found: Found | None = None) -> None:
-        self.blueprint, self.found = blueprint, found
+
+class Prepared:
+    """A plugin whose code has been run but that is not started; `world` is what it shares with others of its dialect,
+    where that is a thing of the dialect's. `aclose` frees both."""
+
+    def __init__(self, blueprint: Blueprint, found: Found | None = None, world: RingWorld | None = None) -> None:
+        self.blueprint, self.found, self._world = blueprint, found, world
 
     @property
     def id(self) -> str:
         return self.blueprint.manifest.id
 
-    def forget(self) -> None:
+    async def aclose(self) -> None:
+        if self._world is not None:
+            await self._world.aclose()
         if self.found is not None:
             self.found.forget()
 
 
-def prepare(subject: Subject, name: str | None = None) -> Prepared:
+def prepare(subject: Subject, name: str | None = None, clock: Clock | None = None) -> Prepared:
     """Raises `ManifestError` or `ConfigError` that names what is wrong; `name` chooses among several at a path."""
     if isinstance(subject, type):
         return Prepared(Blueprint(_manifest_of(subject), subject))
     if isinstance(subject, Blueprint):
         return Prepared(subject)
-    found = subject if isinstance(subject, Found) else choose(find(Path(subject)), Path(subject), name)
-    return Prepared(_read(found), found)
+    from jackfield.app import make_dialects
+
+    world = RingWorld(prices=known_prices(), clock=clock)
+    dialects = make_dialects(world)
+    found = subject if isinstance(subject, Found) else choose(find(Path(subject), dialects), Path(subject), name)
+    return Prepared(_read(found, dialects), found, world)
+
+
+@cache
+def known_prices() -> PriceTable:
+    return PriceTable.load()
 
 
 def _manifest_of(kind: type[Plugin[Any]]) -> Manifest:
@@ -65,9 +83,9 @@ def _file_beside(kind: type[Plugin[Any]]) -> Path | None:
     return file if file.is_file() else None
 
 
-def _read(found: Found) -> Blueprint:
+def _read(found: Found, dialects: Dialects) -> Blueprint:
     """A boundary: whatever the plugin's code raises is told in one line."""
-    dialect = {dialect.name: dialect for dialect in _dialects()}.get(found.dialect)
+    dialect = dialects.get(found.dialect)
     if dialect is None:
         raise ManifestError(f"there is no dialect {found.dialect!r}", file=found.place)
     try:
@@ -96,23 +114,25 @@ def _stated_id(found: Found) -> str | None:
     return None if manifest is None else manifest.id
 
 
-def find(path: Path) -> tuple[Found, ...]:
+def find(path: Path, dialects: Dialects) -> tuple[Found, ...]:
     """The plugins at a path: the one that a folder or one of its files is, or all of a plugins folder."""
     if not path.exists():
         raise ConfigError("there is no such file or folder", file=str(path))
     path = path.resolve()
     for folder in (path.parent, path.parent.parent):
-        mine = tuple(one for one in _look(folder) if _is_at(one, path))
+        mine = tuple(one for one in _look(folder, dialects) if _is_at(one, path))
         if mine:
             return mine
     if path.is_dir():
-        return _look(path)
-    return (_loose(path),) if path.suffix == ".py" else ()
+        return _look(path, dialects)
+    return (_loose(path),) if path.suffix == ".py" else _look(path.parent, dialects)
 
 
-def _look(folder: Path) -> tuple[Found, ...]:
+def _look(folder: Path, dialects: Dialects) -> tuple[Found, ...]:
     try:
-        return tuple({one.place: one for dialect in _dialects() for one in reversed(dialect.find(folder))}.values())
+        return tuple(
+            {one.place: one for dialect in dialects.values() for one in reversed(dialect.find(folder))}.values()
+        )
     except OSError:
         return ()
 
@@ -141,7 +161,7 @@ def _loose(file: Path) -> Found:
         dialect="native",
         place=str(file),
         load=partial(_import, module, file),
-        forget=partial(sys.modules.pop, module, None),
+        forget=partial(_forget, module),
     )
 
 
@@ -155,7 +175,5 @@ def _import(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _dialects() -> Iterable[Dialect]:
-    from jackfield.app import DIALECTS
-
-    return DIALECTS
+def _forget(module: str) -> None:
+    sys.modules.pop(module, None)

@@ -46,9 +46,9 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class HookCall:
-    """One call of one hook; the calls of a chunk hook that ended alike are one, with `times`. `outcome` is `passed`, the
-    name of what it answered, `failed`, `timeout`, `quarantined`, `cancelled` or `malformed`; `answer` what it answered;
-    `error` what it raised."""
+    """One call of one hook; the calls of a chunk hook that ended alike are one, with `times`. `outcome` is `passed`,
+    the name of what it answered, `failed`, `timeout`, `quarantined`, `cancelled` or `malformed`; `answer` what it
+    answered; `error` what it raised."""
 
     point: str
     plugin: str
@@ -84,8 +84,9 @@ class Seen:
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """`answer` is the canonical answer: a completion, embeddings, a count or an `ErrorResponse`; for a stream what its
-    events add up to. `sent` is what upstreams were asked, `request` what the hooks have made of the request. `record` is
-    the usage record, `None` where a hook has replaced it. `client_gone` is whether the client left before the end."""
+    events add up to. `sent` is what upstreams were asked, `request` what the hooks have made of the request. `record`
+    is the usage record, `None` where a hook has replaced it. `client_gone` is whether the client left before the
+    end."""
 
     id: str
     status: int
@@ -288,4 +289,3 @@ def _ended(one: Seen) -> str:
     if one.answer is None or type(one.answer).__name__ == "Continue":
         return "passed"
     return type(one.answer).__name__.lower()
-

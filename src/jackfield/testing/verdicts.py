@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jackfield.hooks.table import BoundHook
@@ -34,14 +34,18 @@ class Face:
         error = None if trial.error is None else (trial.error.code, trial.error.plugin)
         return cls(trial.status, error, trial.text, tuple((one.url, one.body) for one in trial.sent))
 
+    def steady(self, unsteady: Collection[str]) -> Face:
+        """Without what differs from one run to another though nothing is wrong."""
+        return replace(self, text="" if "text" in unsteady else self.text, sent=() if "sent" in unsteady else self.sent)
+
     def __str__(self) -> str:
         return str(self.status) if self.error is None else f"{self.status} {self.error[0]}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one fault in one place has shown. `told` is empty where the policy holds; `applies` is whether the fault could
-    strike there at all."""
+    """What one fault in one place has shown. `told` is empty where the policy holds; `applies` is whether the fault
+    could strike there at all."""
 
     hook: str
     point: str
@@ -61,9 +65,12 @@ class Verdict:
 class Judge:
     """Knows one hook, and how exchanges look without it."""
 
-    def __init__(self, hook: BoundHook, without: Collection[Face], *, keeps_record: bool = True) -> None:
+    def __init__(
+        self, hook: BoundHook, without: Collection[Face], unsteady: Collection[str] = (), *, keeps_record: bool = True
+    ) -> None:
         """`keeps_record` is whether no other hook of the plugin keeps the record in the gateway's place."""
-        self._hook, self._without, self._keeps_record = hook, frozenset(without), keeps_record
+        self._hook, self._unsteady, self._keeps_record = hook, unsteady, keeps_record
+        self._without = [face.steady(unsteady) for face in without]
         self.key: HookKey = key_of(hook)
 
     def judge(self, trial: Trial, fault: Fault) -> Iterator[str]:
@@ -91,7 +98,9 @@ class Judge:
         return trial.stream and self._hook.point.name == "response_body" and not self._hook.spec.edits
 
     def _judge_going_on(self, trial: Trial) -> Iterator[str]:
-        face = Face.of(trial)
+        face = Face.of(trial).steady(self._unsteady)
+        if any(call.plugin == self._hook.plugin and call.outcome == "quarantined" for call in trial.hooks):
+            return  # this failure has brought the plugin into quarantine, where its closed hooks refuse
         if face.status not in {other.status for other in self._without} or (
             trial.error is not None and trial.error.plugin == self._hook.plugin
         ):
@@ -105,11 +114,13 @@ class Judge:
 def judge_refusal(trial: Trial, call: HookCall) -> Iterator[str]:
     """Whether a closed hook's failure has refused the exchange, in its plugin's name."""
     status, code = STATUS[call.outcome]
+    # One exchange can both bring its plugin into quarantine and meet it there.
+    told = {STATUS[each.outcome] for each in trial.hooks if each.plugin == call.plugin and each.is_trouble}
     error = trial.error
     if error is None:
         yield f"is closed, and yet the exchange ended in {trial.status}"
         return
-    if (error.status, error.code) != (status, code) and trial.stream is False:
+    if not trial.stream and (error.status, error.code) not in told:
         yield f"refuses with {error.status} {error.code}, not {status} {code}"
     if error.plugin != call.plugin:
         yield f"refuses in the name of {error.plugin or 'nobody'}"
@@ -117,13 +128,17 @@ def judge_refusal(trial: Trial, call: HookCall) -> Iterator[str]:
         yield "refuses only after an upstream was asked"
 
 
-def judge_quarantine(trial: Trial, plugin: str, hooks: Collection[BoundHook], plain: Collection[Face]) -> Iterator[str]:
+def judge_quarantine(
+    trial: Trial, plugin: str, hooks: Collection[BoundHook], plain: Collection[Face], unsteady: Collection[str]
+) -> Iterator[str]:
     """Whether all of a quarantined plugin is passed over: closed hooks refuse, open ones are as if they were not."""
     mine = [call for call in trial.hooks if call.plugin == plugin]
     if ran := [call.hook for call in mine if call.outcome != "quarantined"]:
         yield f"is quarantined, and yet {', '.join(sorted(set(ran)))} ran"
     closed = {key_of(hook) for hook in hooks if hook.closed}
-    refusing = next((call for call in mine if (call.point, call.hook) in closed and call.point in BEFORE_UPSTREAM), None)
+    refusing = next(
+        (call for call in mine if (call.point, call.hook) in closed and call.point in BEFORE_UPSTREAM), None
+    )
     if refusing is not None:
         yield from judge_refusal(trial, refusing)
     elif not any((call.point, call.hook) in closed for call in mine) and Face.of(trial) not in plain:

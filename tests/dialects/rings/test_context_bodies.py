@@ -243,3 +243,14 @@ async def test_the_upstream_that_a_plugin_chose_is_tried_first(course: Course) -
     await course.add(choose, "routing")
     await course.chat()
     assert [name for name, _ in course.provider.asked] == ["alpha", "beta"]
+
+
+@pytest.mark.parametrize(("path", "body"), [(CHAT, SENT), (MESSAGES, ANTHROPIC)])
+async def test_the_body_is_one_object_from_the_first_ring_to_the_last(course: Course, path: str, body: Any) -> None:
+    seen: list[Any] = []
+    for ring in REQUEST_RINGS:
+        await course.add(editor(lambda body, ring=ring: body.update(user=ring)), ring, priority=1)
+        await course.add(editor(seen.append), ring, priority=2)
+    assert (await course.post(path, body)).status == 200
+    assert all(one is seen[0] for one in seen)
+    assert course.asked.user == "routing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -16,15 +17,18 @@ def spoil(ctx: Any) -> None:
     ctx.body["messages"][0]["content"] = "spoiled"
     ctx.body["_private"] = "spoiled"
     ctx.body["headers"] = {}
+    ctx.body["_deep"]["list"].append("spoiled")
     ctx.metadata["_note"] = "spoiled"
     ctx.metadata["_list"].append("spoiled")
+    ctx.metadata["_odd"].clear()
     ctx.session_id = "spoiled"
     ctx.stop_chain, ctx.error = True, "spoiled"
 
 
 async def prepare(ctx: Any) -> None:
-    ctx.body["_private"] = "kept"
+    ctx.body["_private"], ctx.body["_deep"] = "kept", {"list": ["kept"]}
     ctx.metadata["_note"], ctx.metadata["_list"] = "kept", ["kept"]
+    ctx.metadata["_odd"] = {"lock": threading.Lock()}
 
 
 async def fails(ctx: Any) -> None:
@@ -71,13 +75,14 @@ async def test_body_metadata_and_session_are_as_before(ring: str, bad: Any) -> N
     async def look(ctx: Any) -> None:
         await asyncio.sleep(0.001)
         texts = ctx.body["messages"][0]["content"], ctx.body["_private"], "headers" in ctx.body
-        seen.append((*texts, ctx.metadata["_note"], ctx.metadata["_list"], ctx.session_id != "spoiled"))
+        told = ctx.metadata["_note"], ctx.metadata["_list"], len(ctx.metadata["_odd"]), ctx.body["_deep"]
+        seen.append((*texts, *told, ctx.session_id != "spoiled"))
 
     await course.add(prepare, ring, priority=1)
     await course.add(bad, ring, priority=2, timeout_ms=10, fail_policy="open")
     await course.add(look, ring, priority=3)
     assert (await course.chat("hi")).text == "hi"
-    assert seen == [("hi", "kept", False, "kept", ["kept"], True)]
+    assert seen == [("hi", "kept", False, "kept", ["kept"], 1, {"list": ["kept"]}, True)]
     assert course.asked.last_user_text() == "hi"
 
 

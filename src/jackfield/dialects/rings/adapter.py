@@ -142,10 +142,21 @@ def _specs(entry: RingEntry, symbol: object, ring: PluginHook, edits: bool) -> l
     if ring is PluginHook.POST_FLIGHT:
         specs.append(HookSpec(point="pre_flight", name="strip", on_failure="open", priority=FIRST))
     if ring is PluginHook.PRE_FLIGHT and mentions(symbol, CACHE_KEY):
-        specs.append(
-            HookSpec(point="background", name="keep", on_failure="open", sees_answer=True, operations=("chat",))
-        )
+        specs.append(_keeping())
     return specs
+
+
+def _keeping() -> HookSpec:
+    """Before all other work of the background: the next request may be on its way."""
+    return HookSpec(
+        point="background",
+        name="keep",
+        on_failure="open",
+        forward=True,
+        priority=FIRST,
+        sees_answer=True,
+        operations=("chat",),
+    )
 
 
 def _marked(function: FunctionType, spec: HookSpec) -> FunctionType:

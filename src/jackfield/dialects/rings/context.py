@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
+import marshal
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +24,35 @@ AFTER_ANSWER = frozenset({PluginHook.POST_FLIGHT, PluginHook.BACKGROUND})
 # What an answer lays over the request in `ctx.body`.
 OVERLAY = ("choices", "usage")
 SESSION_LENGTH = 16
+_CONTAINERS = frozenset({dict, list, set})
+
+
+class Copied:
+    """A dictionary as it is now. What is in it may be any object, and stays the same one; but plain containers are
+    changed in place as often as replaced, so they are kept as a copy, packed until it is needed."""
+
+    __slots__ = ("_packed", "_plain")
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._plain = plain = dict(values)
+        self._packed: dict[str, bytes] | None = None
+        for name, value in values.items():
+            if type(value) in _CONTAINERS:
+                self._pack(plain, name, value)
+
+    def back(self) -> dict[str, Any]:
+        if self._packed is None:
+            return self._plain
+        return self._plain | {name: marshal.loads(data) for name, data in self._packed.items()}  # noqa: S302 - our own
+
+    def _pack(self, plain: dict[str, Any], name: str, value: Any) -> None:
+        try:
+            data = marshal.dumps(value)
+        except ValueError:
+            plain[name] = value.copy()  # holds what only its maker could copy
+            return
+        self._packed = self._packed or {}
+        self._packed[name] = data
 
 
 class Saved:
@@ -35,8 +64,8 @@ class Saved:
         self.context, self.public = context, public
         response = context.response
         self.answer = None if response is None else (response.status_code, response.body)
-        self.private = private_part(context.body)
-        self.metadata = {key: _copied(value) for key, value in context.metadata.items()}
+        self.private = Copied(private_part(context.body))
+        self.metadata = Copied(context.metadata)
         self.response, self.error, self.session_id = response, context.error, context.session_id
 
 
@@ -67,8 +96,8 @@ class RingRequest:
             self._open(exchange, world)
         self._refresh(exchange, ring)
         if ring is not self._ring:
-            self._ring = ring
             self._tell(exchange, world, ring)
+            self._ring = ring
         context = self.context
         context.stop_chain = False
         if ring is not PluginHook.BACKGROUND:
@@ -93,9 +122,9 @@ class RingRequest:
             response.status_code, response.body = saved.answer
         self.context = PluginContext(
             request=old.request,
-            body=decode(saved.public) | saved.private,
+            body=decode(saved.public) | saved.private.back(),
             response=response,
-            metadata=saved.metadata,
+            metadata=saved.metadata.back(),
             error=saved.error,
             session_id=saved.session_id,
             state=old.state,
@@ -116,9 +145,9 @@ class RingRequest:
 
     def _open(self, exchange: Exchange, world: RingWorld) -> None:
         state = world.state(cached=exchange.operation == "chat", synthetic=exchange.synthetic)
-        self.context = PluginContext(
-            request=RingInbound(exchange.inbound), session_id=_session(exchange.inbound.client), state=state
-        )
+        self.context = PluginContext(request=RingInbound(exchange.inbound), state=state)
+        if exchange.identity is None:
+            self.context.session_id = _session(exchange.inbound.client)
         self._refresh_request(exchange)
         rotator = Rotator(world, state.extra["store"], exchange.id)
         self.context.metadata = told.begin(exchange, rotator, self.context.body)
@@ -128,7 +157,9 @@ class RingRequest:
         if identity is not None and "api_key" not in metadata:
             told.tell_caller(metadata, identity)
             self.context.session_id = _session(_caller(identity) or exchange.inbound.client)
-            self.context.request = RingInbound(exchange.inbound)
+            if self._ring is not None:
+                # What is in it still held the credentials, however hidden.
+                self.context.request = RingInbound(exchange.inbound)
         told.tell_candidates(metadata, exchange)
         if ring is PluginHook.POST_FLIGHT:
             told.tell_answer(metadata, exchange, world)
@@ -184,11 +215,6 @@ class RingRequest:
         body = {name: value for name, value in context.body.items() if name not in OVERLAY}
         context.body = body | {name: fields[name] for name in OVERLAY if name in fields}
         self._public = public_part(context.body)
-
-
-def _copied(value: Any) -> Any:
-    """Plain containers are changed in place: what is put back must not be."""
-    return copy.deepcopy(value) if type(value) in (dict, list, set) else value
 
 
 def _headers(exchange: Exchange) -> Mapping[str, str]:

@@ -11,14 +11,14 @@ from jackfield.dialects.base import Blueprint
 from jackfield.dialects.rings.adapter import make_kind
 from jackfield.dialects.rings.document import read_entries
 from jackfield.dialects.rings.form import build_model
-from jackfield.dialects.rings.found import FILES, FoundEntry, Loaded, Place
+from jackfield.dialects.rings.found import FILES, FoundEntry, Loaded, Place, stem_of
 from jackfield.dialects.rings.manifest import Source
 from jackfield.dialects.rings.modules import RingModules
 from jackfield.dialects.rings.names import plugin_engine, plugin_sdk, pricing, tokenizer
 from jackfield.dialects.rings.pins import Unpinned
 from jackfield.dialects.rings.world import RingWorld
 from jackfield.errors import ManifestError
-from jackfield.sources.base import Found
+from jackfield.sources.base import Form, Found
 
 
 class RingDialect:
@@ -63,6 +63,7 @@ class RingDialect:
             load=partial(one.load, self._modules, self._unpinned),
             manifest=one.manifest,
             contents=one.contents,
+            form=partial(_form_of, one),
             forget=partial(self._modules.release, one),
             folder=place.shown,
             aliases=tuple(dict.fromkeys(one.aliases())),
@@ -74,8 +75,17 @@ class RingDialect:
             raise ManifestError("is not a ring plugin", file=found.place)
         entry = loaded.entry
         model = build_model(entry.id, entry.form, entry.config)
-        kind = make_kind(entry, loaded.symbol, edits=loaded.edits, model=model, world=self.world)
+        try:
+            kind = make_kind(entry, loaded.symbol, edits=loaded.edits, model=model, world=self.world)
+        except ManifestError:
+            found.forget()
+            raise
         return Blueprint(entry.manifest(), kind, list(entry.ui_schema), found.aliases)
+
+
+def _form_of(one: FoundEntry) -> Form:
+    entry = one.entry
+    return Form(list(entry.ui_schema), build_model(entry.id, entry.form, entry.config))
 
 
 def names_for(world: RingWorld) -> dict[str, ModuleType]:
@@ -98,7 +108,12 @@ def _unreadable(place: Place, source: Source, error: ManifestError) -> Found:
         raise error
 
     shown = str(place.shown / FILES[source])
-    name = FILES[source].replace("/", ".")
     return Found(
-        name=name, source="folder", dialect=RingDialect.name, place=shown, load=refuse, manifest=refuse, contents=refuse
+        name=stem_of(source),
+        source="folder",
+        dialect=RingDialect.name,
+        place=shown,
+        load=refuse,
+        manifest=refuse,
+        contents=refuse,
     )

@@ -90,7 +90,8 @@ def read_entries(file: Path, shown: Path) -> list[RawEntry] | None:
 
 def write_entry(value: Any) -> bytes:
     """A manifest of one entry."""
-    text = yaml.safe_dump({"plugins": [value]}, allow_unicode=True, sort_keys=False, width=1000)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = yaml.dump({"plugins": [value]}, Dumper=dumper, allow_unicode=True, sort_keys=False, width=1000)
     return str(text).encode()
 
 

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import ast
 
+from jackfield.dialects.rings.nodes import Nodes
+
 _DECISIONS = frozenset({"block", "modify", "cache_hit"})
 _CONTEXT = frozenset({"response", "body", "stop_chain"})
 _ANSWER = frozenset({"choices", "message", "content"})
 
 
-def does_edit(tree: ast.Module) -> bool:
+def does_edit(nodes: Nodes) -> bool:
     """When in doubt it does: an answer that was not held can no longer be changed."""
-    return any(_edits(node) for node in ast.walk(tree))
+    return (
+        any(map(_decides, nodes.of(ast.Attribute)))
+        or any(map(_stores, nodes.of(ast.Subscript)))
+        or any(map(_acts, nodes.of(ast.Call)))
+    )
 
 
-def _edits(node: ast.AST) -> bool:
-    if isinstance(node, ast.Attribute):
-        return node.attr in _DECISIONS if isinstance(node.ctx, ast.Load) else _is_of_context(node)
-    if isinstance(node, ast.Subscript):
-        return not isinstance(node.ctx, ast.Load) and (_is_of_context(node.value) or _is_of_answer(node))
-    if isinstance(node, ast.Call):
-        return _sets_by_name(node) or any(keyword.arg == "action" for keyword in node.keywords)
-    return False
+def _decides(node: ast.Attribute) -> bool:
+    return node.attr in _DECISIONS if isinstance(node.ctx, ast.Load) else _is_of_context(node)
+
+
+def _stores(node: ast.Subscript) -> bool:
+    return not isinstance(node.ctx, ast.Load) and (_is_of_context(node.value) or _is_of_answer(node))
+
+
+def _acts(call: ast.Call) -> bool:
+    """`setattr(…)`, `PluginResponse(action=…)`."""
+    by_name = isinstance(call.func, ast.Name) and call.func.id == "setattr"
+    return by_name or any(keyword.arg == "action" for keyword in call.keywords)
 
 
 def _is_of_context(node: ast.AST) -> bool:
@@ -35,7 +45,3 @@ def _is_of_context(node: ast.AST) -> bool:
 
 def _is_of_answer(node: ast.Subscript) -> bool:
     return isinstance(node.slice, ast.Constant) and node.slice.value in _ANSWER
-
-
-def _sets_by_name(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id == "setattr"

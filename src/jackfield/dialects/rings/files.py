@@ -14,6 +14,7 @@ from jackfield.errors import ManifestError
 
 MOST_FILES = 1_000
 MOST_BYTES = 16 * 1024 * 1024
+LONGEST_FILE = 2 * 1024 * 1024
 INIT = "__init__.py"
 
 Dotted = tuple[str, ...]
@@ -127,13 +128,18 @@ class Folder:
             if not file.resolve().is_relative_to(self._root):
                 raise ManifestError("leads out of the plugins folder", file=shown)
             with file.open("rb") as stream:
-                data = stream.read(MOST_BYTES + 1)
+                data = stream.read(LONGEST_FILE + 1)
         except OSError as error:
             raise ManifestError(error.strerror or str(error), file=shown) from error
+        if len(data) > LONGEST_FILE:
+            raise ManifestError(f"is longer than {LONGEST_FILE // 1024 // 1024} MB", file=shown)
         return data
 
     def has(self, path: str) -> bool:
-        return (self._place / path).is_file()
+        try:
+            return (self._place / path).is_file()
+        except OSError:
+            return False
 
     def _code(self, path: str) -> Code:
         data = self.read(path)

@@ -5,9 +5,18 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, ClassVar, Literal, NotRequired
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from typing_extensions import TypedDict
 
@@ -125,27 +134,33 @@ def merge_defaults(items: Sequence[Item], config: Values) -> dict[str, Any]:
     return copy.deepcopy({**stated, **config})
 
 
+class RingConfig(RootModel[Any]):
+    """The parent of all forms. `known` are the keys that may be set; none are where any may be."""
+
+    known: ClassVar[frozenset[str]]
+    defaults: ClassVar[Values]
+
+    @model_validator(mode="before")
+    @classmethod
+    def merge(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        if cls.known:
+            _refuse_unknown(given, cls.known)
+        return {**copy.deepcopy(dict(cls.defaults)), **given}
+
+
 def build_model(name: str, items: Sequence[Item], config: Values) -> type[BaseModel]:
     """A model whose dump is the plain dict that the plugin gets. A plugin that declares neither form nor config takes
     any key."""
-    known = {item.key for item in items} | set(config)
     defaults = merge_defaults(items, config)
     fields: dict[str, Any] = {item.key: NotRequired[_checked(item, defaults.get(item.key))] for item in items}
     make_shape: Any = TypedDict
     shape = make_shape(f"{name}_config", fields)
     shape.__pydantic_config__ = ConfigDict(extra="allow")
-
-    class RingConfig(RootModel[shape]):  # type: ignore[valid-type]
-        @model_validator(mode="before")
-        @classmethod
-        def merge(cls, given: Any) -> Any:
-            if not isinstance(given, Mapping):
-                return given
-            if known:
-                _refuse_unknown(given, known)
-            return {**copy.deepcopy(defaults), **given}
-
-    return RingConfig
+    model: type[RingConfig] = create_model(f"{name}_form", __base__=RingConfig, root=(shape, ...))
+    model.known, model.defaults = frozenset({item.key for item in items} | set(config)), defaults
+    return model
 
 
 def _checked(item: Item, default: Any) -> Any:
@@ -160,7 +175,7 @@ def _checked(item: Item, default: Any) -> Any:
     return Annotated[Any, AfterValidator(check), WithJsonSchema(_json_schema(item))]
 
 
-def _refuse_unknown(given: Values, known: set[str]) -> None:
+def _refuse_unknown(given: Values, known: frozenset[str]) -> None:
     wrong = [
         InitErrorDetails(
             type=PydanticCustomError("unknown_key", "unknown key{near}", {"near": name_closest(key, known)}),

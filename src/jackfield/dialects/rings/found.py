@@ -19,9 +19,7 @@ from jackfield.errors import ManifestError
 from jackfield.sdk.manifest import Manifest
 from jackfield.sources.base import Contents
 
-BUNDLED = "manifest.yaml"
-INSTALLED = "installed/manifest.yaml"
-FILES: dict[Source, str] = {"bundled": BUNDLED, "installed": INSTALLED}
+FILES: dict[Source, str] = {"bundled": "manifest.yaml", "installed": "installed/manifest.yaml"}
 _UNTRUSTED = (
     "a Python plugin of an installed manifest runs inside the gateway: say allow_inprocess: true where you trust it"
 )
@@ -42,13 +40,18 @@ class Loaded(NamedTuple):
     edits: bool
 
 
+def stem_of(source: Source) -> str:
+    """A manifest as the name of a plugin that has none."""
+    return FILES[source].replace("/", ".")
+
+
 class FoundEntry:
     """`seen` are the ids of the entries before it in its manifest, with their numbers: the first of a name has it."""
 
     def __init__(self, place: Place, raw: RawEntry, source: Source, seen: dict[str, int]) -> None:
         self._place, self._raw, self._source = place, raw, source
         self.file = str(place.shown / FILES[source])
-        self.name = self._stated_id() or f"{BUNDLED}[{raw.index}]"
+        self.name = self._stated_id() or f"{stem_of(source)}[{raw.index}]"
         self._first = seen.setdefault(self.name, raw.index)
 
     @property
@@ -121,8 +124,12 @@ class FoundEntry:
             refuse(one.study.faults, one.path)
         if entry.sha256 is None:
             unpinned.warn(entry.name, code.data)
-        symbol = self._symbol(vars(modules.hold(self, tree, path)), entry)
-        return Loaded(entry, symbol, any(one.study.edits for one in tree.files.values()))
+        names = vars(modules.hold(self, tree, path))
+        if entry.symbol not in names:
+            modules.release(self)
+            told = f"there is no {entry.symbol} in {entry.module}{name_closest(entry.symbol, names)}"
+            raise self._refusal(EntryProblem(told, ("entrypoint",)))
+        return Loaded(entry, names[entry.symbol], any(one.study.edits for one in tree.files.values()))
 
     def _gather(self, entry: RingEntry) -> tuple[Tree, str]:
         try:
@@ -132,17 +139,13 @@ class FoundEntry:
         except EntryProblem as problem:
             raise self._refusal(problem) from problem
 
-    def _symbol(self, names: dict[str, Any], entry: RingEntry) -> object:
-        if entry.symbol not in names:
-            told = f"there is no {entry.symbol} in {entry.module}{name_closest(entry.symbol, names)}"
-            raise self._refusal(EntryProblem(told, ("entrypoint",)))
-        return names[entry.symbol]
-
     def _refusal(self, problem: EntryProblem) -> ManifestError:
+        """With its place in the manifest that people see; a copy has the entry at another one."""
+        original = self._place.folder == self._place.shown
         name = f" ({self._raw.name})" if self._raw.name else ""
         return ManifestError(
             problem.message,
             file=self.file,
-            line=self._raw.line_of(problem.path),
-            field=f"plugins[{self._raw.index}]{problem.field}{name}",
+            line=self._raw.line_of(problem.path) if original else None,
+            field=(f"plugins[{self._raw.index}]" if original else "plugins[…]") + problem.field + name,
         )

@@ -10,6 +10,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from jackfield.dialects.rings.nodes import Nodes
+
 _FORBIDDEN = """
     os subprocess shutil socket ctypes multiprocessing signal sys builtins __builtins__ importlib requests urllib
     sqlite3
@@ -75,29 +77,39 @@ def parse(source: str | bytes) -> ast.Module | Finding:
 
 def find_faults(tree: ast.Module) -> list[Finding]:
     """In the order of lines."""
-    clocks = _names_of_time(tree)
-    return sorted(finding for node in ast.walk(tree) for finding in _look_at(node, clocks))
+    return judge(Nodes(tree))
 
 
-def _names_of_time(tree: ast.Module) -> frozenset[str]:
-    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
-    aliases = (alias for node in imports for alias in node.names)
-    return frozenset({"time", *(alias.asname for alias in aliases if alias.name == "time" and alias.asname)})
+def judge(nodes: Nodes) -> list[Finding]:
+    return sorted((*_bad_imports(nodes), *_bad_calls(nodes), *_bad_names(nodes)))
 
 
-def _look_at(node: ast.AST, clocks: frozenset[str]) -> Iterator[Finding]:
-    if isinstance(node, ast.Import):
+def _bad_imports(nodes: Nodes) -> Iterator[Finding]:
+    for node in nodes.of(ast.Import):
         for alias in node.names:
             if message := _judge_module(alias.name, "Forbidden import"):
                 yield Finding(node.lineno, message)
-    elif isinstance(node, ast.ImportFrom):
-        if message := _judge_import_from(node):
-            yield Finding(node.lineno, message)
-    elif isinstance(node, ast.Call):
+    for statement in nodes.of(ast.ImportFrom):
+        if message := _judge_import_from(statement):
+            yield Finding(statement.lineno, message)
+
+
+def _bad_calls(nodes: Nodes) -> Iterator[Finding]:
+    clocks = _names_of_time(nodes)
+    for node in nodes.of(ast.Call):
         if message := _judge_call(node, clocks):
             yield Finding(node.lineno, message)
-    elif isinstance(node, ast.Name) and node.id == "__builtins__":
-        yield Finding(node.lineno, "Forbidden name '__builtins__'")
+
+
+def _bad_names(nodes: Nodes) -> Iterator[Finding]:
+    for node in nodes.of(ast.Name):
+        if node.id == "__builtins__":
+            yield Finding(node.lineno, "Forbidden name '__builtins__'")
+
+
+def _names_of_time(nodes: Nodes) -> frozenset[str]:
+    aliases = (alias for node in nodes.of(ast.Import) for alias in node.names)
+    return frozenset({"time", *(alias.asname for alias in aliases if alias.name == "time" and alias.asname)})
 
 
 def _judge_module(module: str, forbidden: str) -> str | None:
@@ -115,7 +127,7 @@ def _judge_import_from(node: ast.ImportFrom) -> str | None:
     names = [alias.name for alias in node.names]
     if node.module == "jackfield" and names == ["sdk"]:
         return None
-    if node.module == "time" and "sleep" in names:
+    if node.module == "time" and not {"sleep", "*"}.isdisjoint(names):
         return _SLEEP
     return _judge_module(node.module, "Forbidden import from")
 

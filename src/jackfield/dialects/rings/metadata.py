@@ -58,11 +58,11 @@ def tell_candidates(metadata: Metadata, exchange: Exchange) -> None:
     candidates = exchange.candidates
     if not candidates:
         return
-    providers = {candidate.provider for candidate in candidates}
-    if len(providers) == 1:
+    if len({candidate.provider for candidate in candidates}) == 1:
         metadata["_resolved_provider"] = candidates[0].provider
-    if all(candidate.model != exchange.model for candidate in candidates):
-        metadata["_model_alias"] = exchange.model
+    model = exchange.model
+    if all(candidate.model != model for candidate in candidates):
+        metadata["_model_alias"] = model
 
 
 def tell_answer(metadata: Metadata, exchange: Exchange, world: RingWorld) -> None:

@@ -46,8 +46,11 @@ class RingModules:
 
     def hold(self, holder: object, tree: Tree, path: str) -> ModuleType:
         """Executes the file and what it imports, as far as they have not been. Raises what they raise."""
+        versions = frozenset(tree.versions[reached] for reached in tree.reach(path))
         with self._lock:
-            self._held[holder] = frozenset(tree.versions[reached] for reached in tree.reach(path))
+            if self._held.get(holder, versions) != versions:
+                self.release(holder)
+            self._held[holder] = versions
             try:
                 return self.load(tree, path)
             except BaseException:

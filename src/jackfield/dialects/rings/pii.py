@@ -45,6 +45,11 @@ def _is_address(text: str) -> bool:
     return True
 
 
+def _is_long_address(text: str) -> bool:
+    """Short ones, such as `a::b`, are more often something else."""
+    return len(text) >= 8 and any(sign.isdigit() for sign in text) and _is_address(text)
+
+
 def _always(text: str) -> bool:
     return True
 
@@ -62,8 +67,12 @@ _KINDS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("CARD", r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])", _is_card),
     ("SSN", r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", _always),
     ("IP", r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)", _is_address),
-    ("IP", r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])", _is_address),
-    ("PHONE", r"(?<![\w.-])(?:\+|00)\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){5,12}(?![\w-])", _is_phone),
+    ("IP", r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])", _is_long_address),
+    (
+        "PHONE",
+        r"(?<![\w.-])(?<!\d )(?:\+|00)[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){5,12}(?![\w-])",
+        _is_phone,
+    ),
     ("PHONE", r"(?<![\w.-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?![\w-])", _is_phone),
 )
 _kinds = tuple((name, re.compile(pattern), check) for name, pattern, check in _KINDS)

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from jackfield.errors import JackfieldError
-
 MOST_WAITING = 100_000
 FLUSH_S = 5.0
+# All ring plugins share what they keep.
+OWNER = "rings"
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
@@ -94,8 +94,8 @@ class RingStore:
     async def _write(self, key: str, write: Write) -> None:
         try:
             await self._values.set(key, _decode(write.json))
-        except JackfieldError as error:
-            log.error("ring_state_not_written", key=key, reason=error.message)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one value, the others are written
+            log.error("ring_state_not_written", key=key[:100], reason=str(error))
             if not write.done.done():
                 write.done.set_exception(error)
                 # Most who write do not wait: the log has said it.
@@ -103,6 +103,26 @@ class RingStore:
             return
         if not write.done.done():
             write.done.set_result(None)
+
+
+class OwnedStore(Protocol):
+    """Keys and values of many owners."""
+
+    async def get(self, owner: str, key: str, default: Any = None) -> Any: ...
+    async def set(self, owner: str, key: str, value: Any) -> None: ...
+
+
+class OwnValues:
+    """Those of one owner."""
+
+    def __init__(self, store: OwnedStore, owner: str = OWNER) -> None:
+        self._store, self._owner = store, owner
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        return await self._store.get(self._owner, key, default)
+
+    async def set(self, key: str, value: Any) -> None:
+        await self._store.set(self._owner, key, value)
 
 
 class ScratchStore:

@@ -10,7 +10,8 @@ from threading import Lock
 from typing import NamedTuple
 
 from jackfield.dialects.rings.editing import does_edit
-from jackfield.dialects.rings.lint import Finding, find_faults, parse
+from jackfield.dialects.rings.lint import Finding, judge, parse
+from jackfield.dialects.rings.nodes import Nodes
 
 MOST_KEPT = 512
 
@@ -69,26 +70,20 @@ def _study(source: bytes, digest: str) -> Study:
     tree = parse(source)
     if not isinstance(tree, ast.Module):
         return Study(digest, (tree,))
-    return Study(
-        digest,
-        tuple(find_faults(tree)),
-        tuple(_imports(tree)),
-        does_edit(tree),
-        tuple(_class_names(tree)),
-    )
+    nodes = Nodes(tree)
+    return Study(digest, tuple(judge(nodes)), tuple(_imports(nodes)), does_edit(nodes), tuple(_class_names(tree)))
 
 
-def _imports(tree: ast.Module) -> Iterator[Import]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if (below := below_plugins(alias.name)) is not None:
-                    yield Import(0, below)
-        elif isinstance(node, ast.ImportFrom):
-            names = tuple(alias.name for alias in node.names)
-            below = node.module or "" if node.level else below_plugins(node.module or "")
-            if below is not None:
-                yield Import(node.level, below, names)
+def _imports(nodes: Nodes) -> Iterator[Import]:
+    for node in nodes.of(ast.Import):
+        for alias in node.names:
+            if (below := below_plugins(alias.name)) is not None:
+                yield Import(0, below)
+    for statement in nodes.of(ast.ImportFrom):
+        module = statement.module or ""
+        below = module if statement.level else below_plugins(module)
+        if below is not None:
+            yield Import(statement.level, below, tuple(alias.name for alias in statement.names))
 
 
 def below_plugins(module: str) -> str | None:

@@ -37,7 +37,7 @@ class RingWorld:
         clock: Clock | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
-        self.settings, self.links = settings, links
+        self.settings, self.links = MappingProxyType(dict(settings)), links
         self.prices = prices or PriceTable.load()
         self.breakers = Breakers(links)
         self.store = RingStore(values or MemoryValues())

@@ -11,6 +11,7 @@ from jackfield.host.resolve import Node, resolve
 from jackfield.host.snapshot import Snapshot
 from jackfield.sdk.manifest import Manifest, Needs
 from jackfield.sdk.providers import PROVIDERS
+from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import ERRORS
 from jackfield.server.admin.plugin_description import state_of
 from jackfield.server.admin.services import AdminServices, Caller
@@ -20,7 +21,7 @@ PATH = "/api/plugins/status"
 
 
 def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"])
+    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
     host = services.host
 
     @router.get(PATH, responses=ERRORS)

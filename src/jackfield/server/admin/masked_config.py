@@ -16,9 +16,18 @@ _ABSENT: Final = object()
 
 
 def masked_config(plugin: LoadedPlugin) -> dict[str, Any]:
-    """What is in effect."""
-    shown: dict[str, Any] = conceal(plugin.config)
+    """What is in effect. Of a plugin that does not run nobody knows which types its secrets have: all texts are
+    masked."""
+    shown: dict[str, Any] = conceal(plugin.config if plugin.running else _without_texts(plugin.config))
     return shown
+
+
+def _without_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_texts(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_texts(inner) for inner in value]
+    return MASK if isinstance(value, str) else value
 
 
 def masked_overlay(plugin: LoadedPlugin) -> dict[str, Any]:

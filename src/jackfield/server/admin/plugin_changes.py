@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jackfield.errors import ConfigError, Conflict, JackfieldError, Unprocessable
 from jackfield.host.host import Host
 from jackfield.host.stage import Changed
+from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import CHANGE_ERRORS, ERRORS, MISSING, NAME_ERRORS, REFUSED, answer_error
 from jackfield.server.admin.plugin_permissions import Permissions
 from jackfield.server.admin.plugins import LONGEST_NAME, PluginName
@@ -62,7 +63,7 @@ class Toggling(Closed):
 
 
 def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"])
+    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
     host = services.host
 
     @router.post("/api/v1/plugins/install", responses=CHANGE_ERRORS | MISSING)

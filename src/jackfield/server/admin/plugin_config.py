@@ -10,11 +10,13 @@ from fastapi import APIRouter, Body, Header, Response
 
 from jackfield.errors import Malformed, Unprocessable
 from jackfield.host.plugin import LoadedPlugin
+from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
 from jackfield.server.admin.masked_config import masked_config, masked_overlay, unmask
 from jackfield.server.admin.plugin_description import state_of
 from jackfield.server.admin.plugins import PluginName
 from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.storable import check_storable
 
 WRAPPER = "config"
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"|(\d{1,18})')
@@ -26,7 +28,7 @@ IfMatch = Annotated[str | None, Header(description="The generation that was seen
 
 
 def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"])
+    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
     host = services.host
 
     def show(plugin: LoadedPlugin, response: Response) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def routes(services: AdminServices) -> APIRouter:
         """Replaces what was set through the API, bare or as `{"config": …}`. A masked value that comes back means
         that it stays."""
         plugin = host.find(name)
+        check_storable(given)
         config = unmask(_unwrap(given, plugin), plugin)
         if "approve" in config:
             raise Unprocessable("approve: permissions are approved at …/permissions", param="approve")

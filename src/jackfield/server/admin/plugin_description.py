@@ -29,7 +29,7 @@ def describe_plugin(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
     return {
         "id": plugin.id,
         "name": plugin.name,
-        "aliases": plugin.aliases,
+        "aliases": tuple(dict.fromkeys((*plugin.aliases, *plugin.found.aliases))),
         "version": plugin.version,
         "author": plugin.author,
         "description": plugin.description,

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from jackfield.host.plugin import LoadedPlugin
+from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
 from jackfield.server.admin.plugin_description import describe_permissions, state_of
 from jackfield.server.admin.plugins import PluginName
@@ -25,7 +26,7 @@ class Approval(BaseModel):
 
 
 def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"])
+    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
     host = services.host
 
     def show(plugin: LoadedPlugin) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def routes(services: AdminServices) -> APIRouter:
 
     @router.post("/api/v1/plugins/{name:path}/permissions", responses=CHANGE_ERRORS | MISSING)
     async def approve_permissions(name: PluginName, given: Approval, who: Caller) -> dict[str, Any]:
-        """Sets what a plugin may do. One that waited for it starts."""
+        """Sets what a plugin may do. One that waited for it starts; one that runs keeps all that it asks for."""
         plugin = host.find(name)
         changed = await host.approve(plugin.id, given.approve, actor=who.id)
         told = show(host.find(plugin.id))

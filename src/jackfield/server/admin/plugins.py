@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.pipeline.coverage import coverage
+from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import ERRORS, NAME_ERRORS
 from jackfield.server.admin.plugin_description import describe_plugin
 from jackfield.server.admin.services import AdminServices, Caller
@@ -27,7 +28,7 @@ OnePlugin = Annotated[str | None, Query(max_length=LONGEST_NAME, description="On
 
 
 def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"])
+    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
     host = services.host
 
     @router.get("/api/v1/plugins", responses=NAME_ERRORS)
@@ -60,7 +61,7 @@ def _stats_by_name(plugins: Collection[LoadedPlugin]) -> Iterator[tuple[str, dic
 
 def one(services: AdminServices) -> APIRouter:
     """Comes after all other paths below it: any name would fit."""
-    router = APIRouter(tags=["plugins"])
+    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
     host = services.host
 
     @router.get("/api/v1/plugins/{name:path}", responses=NAME_ERRORS)

@@ -59,7 +59,8 @@ def finding(path: Path, line: int, code: str, message: str) -> Finding:
 
 
 def show_path(path: Path) -> str:
+    """A link is told as itself, not as where it leads."""
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
         return str(path)

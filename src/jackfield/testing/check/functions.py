@@ -87,8 +87,8 @@ class Functions:
                 return f"{kind}.{name}"
             seen.add(kind)
             found = self.source.classes.get(kind)
-            parents = [base.id for base in found.bases if isinstance(base, ast.Name)] if found else []
-            waiting += [parent for parent in parents if parent not in seen]
+            parents = [_parent(base) for base in found.bases] if found else []
+            waiting += [parent for parent in parents if parent and parent not in seen]
         return None
 
     def reached(self, first: Iterable[Known], *, bounded: bool = True) -> dict[str, Known]:
@@ -172,6 +172,12 @@ class _Calls(ast.NodeVisitor):
         if not isinstance(node, ast.Call) or self._origin(node.func) not in _BOUNDS:
             return False
         return not any(isinstance(given, ast.Constant) and given.value is None for given in node.args)
+
+
+def _parent(base: ast.expr) -> str | None:
+    """`Parent`, also of `Parent[Settings]`."""
+    base = base.value if isinstance(base, ast.Subscript) else base
+    return base.id if isinstance(base, ast.Name) else None
 
 
 def _last(node: ast.Attribute | ast.Name) -> str:

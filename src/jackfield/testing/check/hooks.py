@@ -39,6 +39,8 @@ def computed_options(file: PluginFile) -> list[str]:
     for one, mark in file.hooks():
         try:
             _options(mark)
+        except TypeError:
+            pass  # wrong however the rest is computed, and told as such
         except Unknown as error:
             told.append(f"{error} of {one.name} is computed")
     return told
@@ -113,14 +115,13 @@ def tell_long(name: str, milliseconds: int) -> str:
 
 
 def _unmarked_methods(file: PluginFile) -> Iterator[Finding]:
-    """A method that bears the name of a hook point and no mark is never called."""
-    marked = {one.name for one, _ in file.hooks()}
-    called = {call.callee for one in file.functions for call in one.calls}
+    """A method that bears the name of a hook point, and is neither marked nor mentioned, is never called."""
+    mentioned = {node.attr for node in ast.walk(file.source.tree) if isinstance(node, ast.Attribute)}
     for plugin in file.plugins:
         for point in POINTS:
             name = f"{plugin.name}.{point}"
             known = file.functions.known.get(name)
-            if known is not None and name not in marked | called:
+            if known is not None and not known.node.decorator_list and point not in mentioned and known.is_async:
                 yield finding(
                     file.source.path,
                     known.node.lineno,

@@ -8,17 +8,18 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from jackfield.dialects.contents import collect
 from jackfield.errors import ManifestError
 from jackfield.sdk.manifest import Manifest, read_bounded
 from jackfield.sdk.plugin import Plugin, id_of
 from jackfield.settings.lines import find_lines
 from jackfield.testing.check.checked import Checked, Stated, check_source
 from jackfield.testing.check.configs import check_config, foreign_models
-from jackfield.testing.check.findings import Finding, finding
+from jackfield.testing.check.findings import Finding, finding, show_path
 from jackfield.testing.check.hooks import computed_options
 from jackfield.testing.check.permissions import check_permissions
 from jackfield.testing.check.plugin_class import PluginFile, attribute, stated_text
-from jackfield.testing.check.refusals import Lines, validate
+from jackfield.testing.check.refusals import Lines, tell_refusal, validate
 from jackfield.testing.check.rehearsal import rehearse
 from jackfield.testing.check.source import Source
 from jackfield.testing.check.subjects import Subject
@@ -31,6 +32,7 @@ def check_native(subject: Subject, *, run: bool) -> Checked:
     manifest, lines = _read_manifest(subject, checked)
     entry = _entry_file(subject, manifest)
     files = list(_read_files(subject, checked))
+    checked.add(_check_files(subject))
     main = next((file for file in files if file.source.path.resolve() == entry.resolve()), None)
     for file in files:
         checked.add(check_source(file))
@@ -38,7 +40,7 @@ def check_native(subject: Subject, *, run: bool) -> Checked:
         _check_permissions(subject, checked, files, manifest, lines)
     if main is not None:
         _check_class(subject, checked, main, manifest)
-        _run_if_needed(subject, checked, main, run)
+        _run_if_needed(subject, checked, main, run, _reasons(main, manifest))
     elif not entry.is_file():
         place = subject.told
         checked.add(
@@ -84,6 +86,15 @@ def _entry_file(subject: Subject, manifest: Manifest | None) -> Path:
     return subject.folder.joinpath(*module.split(".")).with_suffix(".py")
 
 
+def _check_files(subject: Subject) -> Iterator[Finding]:
+    """What the gateway would not take a copy of."""
+    try:
+        if subject.folder is not None:
+            collect(subject.folder)
+    except ManifestError as error:
+        yield tell_refusal(error, subject.told)
+
+
 def _read_files(subject: Subject, checked: Checked) -> Iterator[PluginFile]:
     for path in subject.sources():
         source = Source.read(path)
@@ -122,6 +133,7 @@ def _check_class(subject: Subject, checked: Checked, main: PluginFile, manifest:
 
 
 def _is_imported(main: PluginFile, wanted: str) -> bool:
+    """Only running it tells whether what it is imported as is a plugin of this file's own."""
     return wanted in main.source.origins
 
 
@@ -138,17 +150,23 @@ def _check_stated(subject: Subject, checked: Checked, main: PluginFile, kind: as
         checked.add([finding(path, kind.lineno, "version", f"{kind.name} has no version")])
 
 
-def _run_if_needed(subject: Subject, checked: Checked, main: PluginFile, run: bool) -> None:
-    """Only what cannot be read from the source is worth running it, and only where the rest of it can be loaded."""
+def _reasons(main: PluginFile, manifest: Manifest | None) -> list[str]:
+    """What cannot be read from the source."""
     reasons = [*computed_options(main), *foreign_models(main)]
-    reasons += [f"{node.name}'s parent {origin} is in another file" for node, origin in _open_parents(main)]
+    reasons += [f"{node.name}'s parent {parent} is in another file" for node, parent in _open_parents(main)]
+    wanted = manifest.entry.partition(":")[2] if manifest else ""
+    return reasons + ([f"{wanted} is from another file"] if _is_imported(main, wanted) else [])
+
+
+def _run_if_needed(subject: Subject, checked: Checked, main: PluginFile, run: bool, reasons: list[str]) -> None:
+    """Only where the rest of it can be loaded."""
     if not reasons or any(found.code in ("syntax", "plugin-class", "manifest") for found in checked.findings):
         return
     place = main.source.path
     if not run:
-        checked.unread += [f"{place}: {reason}" for reason in reasons]
+        checked.unread += [f"{show_path(place)}: {reason}" for reason in reasons]
         return
-    checked.ran.append(f"{place}: {'; '.join(reasons)}")
+    checked.ran.append(f"{show_path(place)}: {'; '.join(reasons)}")
     checked.add(rehearse(subject, main, described=subject.manifest is not None or subject.installed))
 
 

@@ -42,14 +42,19 @@ class PluginFile:
 
     @cached_property
     def foreign_parents(self) -> list[tuple[ast.ClassDef, str]]:
-        """Classes with a parent that is in another file, which may be a plugin."""
-        found = []
-        for node in self.source.classes.values():
-            for base in node.bases:
-                origin = self.source.origin(base.value if isinstance(base, ast.Subscript) else base)
-                if origin is not None and not origin.startswith(_OURS):
-                    found.append((node, origin))
-        return found
+        """Classes with a parent that cannot be seen from here, which may be a plugin."""
+        return [
+            (node, ast.unparse(base))
+            for node in self.source.classes.values()
+            for base in node.bases
+            if self._is_foreign(base.value if isinstance(base, ast.Subscript) else base)
+        ]
+
+    def _is_foreign(self, base: ast.expr) -> bool:
+        if isinstance(base, ast.Name) and base.id in self.source.classes:
+            return False
+        origin = self.source.origin(base)
+        return origin is None or not origin.startswith(_OURS)
 
     def hooks(self) -> list[tuple[Known, ast.Call]]:
         """Each function marked as a hook, once for each mark, with the call of `hook(…)`."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from jackfield.errors import ManifestError
 from jackfield.testing.check.findings import Finding, finding
 
 Steps = tuple[str | int, ...]
@@ -31,6 +32,12 @@ def tell_all(
     for detail in error.errors(include_url=False):
         steps = (*below, *detail["loc"])
         yield finding(path, line_of(steps, lines), "manifest", f"{show_steps(steps)}: {_message(detail, model)}")
+
+
+def tell_refusal(error: ManifestError, manifest: Path) -> Finding:
+    """What the gateway says, with the place that it names."""
+    place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: "
+    return finding(Path(error.file or manifest), error.line or 1, "manifest", str(error).removeprefix(place))
 
 
 def line_of(steps: Steps, lines: Lines) -> int:

@@ -9,15 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from jackfield.dialects.rings.dialect import RingDialect
 from jackfield.dialects.rings.lint import find_faults
 from jackfield.dialects.rings.manifest import RingEntry, read_entry
 from jackfield.dialects.rings.problems import EntryProblem
+from jackfield.errors import ManifestError
 from jackfield.testing.check.checked import Checked, Stated, check_source
 from jackfield.testing.check.documents import Document, read_document
 from jackfield.testing.check.findings import Finding, finding
 from jackfield.testing.check.hooks import LONGEST_MS, tell_long
 from jackfield.testing.check.plugin_class import PluginFile
-from jackfield.testing.check.refusals import Lines, Steps, line_of, show_steps
+from jackfield.testing.check.refusals import Lines, Steps, line_of, show_steps, tell_refusal
 from jackfield.testing.check.source import Source
 from jackfield.testing.check.subjects import Subject
 
@@ -36,7 +38,26 @@ def check_rings(subject: Subject) -> Checked:
         return checked
     for index, raw in enumerate(entries):
         _check_entry(checked, subject.told, raw, ("plugins", index), read.lines)
+    distinct = len({stated.id for stated in checked.ids}) == len(entries)
+    if distinct and not any(found.level == "error" for found in checked.findings):
+        checked.add(_ask_dialect(subject.told))
     return checked
+
+
+def _ask_dialect(manifest: Path) -> Iterator[Finding]:
+    """What the gateway would still refuse, such as files that lead out of the folder."""
+    for found in RingDialect().find(_folder_of(manifest)):
+        if found.place.startswith(str(manifest)):
+            try:
+                found.manifest()
+                if found.contents is not None:
+                    found.contents()
+            except ManifestError as error:
+                yield tell_refusal(error, manifest)
+
+
+def _folder_of(manifest: Path) -> Path:
+    return manifest.parent.parent if manifest.parent.name == "installed" else manifest.parent
 
 
 def _check_entry(checked: Checked, manifest: Path, raw: Any, place: Steps, lines: Lines) -> None:
@@ -88,9 +109,8 @@ def _check_words(
 
 
 def _check_module(entry: RingEntry, manifest: Path, line: int) -> Iterator[Finding]:
-    folder = manifest.parent.parent if entry.source == "installed" else manifest.parent
-    path = next((file for file in _places(entry, folder, manifest.parent) if file.is_file()), None)
-    if path is None:
+    path = _folder_of(manifest).joinpath(*entry.module.split(".")).with_suffix(".py")
+    if not path.is_file():
         where = f"{entry.module.replace('.', '/')}.py"
         yield finding(manifest, line, "plugin-class", f"{entry.name}: there is no {where} in the plugins folder")
         return
@@ -104,11 +124,6 @@ def _check_module(entry: RingEntry, manifest: Path, line: int) -> Iterator[Findi
     lines = {found.line for found in refused}
     yield from refused
     yield from (found for found in check_source(PluginFile(source, hot)) if found.line not in lines)
-
-
-def _places(entry: RingEntry, *folders: Path) -> Iterator[Path]:
-    for folder in folders:
-        yield folder.joinpath(*entry.module.split(".")).with_suffix(".py")
 
 
 def _check_symbol(entry: RingEntry, source: Source) -> Iterator[Finding]:

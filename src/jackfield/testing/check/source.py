@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import warnings
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from jackfield import sdk
 from jackfield.testing.check.findings import Finding, finding
 
 LONGEST_SOURCE = 4 * 1024 * 1024
@@ -26,7 +28,11 @@ class Source:
         try:
             if path.stat().st_size > LONGEST_SOURCE:
                 return finding(path, 1, "syntax", f"is longer than {LONGEST_SOURCE // 1024 // 1024} MB")
-            return cls(path, ast.parse(path.read_bytes(), filename=str(path)))
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # of strange escapes: the interpreter tells of them when it runs the file
+                return cls(path, ast.parse(path.read_bytes(), filename=str(path)))
         except SyntaxError as error:
             return finding(path, error.lineno or 1, "syntax", error.msg)
         except (OSError, ValueError, RecursionError, MemoryError) as error:
@@ -44,19 +50,20 @@ class Source:
                     )
             elif isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
-                found |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
+                found |= {name: f"{module}.{meant}" for alias in node.names for name, meant in _names(module, alias)}
         return found
 
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
-        return {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+        """Those at the top, also where they stand in an `if` or `try`."""
+        return {node.name: node for node in own_nodes(self.tree) if isinstance(node, ast.ClassDef)}
 
     @cached_property
     def assigned(self) -> dict[str, ast.expr]:
         """The names at the top that are given a value."""
         return {
             target.id: node.value
-            for node in self.tree.body
+            for node in own_nodes(self.tree)
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
             for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             if isinstance(target, ast.Name)
@@ -64,15 +71,9 @@ class Source:
 
     @cached_property
     def _defined(self) -> set[str]:
-        return {
-            name
-            for node in self.tree.body
-            for name in (
-                [node.name]
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-                else stored_names(ast.walk(node))
-            )
-        }
+        nodes = list(own_nodes(self.tree))
+        definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        return stored_names(nodes) | {node.name for node in nodes if isinstance(node, definitions)}
 
     def origin(self, node: ast.expr, shadowed: frozenset[str] = frozenset()) -> str | None:
         """The dotted name that an expression leads to from an import or a builtin; `None` for everything else."""
@@ -84,6 +85,13 @@ class Source:
         if node.id in self.origins:
             return self.origins[node.id]
         return f"builtins.{node.id}" if hasattr(builtins, node.id) and node.id not in self._defined else None
+
+
+def _names(module: str, alias: ast.alias) -> list[tuple[str, str]]:
+    """What one name of a `from` import brings; of ours it is known what `*` is."""
+    if alias.name == "*":
+        return [(name, name) for name in sdk.__all__] if module == sdk.__name__ else []
+    return [(alias.asname or alias.name, alias.name)]
 
 
 def stored_names(nodes: Iterable[ast.AST]) -> set[str]:

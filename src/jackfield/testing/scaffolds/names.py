@@ -20,7 +20,7 @@ EITHER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 PATTERNS = {"native": EITHER, "ring": IDENTIFIER, "factory": IDENTIFIER, "toolbox": DASHED, "provider": DASHED}
 # Classes that the templates import or make themselves.
 _SDK = frozenset({"Plugin", "PluginConfig", "Reject", "BasePlugin", "PluginContext", "PluginHook", "PluginResponse"})
-_TAKEN = _SDK | {"Any", "Dict", "Field", "Settings"}
+_TAKEN = _SDK | {"Any", "Dict", "Field", "Settings", "SystemPlugin"}
 _FIRST_PORT, _PORTS = 20_000, 10_000
 
 
@@ -31,7 +31,6 @@ class Names(msgspec.Struct, frozen=True):
     module: str
     title: str
     kind: str
-    variable: str
     port: int
 
     @classmethod
@@ -45,13 +44,12 @@ class Names(msgspec.Struct, frozen=True):
             module=name.replace("-", "_"),
             title=" ".join(word.capitalize() for word in words),
             kind=f"{kind}Plugin" if kind in _TAKEN or keyword.iskeyword(kind) else kind,
-            variable=name.upper(),
             port=_FIRST_PORT + zlib.crc32(name.encode()) % _PORTS,
         )
 
     def values(self) -> dict[str, str]:
         """By the word that stands for each in the templates."""
-        fields = {"name": self.name, "module": self.module, "title": self.title, "variable": self.variable}
+        fields = {"name": self.name, "module": self.module, "title": self.title}
         return {**fields, "class": self.kind, "port": str(self.port)}
 
 
