@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from bench import facts, lifetimes, report, scenarios
+from bench import facts, lifetimes, report, scenarios, swaps
 from bench.cores import choose_cores
 from bench.dispatch import dispatch
 from bench.rounds import Recorder, disturbed
@@ -30,17 +30,10 @@ SCENARIOS: dict[str, Scenario] = {
     "memory": lifetimes.memory,
     "growth": lifetimes.growth,
     "start": lifetimes.start,
+    "swap": swaps.swap,
 }
 QUICK: dict[str, Scenario] = {"growth": functools.partial(lifetimes.growth, first=2_000, last=20_000)}
-ABSENT = (
-    missing("isolated", "one isolated hook", "<= 150 us", "there is no isolated runtime in this version"),
-    missing(
-        "swap",
-        "hot swap of 30 plugins under load",
-        "no failed request",
-        "there is no hot swap in this version",
-    ),
-)
+ABSENT = (missing("isolated", "one isolated hook", "<= 150 us", "there is no isolated runtime in this version"),)
 
 
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -129,6 +129,15 @@ def test_chaos_tells_the_hook_and_the_fault(run: Run, folder: Path) -> None:
 def test_chaos_needs_tests_that_pass_without_it(run: Run, folder: Path) -> None:
     outcome = run("plugin", "test", write(folder, text="hello"), "--chaos", "--json")
     assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == "jackfield: plugins/quiet: its own tests fail as they are: chaos begins once they pass\n"
+
+
+def test_tests_that_start_no_host_are_told_as_that(run: Run, folder: Path) -> None:
+    plugin = write(folder, tests=None)
+    (folder / plugin / "test_alone.py").write_text("def test_alone():\n    assert True\n")
+    outcome = run("plugin", "test", plugin, "--chaos", "--", "-k", "alone")
+    assert outcome.code == 0
+    assert "its own tests: 1; none of them starts a host or a gateway" in outcome.out
 
 
 def test_chaos_with_a_request_of_its_own(run: Run, folder: Path) -> None:

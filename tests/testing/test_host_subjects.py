@@ -9,7 +9,9 @@ import pytest
 
 from jackfield.errors import ConfigError, JackfieldError, ManifestError
 from jackfield.testing import FakeHost
+from jackfield.testing.chaos import run_chaos
 from jackfield.testing.subject import prepare
+from jackfield.testing.target import Target
 
 SOURCE = """
     from jackfield.sdk import Plugin, Reject, hook
@@ -51,6 +53,56 @@ async def test_of_several_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no plugin 'three'"):
         prepare(tmp_path / "plugins", "three")
     assert prepare(tmp_path / "plugins", "second").id == "second"
+
+
+RING = """
+from core.plugin_sdk import BasePlugin, PluginHook, PluginResponse
+
+class MyPlugin(BasePlugin):
+    name = "my_plugin"
+    hook = PluginHook.PRE_FLIGHT
+
+    async def execute(self, ctx):
+        if "BLOCK" in str(ctx.body):
+            return PluginResponse.block(status_code=403, error_type="blocked", message="Not that.")
+        return PluginResponse.passthrough()
+"""
+ENTRY = """
+  - name: "{name}"
+    hook: pre_flight
+    type: python
+    entrypoint: "marketplace.{module}:MyPlugin"
+    enabled: true
+    version: "1.0.0"
+"""
+
+
+@pytest.fixture
+def rings(tmp_path: Path) -> Path:
+    """A folder of two ring plugins, laid out as their guide says."""
+    folder = tmp_path / "plugins"
+    (folder / "marketplace").mkdir(parents=True)
+    entries = [ENTRY.format(name=name, module=module) for name, module in (("My Plugin", "mine"), ("Other", "other"))]
+    (folder / "manifest.yaml").write_text("plugins:" + "".join(entries))
+    for module in ("mine", "other"):
+        (folder / "marketplace" / f"{module}.py").write_text(RING)
+    return folder
+
+
+async def test_a_ring_plugin_by_its_file_or_its_name(rings: Path) -> None:
+    for host in (FakeHost(rings / "marketplace" / "mine.py"), FakeHost(rings, name="my_plugin")):
+        async with host:
+            assert host.id == "my_plugin"
+            assert (await host.request("hello")).status == 200
+            blocked = await host.request("BLOCK")
+            assert blocked.error is not None
+            assert (blocked.status, blocked.error.code, blocked.error.plugin) == (403, "blocked", "my_plugin")
+
+
+def test_a_ring_plugin_holds_under_chaos(rings: Path) -> None:
+    chaos = run_chaos(Target(rings / "marketplace" / "mine.py"))
+    assert [one for one in chaos.verdicts if not one.holds] == []
+    assert {one.hook for one in chaos.verdicts if one.point == "pre_flight"}
 
 
 async def test_a_file_that_stands_alone(tmp_path: Path) -> None:

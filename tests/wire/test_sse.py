@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jackfield.errors import UpstreamBroken
-from jackfield.wire.sse import EventReader, SseEvent, split_events, split_whole, write_event
+from jackfield.wire.sse import EventReader, SseEvent, data_of, parse_event, split_events, split_whole, write_event
 
 PIECES = st.sampled_from(
     [
@@ -130,3 +130,14 @@ def test_a_long_event_in_small_reads_is_read_in_linear_time() -> None:
     for _ in range(2000):
         assert reader.feed(b"x" * 4000) == []
     assert reader.feed(b"\n\n")[0].raw[-3:] == b"x\n\n"
+
+
+@given(st.lists(st.sampled_from([b"data: ", b"data:", b"event: x", b"word", b" ", b":", b"\n", b"\r", b"\r\n"])))
+def test_the_short_way_to_an_events_data_agrees_with_the_long_one(pieces: list[bytes]) -> None:
+    raw = b"".join(pieces) + b"\n\n"
+    told = data_of(raw)
+    assert told is None or parse_event(raw) == SseEvent("", told, raw)
+
+
+def test_the_short_way_is_taken_where_an_event_is_one_line_of_data() -> None:
+    assert data_of(b'data: {"a": 1}\n\n') == b'{"a": 1}'

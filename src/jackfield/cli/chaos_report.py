@@ -71,8 +71,11 @@ def _by_place(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, str], list[Ve
 def describe_lines(lines: Sequence[Line]) -> Iterator[str]:
     """What the plugin's own tests have shown."""
     struck = [line for line in lines if line.calls]
-    tests, faults = len({line.test.partition("[")[0] for line in lines}), len({line.case for line in lines})
-    failed = sum(not line.passed for line in struck)
+    faults = len({line.case for line in lines})
+    tests, failed = len(lines) // faults, sum(not line.passed for line in struck)
+    if not struck:
+        yield f"its own tests: {tests}; none of them starts a host or a gateway, so that no fault reaches them"
+        return
     yield (
         f"its own tests: {tests} under {faults} faults; a fault struck in {len(struck)} of {len(lines)} runs, "
         f"and the test noticed it in {failed}"

@@ -113,17 +113,21 @@ def run_tests(
     if tests is None and not chaos:
         raise ConfigError("has no tests: there is no test_*.py and no *.test.js in it or beside it", file=str(path))
     environ = {SUBJECT: str(path.resolve())}
-    if tests is not None and (code := tests.run(*context.args, environ=environ, quiet=as_json)):
+    if tests is not None and (code := tests.run(*context.args, environ=environ, quiet=chaos and as_json)):
+        if chaos:
+            raise ConfigError("its own tests fail as they are: chaos begins once they pass", file=str(path))
         raise typer.Exit(WRONG_USAGE if tests.runner == "pytest" and code == USAGE else FAILED)
     if not chaos:
         return
     how = {"headers": read_headers(header or []), "path": route}
     given = "hello" if request is None else json.loads(read_body(request, route or CHAT, stream=False))
     target = Target(subject=path, name=name, config=read_config(config or []), given=given, how=how, seed=seed)
-    _break(target, tests, environ, as_json=as_json)
+    _break(target, tests, context.args, environ, as_json=as_json)
 
 
-def _break(target: Target, tests: OwnTests | None, environ: dict[str, str], *, as_json: bool) -> None:
+def _break(
+    target: Target, tests: OwnTests | None, arguments: list[str], environ: dict[str, str], *, as_json: bool
+) -> None:
     from jackfield.cli.chaos_report import as_json as report_as_json
     from jackfield.cli.chaos_report import print_chaos
     from jackfield.cli.output import print_json
@@ -136,7 +140,7 @@ def _break(target: Target, tests: OwnTests | None, environ: dict[str, str], *, a
             chaos = run_chaos(target)
     except PluginBroke as error:
         raise ConfigError(str(error), file=str(target.subject)) from error
-    lines = break_tests(chaos, tests, environ) if tests is not None and tests.runner == "pytest" else []
+    lines = break_tests(chaos, tests, arguments, environ) if tests is not None and tests.runner == "pytest" else []
     if as_json:
         print_json(report_as_json(chaos, lines))
     else:
@@ -152,7 +156,8 @@ def _errors_alone() -> Iterator[None]:
 
     import structlog
 
-    known = structlog.get_config()
+    known, disabled = structlog.get_config(), logging.root.manager.disable
+    logging.disable(logging.WARNING)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -162,3 +167,4 @@ def _errors_alone() -> Iterator[None]:
         yield
     finally:
         structlog.configure(**known)
+        logging.disable(disabled)

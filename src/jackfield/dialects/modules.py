@@ -62,8 +62,9 @@ class PluginModules(MetaPathFinder):
     def close(self, name: str) -> None:
         """Removes a plugin's module and its submodules from the interpreter."""
         self._roots.pop(name, None)
-        for known in [known for known in sys.modules if known == name or known.startswith(name + ".")]:
-            del sys.modules[known]
+        # A copy: other threads import meanwhile.
+        for known in [known for known in list(sys.modules) if known == name or known.startswith(name + ".")]:
+            sys.modules.pop(known, None)
 
     def owns(self, name: str) -> bool:
         """Whether a module of this name is a plugin's, and only its own."""

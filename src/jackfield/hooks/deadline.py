@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from jackfield.hooks import watchdog
-from jackfield.hooks.watchdog import Watched
+from jackfield.hooks.watchdog import BLOCKED_NS, Watched, report_blocked
 
 T = TypeVar("T")
 
@@ -186,19 +186,29 @@ class Resumed:
 
 
 async def finish_within(who: Watched, coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
-    """The result of a stranger's coroutine. Raises `Expired`, and whatever the coroutine raises."""
+    """The result of a stranger's coroutine. Raises `Expired`, and whatever the coroutine raises. One that keeps the
+    loop is reported."""
     began = perf_counter_ns()
     watchdog.since = began
     watchdog.running = who
+    resumed: Resumed | None = None
+    longest_ns = 0
     try:
-        pending = coroutine.send(None)
+        try:
+            pending = coroutine.send(None)
+        finally:
+            watchdog.running = None
+            longest_ns = perf_counter_ns() - began
+        resumed = Resumed(who, coroutine, pending, seconds, longest_ns)
+        rest: T = await resumed
+        return rest
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
-        watchdog.running = None
-    rest: T = await Resumed(who, coroutine, pending, seconds, perf_counter_ns() - began)
-    return rest
+        longest_ns = longest_ns if resumed is None else resumed.longest_ns
+        if longest_ns > BLOCKED_NS:
+            report_blocked(who, longest_ns)
 
 
 def _open(gate: asyncio.Future[None], _: object) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 from jackfield.errors import Malformed, PluginError, PluginFailed, PluginQuarantined, PluginTimeout, Refused
 from jackfield.hooks import watchdog
 from jackfield.hooks.deadline import Expired, Resumed
-from jackfield.hooks.guard import BLOCKED_NS
 from jackfield.hooks.table import BoundHook, Hooks
 from jackfield.hooks.trace import PASSED, Trace
+from jackfield.hooks.watchdog import BLOCKED_NS
 from jackfield.sdk.context import Exchange
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Answer, Continue, Outcome, Reject, Replace
@@ -139,7 +139,7 @@ def _note_answer(
     loop_ns, longest_ns = spent or (duration, duration)
     guard.stats.loop_ns += loop_ns
     if longest_ns > BLOCKED_NS:
-        guard.blocked(hook.name, longest_ns)
+        guard.blocked(hook, longest_ns)
     if loop_ns > hook.deadline_ns:
         _failed(hook, trace, Expired(), began, duration)
         return None
@@ -159,7 +159,7 @@ def _note_end(
     loop_ns, longest_ns = (duration, duration) if resumed is None else (resumed.loop_ns, resumed.longest_ns)
     hook.guard.stats.loop_ns += loop_ns
     if longest_ns > BLOCKED_NS:
-        hook.guard.blocked(hook.name, longest_ns)
+        hook.guard.blocked(hook, longest_ns)
     ended = _not_its_own(exchange, problem, resumed)
     if ended is None:
         _failed(hook, trace, problem, began, duration)

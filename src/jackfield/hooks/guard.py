@@ -9,11 +9,11 @@ import structlog
 
 from jackfield.breaker import Breaker
 from jackfield.clock import Clock
+from jackfield.hooks.watchdog import Watched, report_blocked
 from jackfield.telemetry.histogram import Histogram
 
 QUARANTINE_AFTER = 5
 QUARANTINE_S = 30.0
-BLOCKED_NS = 50_000_000
 
 _COUNTS = ("errors", "blocks", "timeouts", "blocked_loop", "loop_ns", "last_error")
 
@@ -97,7 +97,7 @@ class PluginGuard:
         if count == QUARANTINE_AFTER or self.quarantined:
             self.breaker.failure()
 
-    def blocked(self, hook: str, step_ns: int) -> None:
-        """Reports a hook that kept the event loop to itself for `step_ns` without a break."""
+    def blocked(self, who: Watched, step_ns: int) -> None:
+        """Counts and reports what kept the event loop to itself for `step_ns` without a break."""
         self.stats.blocked_loop += 1
-        log.warning("hook_blocked_loop", plugin=self.plugin, hook=hook, seconds=round(step_ns / 1e9, 3))
+        report_blocked(who, step_ns)

@@ -1,27 +1,32 @@
-"""Tells which hook has the event loop, also while it does not give it back.
+"""Tells which plugin has the event loop, also while it does not give it back.
 
-Whoever steps a hook notes it before and clears the note after; a thread looks at that note. It cannot end such a hook
-(code in process is trusted), but the operator learns who it is while it lasts. `since` is written before `running` and
-read after it, so that a note is never read with the time of an earlier one.
+Whoever steps a plugin's code notes it before and clears the note after; a thread looks at that note. It cannot end such
+code (in process it is trusted), but the operator learns whose it is while it lasts. `since` is written before `running`
+and read after it, so that a note is never read with the time of an earlier one.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Coroutine, Generator
+from functools import partial
 from time import perf_counter_ns
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 
 class Watched(Protocol):
-    """Something of a plugin that is run: a hook, or a step of its life."""
+    """Something of a plugin that is run: a hook, a step of its life, or a provider's method."""
 
     @property
     def plugin(self) -> str: ...
     @property
     def name(self) -> str: ...
 
+
+# Nobody is reported for a stay on the loop that is shorter.
+BLOCKED_NS = 50_000_000
 
 running: Watched | None = None
 since: int = 0
@@ -30,7 +35,7 @@ log = structlog.get_logger("jackfield.hooks")
 
 
 class Watchdog:
-    """Reports once for every `patience_s` that one hook has kept the loop."""
+    """Reports once for every `patience_s` that one plugin has kept the loop."""
 
     def __init__(self, patience_s: float = 1.0) -> None:
         self._patience_s = patience_s
@@ -57,3 +62,46 @@ def look(patience_s: float) -> str | None:
         return None
     log.error("event_loop_blocked", plugin=hook.plugin, hook=hook.name, seconds=round(kept_s, 1))
     return hook.plugin
+
+
+def report_blocked(who: Watched, step_ns: int) -> None:
+    """For the log, after the fact: who kept the loop for `step_ns` without a break."""
+    log.warning("hook_blocked_loop", plugin=who.plugin, hook=who.name, seconds=round(step_ns / 1e9, 3))
+
+
+class Noted:
+    """A stranger's coroutine for a task of its own, noted whenever it has the loop. `longest_ns` is its longest stay
+    there without a break."""
+
+    __slots__ = ("_coroutine", "_who", "longest_ns")
+
+    def __init__(self, who: Watched, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._who, self._coroutine = who, coroutine
+        self.longest_ns = 0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step = partial(self._coroutine.send, None)
+        while True:
+            try:
+                pending = self._take(step)
+            except StopIteration as done:
+                return done.value
+            try:
+                value = yield pending
+            except GeneratorExit:
+                self._take(self._coroutine.close)
+                raise
+            except BaseException as thrown:  # noqa: BLE001 - forwarded whole to the coroutine it is meant for
+                step = partial(self._coroutine.throw, thrown)
+            else:
+                step = partial(self._coroutine.send, value)
+
+    def _take(self, step: Any) -> Any:
+        global running, since
+        since = began = perf_counter_ns()
+        running = self._who
+        try:
+            return step()
+        finally:
+            running = None
+            self.longest_ns = max(self.longest_ns, perf_counter_ns() - began)

@@ -14,7 +14,7 @@ from jackfield.dialects.base import Blueprint, Dialect
 from jackfield.errors import ConfigError, Conflict, JackfieldError
 from jackfield.hooks.guard import PluginGuard, PluginStats
 from jackfield.host import loader
-from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.plugin import LoadedPlugin, forget_generics
 from jackfield.host.resolve import Node, resolve
 from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
@@ -379,3 +379,4 @@ async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
             await end_strays(plugin.instance, plugin.id)
             plugin.let_go()
             plugin.move("unloaded")
+    forget_generics()

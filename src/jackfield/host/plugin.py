@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -119,3 +120,9 @@ class LoadedPlugin:
         self.instance = self._own = None
         self.hooks = ()
         self.found.forget()
+
+
+def forget_generics() -> None:
+    """What was made by `Plugin[Config]` is remembered by `typing`, and with it all of the config's module."""
+    for clear in getattr(typing, "_cleanups", ()):
+        clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jackfield.errors import JackfieldError, UpstreamRejected
+from jackfield.errors import JackfieldError, PluginError, UpstreamRejected
 from jackfield.hooks.dispatch import decide
 from jackfield.hooks.table import Hooks
 from jackfield.pipeline.answers import Answer, Whole
@@ -122,6 +122,9 @@ async def run_body_hooks(state: State) -> None:
 
 
 def turn_into_error(state: State, error: JackfieldError) -> None:
+    """Where a plugin's failure has decided already, the next one tells the client nothing more."""
+    if isinstance(error, PluginError) and isinstance(state.error, PluginError):
+        return
     state.fail(error)
     state.response = error_response(error)
 

@@ -33,7 +33,7 @@ from jackfield.wire.chat import (
     UsageReport,
 )
 from jackfield.wire.collect import StreamCollector, replay
-from jackfield.wire.sse import EventReader, split_whole
+from jackfield.wire.sse import EventReader, data_of, parse_event, split_whole
 
 EVENT_STREAM: Headers = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -159,12 +159,17 @@ async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
     finished = False
     while data is not None:
         read: list[Batch] = []
-        for sent in reader.feed(data):
-            events = decode(sent.event, sent.data)
+        for raw in reader.split(data):
+            told = data_of(raw)
+            if told is None:
+                sent = parse_event(raw)
+                events = decode(sent.event, sent.data)
+            else:
+                events = decode("", told)
             for event in events:
                 if type(event) in _ENDS:
                     finished = True
-            read.append((sent.raw if same else None, events))
+            read.append((raw if same else None, events))
         yield read
         data = await anext(flow.pieces, None)
     if not finished:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jackfield.testing.chaos import Chaos
@@ -14,7 +14,7 @@ from jackfield.testing.own_tests import OwnTests
 SESSION = "jackfield.testing.chaos_session"
 
 
-def break_tests(chaos: Chaos, tests: OwnTests, environ: Mapping[str, str]) -> list[Line]:
+def break_tests(chaos: Chaos, tests: OwnTests, arguments: Sequence[str], environ: Mapping[str, str]) -> list[Line]:
     """A line for each test and fault. What a test prints is of no interest: it is meant to fail."""
     cases = [
         Case(chaos.plugin, hook.point.name, hook.name, hook.closed, fault.name)
@@ -24,5 +24,5 @@ def break_tests(chaos: Chaos, tests: OwnTests, environ: Mapping[str, str]) -> li
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"
         plan = write_plan(Plan(cases, str(report)))
-        tests.run("-p", SESSION, "-q", "--tb=no", environ={**environ, VARIABLE: plan}, quiet=True)
+        tests.run(*arguments, "-p", SESSION, "-q", "--tb=no", environ={**environ, VARIABLE: plan}, quiet=True)
         return read_report(report)

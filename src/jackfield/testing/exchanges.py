@@ -49,16 +49,16 @@ class Notebook:
     """A recorder that keeps records by exchange."""
 
     def __init__(self) -> None:
-        self.records: list[UsageRecord] = []
+        self._records: dict[str, UsageRecord] = {}
 
     def add(self, record: UsageRecord) -> None:
-        self.records.append(record)
+        self._records[record.id] = record
 
     def trace(self, body: object) -> None:
         """A trial reads the trace itself."""
 
-    def record_of(self, exchange: str) -> UsageRecord | None:
-        return next((record for record in self.records if record.id == exchange), None)
+    def take(self, exchange: str) -> UsageRecord | None:
+        return self._records.pop(exchange, None)
 
 
 class NoMeter:
@@ -118,6 +118,7 @@ class Underway:
     delivered: Delivered = field(default_factory=Delivered)
     gone: bool = False
     _task: asyncio.Task[None] | None = None
+    _trial: Trial | None = None
 
     def begin(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"exchange {self.state.id}")
@@ -143,8 +144,10 @@ class Underway:
                 self.leave()
                 await asyncio.wait((self._task,))
             raise
-        record = self.notebook.record_of(self.state.id)
-        return read_trial(self.state, self.delivered, self.seen, self.sent, record, self.stats())
+        if self._trial is None:
+            record = self.notebook.take(self.state.id)
+            self._trial = read_trial(self.state, self.delivered, self.seen, self.sent, record, self.stats())
+        return self._trial
 
     async def _run(self) -> None:
         try:

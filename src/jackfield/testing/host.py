@@ -167,8 +167,7 @@ class FakeHost:
     @property
     def in_flight(self) -> int:
         """Exchanges that have begun and are not settled."""
-        self._underway = [one for one in self._underway if not one.done]
-        return len(self._underway)
+        return sum(not one.done for one in self._underway)
 
     async def request(self, given: Given = "hello", **how: Any) -> Trial:
         """One exchange, to its end. `given` is what the user says, a body, or a canonical request; for the rest see
@@ -198,7 +197,7 @@ class FakeHost:
         pipeline = self._pipeline()
         state = self._state(asked, asked.headers(headers or {}, key), identity, answer, seen, sent)
         underway = Underway(state, pipeline, self._notebook, seen, sent, lambda: self.stats, leave_after)
-        self._underway.append(underway)
+        self._underway = [*(one for one in self._underway if not one.done), underway]
         underway.begin()
         return underway
 

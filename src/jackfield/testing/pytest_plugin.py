@@ -19,6 +19,9 @@ from types import CodeType, FrameType, ModuleType
 
 import pytest
 
+# They import what they need once a test asks for them.
+pytest_plugins = ("jackfield.testing.fixtures",)
+
 RING_NAMES = {
     "core.plugin_sdk": "jackfield.dialects.rings.names.plugin_sdk",
     "core.plugin_engine": "jackfield.dialects.rings.names.plugin_engine",

@@ -129,12 +129,12 @@ def find(path: Path, dialects: Dialects) -> tuple[Found, ...]:
 
 
 def _look(folder: Path, dialects: Dialects) -> tuple[Found, ...]:
+    """Where two dialects recognise the same, it is the earlier one's."""
     try:
-        return tuple(
-            {one.place: one for dialect in dialects.values() for one in reversed(dialect.find(folder))}.values()
-        )
+        found = [one for dialect in dialects.values() for one in dialect.find(folder)]
     except OSError:
         return ()
+    return tuple({(one.place, one.name): one for one in reversed(found)}.values())[::-1]
 
 
 def _is_at(found: Found, path: Path) -> bool:

@@ -35,6 +35,10 @@ class EventReader:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes. Raises `UpstreamBroken` when one grows beyond the limit."""
+        return [parse_event(raw) for raw in self.split(data)]
+
+    def split(self, data: bytes) -> list[bytes]:
+        """As `feed`, each event as its own bytes, for `data_of` or `parse_event`."""
         if self._held:
             # A blank line can lie across two reads; looking only there keeps a long event linear.
             if not split_whole(bytes(self._held[-1:]) + data)[0]:
@@ -45,7 +49,7 @@ class EventReader:
         whole, rest = split_whole(data)
         if rest:
             self._hold(rest)
-        return self._parse(whole) if whole else []
+        return self._split(whole) if whole else []
 
     def finish(self) -> bytes:
         """What is left of an event that never became whole."""
@@ -61,14 +65,14 @@ class EventReader:
         if size > self._max_event_bytes:
             raise UpstreamBroken(f"the stream has an event of more than {self._max_event_bytes} bytes")
 
-    def _parse(self, whole: bytes) -> list[SseEvent]:
+    def _split(self, whole: bytes) -> list[bytes]:
         raws = split_events(whole)
         if not self._begun:
             self._begun = True
             raws[0] = raws[0].removeprefix(_BOM)
         if len(whole) > self._max_event_bytes:
             self._refuse_beyond(max(map(len, raws)))
-        return [parse_event(raw) for raw in raws]
+        return raws
 
 
 def split_whole(buffer: bytes) -> tuple[bytes, bytes]:
@@ -96,6 +100,13 @@ def split_events(whole: bytes) -> list[bytes]:
     ends = [0, *(found.end() for found in _BLANK_LINE.finditer(whole))]
     ends[-1] = len(whole)
     return [whole[start:end] for start, end in pairwise(ends)]
+
+
+def data_of(raw: bytes) -> bytes | None:
+    """The data of an event that is one line of data and nothing else, as most are; `None` for any other."""
+    if raw[:6] == b"data: " and raw.count(b"\n") == 2 and raw[-2:] == b"\n\n" and b"\r" not in raw:
+        return raw[6:-2]
+    return None
 
 
 def parse_event(raw: bytes) -> SseEvent:
