@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.lifetimes import settled_rss
+from bench.lifetimes import settled_rss, wait_answer
 from bench.load import LoadSpec
 from bench.rounds import Recorder, Round, disturbed, faults
 from bench.stage import ADMIN_KEY, KEY, Target, started
@@ -75,6 +75,7 @@ def swap(recorder: Recorder) -> list[Row]:
     command, port = stage.gateway_command(COUNT)
     with started("jackfield-swapped", command, port, stage.cores.target, stage.folder) as target:
         swapper = Swapper(port, Path(command[-1]).parent / "plugins")
+        wait_answer(target.child, port)
         swapper.swap()
         before = settled_rss(target)
         swapper.taken.clear()
@@ -116,8 +117,8 @@ def _felt(quiet: list[Round], busy: list[Round], taken: list[float]) -> list[Row
     ]
     times = statistics.median(other / one for one, other in p99s)
     note = (
-        f"p99 {statistics.median(one for one, _ in p99s):.2f} ms quiet, {statistics.median(two for _, two in p99s):.2f} ms"
-        f" with a swap each {EVERY_S:g} s, open loop at half of the most{disturbed([*quiet, *busy])}"
+        f"p99 {statistics.median(one for one, _ in p99s):.2f} ms quiet,"
+        f" {statistics.median(two for _, two in p99s):.2f} ms with a swap each {EVERY_S:g} s, open loop at half of the most{disturbed([*quiet, *busy])}"
     )
     return [
         at_most("swap", "p99 while thirty plugins are swapped", 2, "x quiet", times, note),

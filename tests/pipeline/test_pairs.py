@@ -129,3 +129,21 @@ async def test_after_a_post_hook_rejects_the_others_see_the_refusal(open_gate: O
     assert (await gate.chat()).status == 451
     await gate.record()
     assert seen == ["You said: hello", "You said: hello", "no_body"]
+
+
+CLOSED_BOTH_WAYS = """
+    @hook("pre_flight", on_failure="closed")
+    async def before(self, exchange):
+        raise KeyError("first")
+    @hook("response_body", on_failure="closed")
+    async def after(self, exchange):
+        raise ValueError("second")
+"""
+
+
+async def test_of_two_failures_of_closed_hooks_the_first_is_told(open_gate: OpenGate) -> None:
+    gate = await open_gate({"a": CLOSED_BOTH_WAYS})
+    for _ in range(5):
+        called = await gate.chat()
+        assert (called.status, called.json["error"]["code"]) == (502, "plugin_failed")
+    assert (await gate.chat()).json["error"]["code"] == "plugin_quarantined"

@@ -123,7 +123,8 @@ async def run_body_hooks(state: State) -> None:
 
 def turn_into_error(state: State, error: JackfieldError) -> None:
     """Where a plugin's failure has decided already, the next one tells the client nothing more."""
-    if isinstance(error, PluginError) and isinstance(state.error, PluginError):
+    told = isinstance(state.response, ErrorResponse) and isinstance(state.error, PluginError)
+    if told and isinstance(error, PluginError):
         return
     state.fail(error)
     state.response = error_response(error)
