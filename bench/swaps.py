@@ -116,9 +116,10 @@ def _felt(quiet: list[Round], busy: list[Round], taken: list[float]) -> list[Row
         if one.load.latency and other.load.latency
     ]
     times = statistics.median(other / one for one, other in p99s)
+    calm, stirred = (statistics.median(values) for values in zip(*p99s, strict=True))
     note = (
-        f"p99 {statistics.median(one for one, _ in p99s):.2f} ms quiet,"
-        f" {statistics.median(two for _, two in p99s):.2f} ms with a swap each {EVERY_S:g} s, open loop at half of the most{disturbed([*quiet, *busy])}"
+        f"p99 {calm:.2f} ms quiet, {stirred:.2f} ms with a swap each {EVERY_S:g} s;"
+        f" open loop at half of the most{disturbed([*quiet, *busy])}"
     )
     return [
         at_most("swap", "p99 while thirty plugins are swapped", 2, "x quiet", times, note),

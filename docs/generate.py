@@ -328,7 +328,7 @@ def http_page(facts: Facts) -> str:
     ]
     return page(
         "HTTP",
-        "## Inference\n\nNeeds an inference or an admin key. See [wire formats](formats.md) for what each path takes.",
+        "## Inference\n\n" + TEXTS["inference"],
         table(("path", "format"), inference),
         "## Operations\n\nOpen to anyone who reaches the port.",
         table(("path", "what"), ((code(f"GET {path}"), told[path]) for path in PATHS)),

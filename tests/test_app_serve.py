@@ -210,7 +210,7 @@ async def test_what_takes_longer_than_the_drain_is_cut_and_on_record(spawn: Spaw
     assert sorted(records_in(gateway.folder)) == sorted(
         [
             (told.headers["x-request-id"], 503, "unavailable"),
-            (stream.headers["x-request-id"], 200, "unavailable"),
+            (stream.headers["x-request-id"], 503, "unavailable"),
         ]
     )
     assert "Traceback" not in read_outputs(gateway.folder)[1]

@@ -325,19 +325,17 @@ def _run_worker(
 async def _serve_until_told(
     gateway: Gateway, listening: socket.socket, came_up: Callable[[], None], lifeline: int | None
 ) -> None:
-    orders, watchdog = Orders(), Watchdog()
+    orders = Orders()
     if lifeline is not None:
         orders.stop_with(lifeline)
-    with orders.obeyed():
+    with orders.obeyed(), Watchdog():
         with information_held_back():
             await gateway.__aenter__()
         try:
-            watchdog.start()
             _tune_collector()
             came_up()
             await orders.serve(HttpServer(gateway.asgi, gateway.settings.server.drain_s), listening)
         finally:
-            watchdog.stop()
             await gateway.__aexit__()
             await _end_strays()
 

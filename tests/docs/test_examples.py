@@ -1,18 +1,20 @@
 """Every example of the documentation does what its page says.
 
 The blocks of a page are one session, from top to bottom, in an empty folder. `bash` is run; the last line may start a
-gateway. `python`, `toml` and `json` with a title are files; without one Python is run, TOML must be settings, JSON must
-be JSON. `text` is not run: behind a block that was, it is what that one prints, where `…` stands for anything.
+gateway. `python`, `toml`, `json` and `yaml` with a title are files; without one Python is run, TOML must be settings,
+and JSON and YAML must be what they say. `text` is not run: behind a block that was, it is what that one prints, where
+`…` stands for anything.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jackfield import settings
 from jackfield.control.prices import read_prices
@@ -22,6 +24,7 @@ from jackfield.testing import Upstream
 from .blocks import PAGES, Block, name_of, read_blocks
 from .terminal import SERVES, Terminal
 
+DATA: dict[str, Callable[[str], object]] = {"json": json.loads, "yaml": yaml.safe_load}
 EXAMPLES = [page for page in PAGES if any(block.language != "text" for block in read_blocks(page))]
 
 
@@ -52,8 +55,10 @@ async def follow(block: Block, terminal: Terminal, printed: str | None) -> str |
     if block.language == "toml":
         check_toml(terminal.write(block.title or "untitled.toml", block.text), block.title, terminal)
         return None
-    if block.language == "json":
-        assert json.loads(block.text)
+    if block.language in DATA:
+        assert DATA[block.language](block.text)
+        if block.title:
+            terminal.write(block.title, block.text)
         return None
     assert block.language == "text", f"unknown kind of block: {block.language!r}"
     if printed is not None:

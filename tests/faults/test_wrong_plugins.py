@@ -349,3 +349,46 @@ async def test_changes_that_wait_when_the_gateway_stops_are_let_go(world: World)
     await world.running.stop()
     await asyncio.wait(waiting)
     assert all(task.cancelled() for task in waiting)
+
+
+PLAIN = "from jackfield.sdk import Plugin\nclass One(Plugin): ...\n"
+FAILING = """
+    from jackfield.sdk import Plugin, hook
+
+    class Failing(Plugin):
+        id = "failing"
+        version = "{version}"
+        @hook("pre_flight", on_failure="closed")
+        async def check(self, exchange):
+            if not exchange.synthetic:
+                raise ValueError("no")
+"""
+
+
+async def test_a_closed_plugin_stays_closed_over_swaps_and_refused_ones(start_gateway: Any) -> None:
+    gateway = await start_gateway(plugins={"failing": FAILING.format(version="1"), "one": PLAIN})
+    plugins = World(gateway.folder / "plugins")
+    assert await answers(gateway, 6) == [502] * 5 + [503]
+    plugins.write("one", "def broken(:")
+    assert (await gateway.admin("/api/v1/plugins/hot-swap", "POST", {})).status == 409
+    assert await answers(gateway) == [503]
+    plugins.write("one", PLAIN + "VERSION = 2\n")
+    assert (await gateway.admin("/api/v1/plugins/hot-swap", "POST", {})).json["plugins"] == ["one"]
+    assert await answers(gateway) == [503]
+    plugins.write("failing", FAILING.format(version="2"))
+    assert (await gateway.admin("/api/v1/plugins/hot-swap", "POST", {})).json["plugins"] == ["failing"]
+    assert await answers(gateway) == [502]
+    stats = (await gateway.plugin("failing"))["stats"]
+    assert (stats["calls"], stats["errors"]) == (6, 6)
+
+
+async def answers(gateway: Any, count: int = 1) -> list[int]:
+    """The status of so many chats, each refused with the plugin's name."""
+    found = []
+    async with gateway.caller() as caller:
+        for _ in range(count):
+            body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
+            called = await caller.post("/v1/chat/completions", body)
+            assert called.json["error"]["plugin"] == "failing"
+            found.append(called.status)
+    return found

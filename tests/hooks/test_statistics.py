@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from jackfield.hooks.guard import BLOCKED_NS, PluginStats
+from jackfield.hooks.guard import PluginStats
 from jackfield.hooks.trace import Trace
+from jackfield.hooks.watchdog import BLOCKED_NS
 from jackfield.sdk import Reject
 
 from .scene import LONG_MS, SOON_MS, Asked, answer_with, make_exchange, make_hook, raise_it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ def check_circle(name: str, reason: str, by_id: Mapping[str, Node]) -> None:
     path = reason.removeprefix("waits for itself: ").split(" needs ")
     assert path[0] == path[-1]
     assert name in path
-    for one, other in zip(path, path[1:], strict=False):
+    for one, other in pairwise(path):
         required = by_id[one].requires
         assert other in required.plugins or set(by_id[other].provides) & set(required.services)
 

@@ -46,6 +46,9 @@ class PluginModules(MetaPathFinder):
 
     def __init__(self) -> None:
         self._roots: dict[str, Root] = {}
+        # What was asked for below each name: looking through all modules of the interpreter takes long, and other
+        # threads import meanwhile.
+        self._found: dict[str, list[str]] = {}
 
     def open(self, name: str, root: Root) -> ModuleType:
         """Imports the entry module as the package `name`, so that `from . import other` works inside it. Raises what
@@ -62,8 +65,7 @@ class PluginModules(MetaPathFinder):
     def close(self, name: str) -> None:
         """Removes a plugin's module and its submodules from the interpreter."""
         self._roots.pop(name, None)
-        # A copy: other threads import meanwhile.
-        for known in [known for known in list(sys.modules) if known == name or known.startswith(name + ".")]:
+        for known in self._found.pop(name, ()):
             sys.modules.pop(known, None)
 
     def owns(self, name: str) -> bool:
@@ -77,6 +79,7 @@ class PluginModules(MetaPathFinder):
         root = self._roots.get(name)
         if root is None:
             return None
+        self._found.setdefault(name, []).append(fullname)
         if not below:
             return _source_spec(fullname, root, Path(*root.entry.split(".")).with_suffix(".py"), package=Path())
         place = Path(*below.split("."))

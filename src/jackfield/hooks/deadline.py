@@ -191,24 +191,27 @@ async def finish_within(who: Watched, coroutine: Coroutine[Any, Any, T], seconds
     began = perf_counter_ns()
     watchdog.since = began
     watchdog.running = who
-    resumed: Resumed | None = None
-    longest_ns = 0
     try:
-        try:
-            pending = coroutine.send(None)
-        finally:
-            watchdog.running = None
-            longest_ns = perf_counter_ns() - began
-        resumed = Resumed(who, coroutine, pending, seconds, longest_ns)
+        pending = coroutine.send(None)
+    except BaseException as last:
+        _report(who, perf_counter_ns() - began)
+        if isinstance(last, StopIteration):
+            result: T = last.value
+            return result
+        raise
+    finally:
+        watchdog.running = None
+    resumed = Resumed(who, coroutine, pending, seconds, perf_counter_ns() - began)
+    try:
         rest: T = await resumed
         return rest
-    except StopIteration as done:
-        result: T = done.value
-        return result
     finally:
-        longest_ns = longest_ns if resumed is None else resumed.longest_ns
-        if longest_ns > BLOCKED_NS:
-            report_blocked(who, longest_ns)
+        _report(who, resumed.longest_ns)
+
+
+def _report(who: Watched, longest_ns: int) -> None:
+    if longest_ns > BLOCKED_NS:
+        report_blocked(who, longest_ns)
 
 
 def _open(gate: asyncio.Future[None], _: object) -> None:

@@ -8,10 +8,8 @@ and read after it, so that a note is never read with the time of an earlier one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Coroutine, Generator
-from functools import partial
 from time import perf_counter_ns
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -42,6 +40,13 @@ class Watchdog:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="jackfield-watchdog", daemon=True)
 
+    def __enter__(self) -> Watchdog:
+        self.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.stop()
+
     def start(self) -> None:
         self._thread.start()
 
@@ -67,41 +72,3 @@ def look(patience_s: float) -> str | None:
 def report_blocked(who: Watched, step_ns: int) -> None:
     """For the log, after the fact: who kept the loop for `step_ns` without a break."""
     log.warning("hook_blocked_loop", plugin=who.plugin, hook=who.name, seconds=round(step_ns / 1e9, 3))
-
-
-class Noted:
-    """A stranger's coroutine for a task of its own, noted whenever it has the loop. `longest_ns` is its longest stay
-    there without a break."""
-
-    __slots__ = ("_coroutine", "_who", "longest_ns")
-
-    def __init__(self, who: Watched, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self._who, self._coroutine = who, coroutine
-        self.longest_ns = 0
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        step = partial(self._coroutine.send, None)
-        while True:
-            try:
-                pending = self._take(step)
-            except StopIteration as done:
-                return done.value
-            try:
-                value = yield pending
-            except GeneratorExit:
-                self._take(self._coroutine.close)
-                raise
-            except BaseException as thrown:  # noqa: BLE001 - forwarded whole to the coroutine it is meant for
-                step = partial(self._coroutine.throw, thrown)
-            else:
-                step = partial(self._coroutine.send, value)
-
-    def _take(self, step: Any) -> Any:
-        global running, since
-        since = began = perf_counter_ns()
-        running = self._who
-        try:
-            return step()
-        finally:
-            running = None
-            self.longest_ns = max(self.longest_ns, perf_counter_ns() - began)

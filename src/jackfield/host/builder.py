@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, Literal
 
@@ -379,4 +380,6 @@ async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
             await end_strays(plugin.instance, plugin.id)
             plugin.let_go()
             plugin.move("unloaded")
+            # Requests in between: what ends is in no hurry.
+            await asyncio.sleep(0)
     forget_generics()

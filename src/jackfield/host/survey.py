@@ -90,7 +90,7 @@ class Surveyor:
         except JackfieldError as error:
             return Sighting(found=found, problem=str(error))
         except Exception as error:  # the boundary of the docstring
-            log.warning("plugin_not_read", place=found.place, exc_info=error)
+            log.exception("plugin_not_read", place=found.place)
             return Sighting(found=found, problem=f"{type(error).__name__}: {error}")
 
     def unseal(self, code: Code) -> Sighting:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from time import time
 from typing import TypeVar, get_args
 
@@ -13,6 +15,9 @@ import structlog
 
 from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
 from jackfield.hooks.dispatch import decide
+from jackfield.hooks.steps import Steps
+from jackfield.hooks.watchdog import BLOCKED_NS, report_blocked
+from jackfield.host.loader import describe
 from jackfield.host.routes import Destination, UpstreamLink
 from jackfield.pipeline.answers import ByteFlow, EventFlow, Got, Whole
 from jackfield.pipeline.exchange import State
@@ -44,6 +49,26 @@ EVENTS = frozenset(get_args(ChatEvent))
 log = structlog.get_logger("jackfield.upstreams")
 
 _PASSED_ON = (b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-")
+
+
+class ProviderCall:
+    """A method of a provider in process, as it is reported where it keeps the loop."""
+
+    __slots__ = ("_state", "link", "name")
+
+    def __init__(self, state: State, link: UpstreamLink, name: str) -> None:
+        self._state, self.link, self.name = state, link, name
+
+    @property
+    def plugin(self) -> str:
+        return self.link.provider_id
+
+    def report(self, step_ns: int) -> None:
+        plugin = self._state.snapshot.plugins.get(self.plugin)
+        if plugin is None:
+            report_blocked(self, step_ns)
+        else:
+            plugin.guard.blocked(self, step_ns)
 
 
 async def ask_upstream(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
@@ -81,11 +106,14 @@ async def _over_http(
 
 
 def _destination(state: State, link: UpstreamLink, candidate: Candidate) -> Destination:
-    """A boundary: a provider's `target` that fails is as good as an upstream that does."""
+    """A boundary: a provider's `target` that fails is as good as an upstream that does. It cannot wait, and so not be
+    cancelled: only an interrupt is not its own."""
     try:
         return link.destination(state.operation, candidate.model)
-    except Exception as error:
-        raise UpstreamBroken(f"provider {link.provider_id}: {type(error).__name__}: {error}", sent=False) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UpstreamBroken(f"provider {link.provider_id}: {describe(error)}", sent=False) from error
 
 
 def _outgoing(
@@ -159,10 +187,16 @@ def _retry_after(response: UpstreamResponse, now: float) -> float | None:
     """Seconds, from the form in seconds or in a date; nonsense counts as not given."""
     value = (response.header(b"retry-after") or b"").decode("latin-1")
     try:
-        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - now
+        seconds = float(value) if value[:1].isdigit() else _seconds_at(value) - now
     except (ValueError, TypeError, OverflowError):
         return None
     return max(seconds, 0.0) if seconds < 86_400 else None
+
+
+def _seconds_at(date: str) -> float:
+    """Since the epoch; a date without a zone is in GMT, as all of HTTP's are."""
+    at = parsedate_to_datetime(date)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
 async def _read_whole(state: State, response: UpstreamResponse, format: WireFormat) -> Whole:  # noqa: A002
@@ -221,12 +255,17 @@ async def _in_process(state: State, link: UpstreamLink, candidate: Candidate, de
     request = msgspec.structs.replace(state.canonical_request(), model=candidate.model)
     if isinstance(request, EmbeddingsRequest):
         assert isinstance(provider, EmbeddingsProvider)
-        response: Response = await stranger(provider.embed(request, link.seen), deadlines.first_byte_s, link.name)
+        embedding = ProviderCall(state, link, "embed")
+        response: Response = await stranger(
+            embedding, partial(provider.embed, request, link.seen), deadlines.first_byte_s
+        )
         return _whole(state, link, response)
     assert isinstance(provider, ChatProvider)
     if request.stream:
-        return await _open_events(provider.stream(request, link.seen), link, deadlines)
-    response = await stranger(provider.complete(request, link.seen), deadlines.first_byte_s, link.name)
+        streaming = ProviderCall(state, link, "stream")
+        return await _open_events(streaming, partial(provider.stream, request, link.seen), deadlines)
+    completing = ProviderCall(state, link, "complete")
+    response = await stranger(completing, partial(provider.complete, request, link.seen), deadlines.first_byte_s)
     return _whole(state, link, response)
 
 
@@ -242,16 +281,25 @@ def _whole(state: State, link: UpstreamLink, response: Response) -> Whole:
     return Whole(response=response)
 
 
-async def _open_events(events: AsyncIterator[ChatEvent], link: UpstreamLink, deadlines: Deadlines) -> EventFlow:
-    first = await stranger(anext(events, None), deadlines.first_byte_s, link.name)
+async def _open_events(
+    who: ProviderCall, stream: Callable[[], AsyncIterator[ChatEvent]], deadlines: Deadlines
+) -> EventFlow:
+    events: list[AsyncIterator[ChatEvent]] = []
+
+    async def begin() -> ChatEvent | None:
+        events.append(stream())
+        return await anext(events[0], None)
+
+    first = await stranger(who, begin, deadlines.first_byte_s)
     if first is None:
         raise UpstreamBroken("the stream ended before its first event")
-    return EventFlow(_checked(first, link), watched(events, link))
+    return EventFlow(_checked(first, who.link), watched(who, events[0]))
 
 
-async def watched(events: AsyncIterator[ChatEvent], link: UpstreamLink) -> AsyncGenerator[ChatEvent, None]:
+async def watched(who: ProviderCall, events: AsyncIterator[ChatEvent]) -> AsyncGenerator[ChatEvent, None]:
     """A provider's events, each within the idle deadline."""
-    while (event := await stranger(anext(events, None), link.deadlines.idle_s, link.name)) is not None:
+    link = who.link
+    while (event := await stranger(who, partial(anext, events, None), link.deadlines.idle_s)) is not None:
         yield _checked(event, link)
 
 
@@ -261,10 +309,11 @@ def _checked(event: ChatEvent, link: UpstreamLink) -> ChatEvent:
     return event
 
 
-async def stranger(call: Awaitable[T], seconds: float, name: str) -> T:
-    """Awaits a provider in process. A boundary: whatever it raises becomes an `UpstreamError`, and one that does not
-    end when it is told to is left behind."""
-    task = asyncio.ensure_future(_awaited(call))
+async def stranger(who: ProviderCall, call: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Asks a provider in process. A boundary: whatever it raises becomes an `UpstreamError`, and one that does not end
+    when it is told to is left behind."""
+    name = who.link.name
+    task = asyncio.ensure_future(_noted(who, call))
     try:
         await asyncio.wait((task,), timeout=seconds)
     except asyncio.CancelledError:
@@ -279,20 +328,31 @@ async def stranger(call: Awaitable[T], seconds: float, name: str) -> T:
         raise UpstreamBroken(f"{name}: {broke}") from broke
 
 
+async def _noted(who: ProviderCall, call: Callable[[], Awaitable[T]]) -> T:
+    """The call, which the watchdog knows of while it has the loop."""
+    steps = Steps(who, _awaited(call))
+    try:
+        result: T = await steps
+        return result
+    finally:
+        if steps.longest_ns > BLOCKED_NS:
+            who.report(steps.longest_ns)
+
+
 class _Broke(Exception):
     """What a provider raised, in words."""
 
 
-async def _awaited(call: Awaitable[T]) -> T:
+async def _awaited(call: Callable[[], Awaitable[T]]) -> T:
     try:
-        return await call
+        return await call()
     except JackfieldError:
         raise
     except BaseException as error:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        raise _Broke(f"{type(error).__name__}: {error}") from error
+        raise _Broke(describe(error)) from error
 
 
 async def _leave(task: asyncio.Task[T], name: str) -> None:

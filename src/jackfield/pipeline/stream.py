@@ -6,7 +6,7 @@ for the client; or, where a hook edits the whole answer, everything is held unti
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
 import structlog
@@ -17,6 +17,7 @@ from jackfield.pipeline.ask import check_rest
 from jackfield.pipeline.call import for_client
 from jackfield.pipeline.chunks import Chain
 from jackfield.pipeline.exchange import State, answer_headers, dated, error_response
+from jackfield.pipeline.kept import HELD_BYTES, KeptBytes, KeptEvents, weigh
 from jackfield.pipeline.respond import due, error_answer, respond_error, run_body_hooks, run_head_hooks
 from jackfield.sdk.context import Head
 from jackfield.sdk.outcomes import Headers
@@ -25,7 +26,6 @@ from jackfield.wire.chat import (
     ChatResponse,
     ErrorResponse,
     Finish,
-    Response,
     StreamEnd,
     StreamFailure,
     StreamStart,
@@ -39,7 +39,6 @@ EVENT_STREAM: Headers = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
 )
-HELD_BYTES = 32 * 1024 * 1024
 
 log = structlog.get_logger("jackfield.upstreams")
 
@@ -86,18 +85,18 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
     """Whole events as they came. Half an event is never sent on."""
     scanner = flow.scanner
     scan = scanner.scan
-    observed: list[bytes] | None = [] if state.row.collects else None
+    kept = KeptBytes(flow.format) if state.row.collects else None
     rest = flow.rest
-    if observed is not None:
-        observed.append(flow.first)
+    if kept is not None:
+        kept.add(flow.first)
     try:
         if flow.passed:
             yield flow.passed
         async for piece in flow.pieces:
             whole, rest = split_whole(rest + piece if rest else piece)
             check_rest(rest)
-            if observed is not None:
-                observed.append(whole)
+            if kept is not None:
+                kept.add(whole)
             if whole and (passed := scanner.feed(whole)):
                 yield passed
         if not scan.finished and scan.error is None:
@@ -111,8 +110,8 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
         if scan.error is not None:
             state.fail(UpstreamBroken(scan.error))
         await flow.response.aclose()
-    if observed is not None:
-        await _observe(state, lambda: _collect(flow, b"".join(observed)))
+    if kept is not None:
+        await _observe(state, kept)
 
 
 def _cut_short(rest: bytes) -> str:
@@ -129,18 +128,10 @@ def _told(state: State, error: JackfieldError) -> JackfieldError:
     return for_client(error, served.upstream)
 
 
-def _collect(flow: ByteFlow, data: bytes) -> ChatResponse:
-    decoder, collector = flow.format.stream_decoder(), StreamCollector()
-    for event in EventReader().feed(data):
-        for canonical in decoder.decode(event.event, event.data):
-            collector.add(canonical)
-    return collector.response()
-
-
-async def _observe(state: State, collect: Callable[[], Response]) -> None:
+async def _observe(state: State, kept: KeptBytes | KeptEvents) -> None:
     """The `response_body` hooks at a stream's end: all has been sent, so what they answer changes nothing."""
     try:
-        state.response = error_response(state.error) if state.error is not None else collect()
+        state.response = error_response(state.error) if state.error is not None else kept.response()
     except JackfieldError as error:
         state.response = error_response(error)
     await run_body_hooks(state)
@@ -206,8 +197,8 @@ async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
         yield held + outlet.encoder.fail(told)
     finally:
         await close(flow)
-    if outlet.collector is not None:
-        await _observe(state, outlet.collector.response)
+    if outlet.kept is not None:
+        await _observe(state, outlet.kept)
 
 
 async def _release(outlet: Outlet) -> bytes:
@@ -222,7 +213,7 @@ class Outlet:
     changed them. Once a hook has changed the sequence, and not just a text in its place, the bytes' own numbering of
     blocks no longer holds, and all that follows is encoded."""
 
-    __slots__ = ("_chain", "_own_usage", "_reordered", "_state", "collector", "encoder", "ended")
+    __slots__ = ("_chain", "_own_usage", "_reordered", "_state", "encoder", "ended", "kept")
 
     def __init__(self, state: State, *, collect: bool) -> None:
         wants_usage = state.peeked().stream_usage
@@ -230,7 +221,7 @@ class Outlet:
         self.encoder = state.route.format.stream_encoder(model=state.model, usage=wants_usage)
         hooks = due(state, state.row.response_chunk)
         self._chain = Chain(hooks, state) if hooks else None
-        self.collector = StreamCollector() if collect else None
+        self.kept = KeptEvents() if collect else None
         self.ended = self._reordered = False
 
     async def take_all(self, read: list[Batch], out: list[bytes]) -> None:
@@ -252,9 +243,9 @@ class Outlet:
         self.ended = self.ended or type(event) is StreamEnd
 
     def _render(self, raw: bytes | None, events: tuple[ChatEvent, ...], passed: tuple[ChatEvent, ...]) -> bytes:
-        if self.collector is not None:
+        if self.kept is not None:
             for event in passed:
-                self.collector.add(event)
+                self.kept.add(event)
         if passed is not events:
             self._reordered = self._reordered or not _in_place(passed, events)
         elif raw is not None and not self._reordered and not (self._own_usage and self._is_usage(events)):
@@ -303,7 +294,7 @@ async def _hold(state: State, flow: Flow) -> Answer:
     try:
         async for read in batches(state, flow):
             for raw, events in read:
-                size += len(raw) if raw else sum(map(_weight, events))
+                size += len(raw) if raw else sum(map(weigh, events))
                 for event in events:
                     note(state, event)
                     collector.add(event)
@@ -327,12 +318,6 @@ async def stream_whole(state: State, response: ChatResponse) -> Answer:
     assert isinstance(state.response, ChatResponse)
     assert state.head is not None
     return Answer(state.head, pieces=_replayed(state, state.response))
-
-
-def _weight(event: ChatEvent) -> int:
-    """About how many bytes an event takes while it is held."""
-    text = getattr(event, "text", None) or getattr(event, "arguments", None) or ""
-    return 64 + len(text)
 
 
 def replay_answer(state: State, head: Head, response: ChatResponse) -> Answer:

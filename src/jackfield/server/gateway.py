@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import structlog
 
 from jackfield.errors import JackfieldError, NotFound
 from jackfield.ids import new_id
 from jackfield.server.asgi import Asgi, Message, Receive, Scope, Send, fault, send_error
-from jackfield.server.inference import Inference
+from jackfield.server.inference import MODELS, Inference
 from jackfield.server.operations import PATHS, Operations
 
 # The one path of the admin API outside of it: where the factory guide's own host has it.
 FACTORY_STATUS = "/plugins/status"
+ENCODED_SLASH = re.compile("%(2f)", re.IGNORECASE)
 
 log = structlog.get_logger("jackfield.server")
+
+
+def unfold_path(raw: bytes) -> str:
+    """The path that a raw one stands for. A slash that was sent encoded separates nothing, and stays as it is: who lets
+    only some paths through before the gateway must not be led past. Names of models hold slashes, so there it is one."""
+    path = raw.decode("latin-1")
+    if not path.startswith(f"{MODELS}/"):
+        path = ENCODED_SLASH.sub(r"%25\1", path)
+    return unquote(path)
 
 
 class GatewayServer:
@@ -27,6 +39,8 @@ class GatewayServer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
+        if b"%" in scope.get("raw_path", b""):
+            path = scope["path"] = unfold_path(scope["raw_path"])
         if path.startswith("/v1/"):
             await self._inference(scope, receive, send)
         else:

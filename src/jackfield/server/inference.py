@@ -197,12 +197,12 @@ def _interruption(call: Call) -> JackfieldError:
 
 async def _break_off(call: Call, state: State, reason: JackfieldError, send: Send) -> None:
     """The exchange was cut short. A client that is still there and has been sent nothing is told; one in the middle of
-    an answer sees its connection end."""
+    an answer sees its connection end. On record is why, whatever the head had promised."""
     if isinstance(reason, ClientGone):
         return
     state.fail(reason)
+    state.status = reason.status
     if not call.answering:
-        state.status = reason.status
         await _tell(call, state, reason, send)
 
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from jackfield import app
-from jackfield.clock import SystemClock
-from jackfield.dialects.rings.dialect import RingDialect
-from jackfield.dialects.rings.store import OwnValues
-from jackfield.dialects.rings.world import RingWorld, tell_settings
-from jackfield.stores.kv import KeyValueStore
 from jackfield.testing import Answer, Called, Upstream
 from jackfield.testing.caller import Caller
 from jackfield.testing.gateway import RunningGateway, run_gateway
@@ -67,9 +61,8 @@ async def open_house(folder: Path, upstream: Upstream, source: Path = THIRTY) ->
     upstream.models = MODELS
     upstream.always(Answer.text("an answer of no consequence"))
     upstreams = [link(upstream, name="main", models=MODELS), link(upstream, name="spare", models=MODELS, priority=1)]
-    with rings_in_use():
-        async with run_gateway(folder, upstreams=upstreams) as gateway, gateway.caller() as caller:
-            yield House(gateway, upstream, caller)
+    async with run_gateway(folder, upstreams=upstreams) as gateway, gateway.caller() as caller:
+        yield House(gateway, upstream, caller)
 
 
 def text_of(called: Called) -> str:
@@ -96,41 +89,3 @@ def _delta(event: Any) -> str:
     if "choices" in event:
         return "".join(choice["delta"].get("content") or "" for choice in event["choices"])
     return str(event.get("delta", {}).get("text", ""))
-
-
-def links_of(host: Any) -> Any:
-    return () if host._stage._snapshot is None else host.snapshot.routes.links.values()
-
-
-@contextmanager
-def rings_in_use() -> Iterator[None]:
-    """Gives the gateway the ring dialect, with a world over its own store, where it has none by itself."""
-    if hasattr(app, "RingDialect"):
-        yield
-        return
-    assemble, dialects = app.assemble_host, app.DIALECTS
-
-    def with_rings(settings: Any, database: Any, *others: Any) -> Any:
-        clock = SystemClock()
-        world = RingWorld(
-            OwnValues(KeyValueStore(database, clock)),
-            settings=tell_settings(settings),
-            links=lambda: links_of(host),
-            clock=clock,
-        )
-        app.DIALECTS = (*dialects, RingDialect(world))
-        host = assemble(settings, database, *others)
-        stop = host.stop
-
-        async def stop_all() -> None:
-            await stop()
-            await world.aclose()
-
-        host.stop = stop_all
-        return host
-
-    app.assemble_host = with_rings
-    try:
-        yield
-    finally:
-        app.assemble_host, app.DIALECTS = assemble, dialects
