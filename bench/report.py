@@ -30,6 +30,10 @@ with wrong answers in it is no figure.
 
 The bare relay does nothing but decode `model` and `stream` and pass bytes on: uvicorn with uvloop and
 httptools, msgspec, and pyreqwest, or aiohttp for streams.
+
+Five hooks are five calls for a request, in five plugins: every other one reads the prompt before the upstream is
+asked and the rest read the answer, so that both bodies are decoded. Five plugins of two hooks are ten calls; what is
+said of them, and of plugins in other rows, has no bar.
 """
 _COLOURS = {"pass": "green", "FAIL": "bold red", "-": "dim"}
 

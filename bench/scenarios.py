@@ -11,7 +11,7 @@ from bench.load import LoadSpec
 from bench.rounds import Recorder, Round, disturbed, of, rate
 from bench.stage import KEY
 from bench.upstream import PACE_S
-from bench.verdicts import Row, at_most, broken, missing, ratio_row, told
+from bench.verdicts import Row, at_most, broken, missing, ratio_row, ratio_told, told
 
 Scenario = Callable[[Recorder], list[Row]]
 
@@ -42,16 +42,20 @@ def plain(recorder: Recorder) -> list[Row]:
 
 
 def hooks(recorder: Recorder) -> list[Row]:
-    """The same with five and twenty plugins, each with a hook before and one after the upstream."""
+    """The same with five and twenty hooks, every other before the upstream and the rest after it; and with as many
+    plugins that have one of either kind."""
     scenario = "hooks"
     with ExitStack() as stack:
         stage = recorder.stage
-        targets = [stack.enter_context(stage.gateway(count)) for count in (0, 5, 20)]
+        targets = [stack.enter_context(stage.gateway(hooks=count)) for count in (5, 20)]
+        targets += [stack.enter_context(stage.gateway(count)) for count in (0, 5, 20)]
         targets.append(stack.enter_context(stage.relay("pyreqwest")))
         rounds = recorder.compare(scenario, targets, spec_for(recorder))
     return [
-        ratio_row(scenario, "1 KB chat, five plugins", 0.6, rounds, "jackfield-5", RELAY),
-        ratio_row(scenario, "1 KB chat, twenty plugins", 0.35, rounds, "jackfield-20", RELAY),
+        ratio_row(scenario, "1 KB chat, five hooks", 0.6, rounds, "jackfield-5-hooks", RELAY),
+        ratio_row(scenario, "1 KB chat, twenty hooks", 0.35, rounds, "jackfield-20-hooks", RELAY),
+        ratio_told(scenario, "1 KB chat, five plugins of two hooks", rounds, "jackfield-5", RELAY),
+        ratio_told(scenario, "1 KB chat, twenty plugins of two hooks", rounds, "jackfield-20", RELAY),
         at_most(
             scenario,
             "one in-process hook",
@@ -76,22 +80,33 @@ def hook_cost_us(rounds: list[Round], fewer: str, more: str, calls: int) -> floa
 
 
 def latency(recorder: Recorder) -> list[Row]:
-    """One request at a time through five plugins, against the upstream itself."""
+    """One request at a time through five hooks, against the upstream itself; and through five plugins of two."""
     scenario = "latency"
     spec = spec_for(recorder, connections=1)
-    with recorder.stage.gateway(5) as gateway:
-        rounds = recorder.compare(scenario, [gateway, recorder.stage.upstream], spec)
-    pairs = [
-        (one.load.latency, two.load.latency)
-        for one, two in zip(of(rounds, "jackfield-5"), of(rounds, "upstream"), strict=True)
-    ]
-    added = [(one.p50 - two.p50, one.p99 - two.p99) for one, two in pairs if one and two]
-    middle, high = (statistics.median(values) for values in zip(*added, strict=True))
-    note = "one connection, five plugins, less the upstream asked directly" + disturbed(of(rounds, "jackfield-5"))
+    with recorder.stage.gateway(hooks=5) as hooks, recorder.stage.gateway(5) as plugins:
+        rounds = recorder.compare(scenario, [hooks, plugins, recorder.stage.upstream], spec)
+    middle, high = added_latency(rounds, hooks.name)
+    note = "one connection, five hooks, less the upstream asked directly" + disturbed(of(rounds, hooks.name))
+    more, most = added_latency(rounds, plugins.name)
     return [
         at_most(scenario, "added latency, median", 0.4, "ms", middle, note),
         at_most(scenario, "added latency, p99", 1.0, "ms", high, note),
+        told(
+            scenario,
+            "added latency, five plugins of two hooks",
+            f"p50 {more:.3g} ms, p99 {most:.3g} ms",
+            "one connection" + disturbed(of(rounds, plugins.name)),
+        ),
     ]
+
+
+def added_latency(rounds: list[Round], target: str) -> tuple[float, float]:
+    """Milliseconds at the median and at p99, beyond what the upstream takes by itself."""
+    pairs = zip(of(rounds, target), of(rounds, "upstream"), strict=True)
+    spreads = [(one.load.latency, two.load.latency) for one, two in pairs]
+    added = [(one.p50 - two.p50, one.p99 - two.p99) for one, two in spreads if one and two]
+    middle, high = (statistics.median(values) for values in zip(*added, strict=True))
+    return middle, high
 
 
 def stream(recorder: Recorder) -> list[Row]:

@@ -74,16 +74,18 @@ class Stage:
             yield target
 
     @contextmanager
-    def gateway(self, request_hooks: int = 0, chunk_hooks: int = 0) -> Iterator[Target]:
-        name = f"jackfield-{request_hooks}" + (f"-chunk-{chunk_hooks}" if chunk_hooks else "")
-        command, port = self.gateway_command(request_hooks, chunk_hooks)
+    def gateway(self, plugins: int = 0, *, hooks: int = 0, chunk_hooks: int = 0) -> Iterator[Target]:
+        """`plugins` with two hooks each; `hooks` in as many plugins."""
+        name = f"jackfield-{hooks}-hooks" if hooks else f"jackfield-{plugins}"
+        name += f"-chunk-{chunk_hooks}" if chunk_hooks else ""
+        command, port = self.gateway_command(plugins, hooks, chunk_hooks)
         with started(name, command, port, self.cores.target, self.folder) as target:
             yield target
 
-    def gateway_command(self, request_hooks: int = 0, chunk_hooks: int = 0) -> tuple[list[str], int]:
+    def gateway_command(self, plugins: int = 0, hooks: int = 0, chunk_hooks: int = 0) -> tuple[list[str], int]:
         """The command of a gateway with a data folder of its own, and its port."""
         port, folder = free_port(), self._fresh("gateway")
-        plugins = write_plugins(folder / "plugins", request_hooks=request_hooks, chunk_hooks=chunk_hooks)
+        place = write_plugins(folder / "plugins", plugins=plugins, hooks=hooks, chunk_hooks=chunk_hooks)
         config = folder / "jackfield.toml"
         config.write_text(
             _CONFIG.format(
@@ -91,7 +93,7 @@ class Stage:
                 data=folder / "data",
                 upstream=self._url,
                 models=msgspec.json.encode([bodies.MODEL, bodies.PACED_MODEL]).decode(),
-                plugins=msgspec.json.encode(str(plugins)).decode(),
+                plugins=msgspec.json.encode(str(place)).decode(),
             )
         )
         return [sys.executable, "-m", "jackfield", "serve", "--config", str(config)], port

@@ -78,3 +78,12 @@ def ratio_row(
         return broken(scenario, what, f">= {bar:g}", fault)
     value, basis = ratio(rounds, target, other)
     return at_least(scenario, what, bar, value, f"{target} to {other}, {basis}{disturbed(of(rounds, target))}")
+
+
+def ratio_told(scenario: str, what: str, rounds: Sequence[Round], target: str, other: str) -> Row:
+    """A ratio without a bar."""
+    fault = faults([each for each in rounds if each.target in (target, other)])
+    if fault:
+        return told(scenario, what, "wrong answers", fault)
+    value, basis = ratio(rounds, target, other)
+    return told(scenario, what, f"{value:.2f}", f"{target} to {other}, {basis}{disturbed(of(rounds, target))}")

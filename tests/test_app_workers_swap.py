@@ -13,7 +13,6 @@ import pytest
 
 from jackfield.testing import Caller, until
 from jackfield.testing.gateway import ADMIN_KEY, RunningGateway
-
 from test_app_workers import WORKERS, Crew, reach_each
 
 Spawn = Callable[..., Awaitable[RunningGateway]]

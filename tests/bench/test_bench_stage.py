@@ -45,7 +45,7 @@ def test_pinning_ends_with_its_block() -> None:
 
 
 def test_the_plugins_have_the_hooks_that_are_measured(tmp_path: Path) -> None:
-    folder = write_plugins(tmp_path / "plugins", request_hooks=2, chunk_hooks=1)
+    folder = write_plugins(tmp_path / "plugins", plugins=2, hooks=3, chunk_hooks=1)
     points = {}
     for entry in sorted(folder.iterdir()):
         spec = importlib.util.spec_from_file_location(entry.name, entry / "plugin.py")
@@ -57,6 +57,9 @@ def test_the_plugins_have_the_hooks_that_are_measured(tmp_path: Path) -> None:
         points[entry.name] = sorted(hook.point for hook in hooks_of(kind))
     assert points == {
         "bench_chunks_00": ["response_chunk"],
+        "bench_hook_00": ["pre_flight"],
+        "bench_hook_01": ["response_body"],
+        "bench_hook_02": ["pre_flight"],
         "bench_reader_00": ["pre_flight", "response_body"],
         "bench_reader_01": ["pre_flight", "response_body"],
     }
@@ -64,7 +67,7 @@ def test_the_plugins_have_the_hooks_that_are_measured(tmp_path: Path) -> None:
 
 def test_the_gateway_takes_the_configuration(tmp_path: Path) -> None:
     upstream = Target("upstream", 9, child=None)  # type: ignore[arg-type]
-    command, port = Stage(choose_cores(), tmp_path, upstream).gateway_command(request_hooks=1)
+    command, port = Stage(choose_cores(), tmp_path, upstream).gateway_command(plugins=1)
     file = Path(command[command.index("--config") + 1])
     loaded = settings.load(file, {}, environment())
     assert loaded.server.port == port

@@ -10,7 +10,7 @@ from bench.facts import Facts
 from bench.meter import LoadResult
 from bench.rounds import Round, ratio
 from bench.scenarios import hook_cost_us, lost_events
-from bench.verdicts import at_least, at_most, missing, ratio_row, told
+from bench.verdicts import at_least, at_most, missing, ratio_row, ratio_told, told
 
 from bench import report, wrk
 
@@ -63,6 +63,13 @@ def test_wrong_answers_fail_a_row_however_fast_they_came() -> None:
     row = ratio_row("x", "chat", 0.8, rounds, "a", "b")
     assert (row.verdict, row.value) == ("FAIL", None)
     assert "status 500" in row.note
+
+
+def test_a_ratio_without_a_bar_is_no_verdict() -> None:
+    rounds = [measured("a", 0, 500), measured("b", 0, 1000)]
+    row = ratio_told("x", "chat", rounds, "a", "b")
+    assert (row.verdict, row.bar, row.shown) == ("-", "", "0.50")
+    assert ratio_told("x", "chat", [measured("a", 0, 5, errors=1), rounds[1]], "a", "b").shown == "wrong answers"
 
 
 def test_a_lost_event_is_noticed() -> None:

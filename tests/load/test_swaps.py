@@ -76,9 +76,11 @@ def remains() -> dict[str, int]:
 async def test_no_request_fails_and_none_sees_two_generations_and_nothing_stays(
     start_gateway: Callable[..., Awaitable[RunningGateway]],
 ) -> None:
+    # Tests before this one may have left some.
+    others = remains()["snapshots"]
     gateway = await start_gateway(plugins={name: BEFORE.format(name=name) for name in NAMES})
     assert (await swap(gateway, 0)).status == 200
-    before, tasks = await settled(gateway), count_tasks()
+    before, tasks = await settled(gateway, others), count_tasks()
     done = asyncio.Event()
     MET.clear()
     clients = [asyncio.create_task(keep_asking(gateway, number, done)) for number in range(CLIENTS)]
@@ -92,7 +94,7 @@ async def test_no_request_fails_and_none_sees_two_generations_and_nothing_stays(
     mend(gateway.folder / "plugins")
     write_all(gateway.folder / "plugins", "0")
     assert (await swap_now(gateway)).status == 200
-    after = await settled(gateway)
+    after = await settled(gateway, others)
     assert after == before
     assert before["classes"] == COUNT
     assert count_tasks() <= tasks
@@ -110,7 +112,7 @@ def check_answers(answers: list[Called]) -> None:
     assert {tuple(counts.values()) for counts in met} == {(2 * COUNT,)}
 
 
-async def settled(gateway: RunningGateway) -> dict[str, int]:
+async def settled(gateway: RunningGateway, others: int) -> dict[str, int]:
     """What there is once nothing of former generations is left that will go by itself."""
     host = gateway.app._inference._host
     async with asyncio.timeout(30):
@@ -120,4 +122,5 @@ async def settled(gateway: RunningGateway) -> dict[str, int]:
     async def look() -> dict[str, int]:
         return remains()
 
-    return await until(look, lambda found: found["threads"] == 0 and found["snapshots"] == 1, within=10)
+    # One thread waits for the next change.
+    return await until(look, lambda found: found["threads"] <= 1 and found["snapshots"] <= others + 1, within=10)

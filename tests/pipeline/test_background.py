@@ -9,7 +9,7 @@ import pytest
 from jackfield.testing import Answer
 
 from .conftest import OpenGate
-from .gate import deltas_of, text_of
+from .gate import deadline_ms, deltas_of, text_of
 
 LOOK = """
     @hook("background")
@@ -43,7 +43,7 @@ async def test_what_a_background_hook_does_never_changes_the_answer(open_gate: O
         "d": "await asyncio.Event().wait()",
     }
     hooks = {
-        name: f"@hook('background', timeout_ms=20)\nasync def look(self, exchange):\n    {body}"
+        name: f"@hook('background', timeout_ms={deadline_ms(body)})\nasync def look(self, exchange):\n    {body}"
         for name, body in bodies.items()
     }
     gate = await open_gate(hooks)

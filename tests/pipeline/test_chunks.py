@@ -10,7 +10,7 @@ import pytest
 from jackfield.testing import Answer
 
 from .conftest import OpenGate
-from .gate import deltas_of, stream_error_of, text_of
+from .gate import deadline_ms, deltas_of, stream_error_of, text_of
 
 MASK = """
     @hook("response_chunk", on_failure="open", hold={hold})
@@ -159,7 +159,7 @@ async def test_the_stated_policy_decides_where_one_fails(open_gate: OpenGate, po
     gate = await open_gate(
         {
             "a": f"""
-                @hook("response_chunk", on_failure="{policy}", timeout_ms=20)
+                @hook("response_chunk", on_failure="{policy}", timeout_ms={deadline_ms(body)})
                 async def fail(self, exchange, event):
                     if getattr(event, "text", "") == " two":
                         {body}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import OpenGate
-from .gate import error_of, text_of
+from .gate import deadline_ms, error_of, text_of
 
 
 async def test_a_hook_that_passes_leaves_the_body_as_it_came(open_gate: OpenGate) -> None:
@@ -146,7 +146,7 @@ async def test_a_failure_of_an_open_hook_lets_the_exchange_go_on(open_gate: Open
     gate = await open_gate(
         {
             "a": f"""
-                @hook("pre_flight", on_failure="open", timeout_ms=30)
+                @hook("pre_flight", on_failure="open", timeout_ms={deadline_ms(body)})
                 async def check(self, exchange):
                     {body}
             """
@@ -163,7 +163,7 @@ async def test_a_failure_of_a_closed_hook_refuses_the_exchange(open_gate: OpenGa
     gate = await open_gate(
         {
             "a": f"""
-                @hook("pre_flight", on_failure="closed", timeout_ms=30)
+                @hook("pre_flight", on_failure="closed", timeout_ms={deadline_ms(body)})
                 async def check(self, exchange):
                     {body}
             """

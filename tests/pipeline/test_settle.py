@@ -25,8 +25,13 @@ from jackfield.wire.base import Peek
 from jackfield.wire.chat import Usage
 
 from .conftest import OpenGate
+from .gate import deadline_ms
 
-REPLACES = "@hook('background', replaces_record=True, timeout_ms=50)\nasync def own(self, exchange):\n    {}"
+
+def replaces(body: str) -> str:
+    """A hook that replaces the record."""
+    head = f"@hook('background', replaces_record=True, timeout_ms={deadline_ms(body)})"
+    return f"{head}\nasync def own(self, exchange):\n    {body}"
 
 
 class Kept:
@@ -183,7 +188,7 @@ async def test_an_answer_of_a_plugin_is_on_record_as_such(open_gate: OpenGate) -
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_hook_that_replaces_the_record_and_succeeds_leaves_none(open_gate: OpenGate, stream: bool) -> None:
-    gate = await open_gate({"a": REPLACES.format("SEEN.append(exchange.id)"), "b": "x = 1"})
+    gate = await open_gate({"a": replaces("SEEN.append(exchange.id)"), "b": "x = 1"})
     called = await gate.chat(stream=stream)
     assert called.status == 200
     await gate.gateway.quiet()
@@ -197,13 +202,13 @@ async def test_a_hook_that_replaces_the_record_and_succeeds_leaves_none(open_gat
 async def test_a_hook_that_would_replace_the_record_and_fails_leaves_the_built_in_one(
     open_gate: OpenGate, body: str
 ) -> None:
-    gate = await open_gate({"a": REPLACES.format(body)})
+    gate = await open_gate({"a": replaces(body)})
     called = await gate.chat()
     assert (await gate.record())["id"] == called.headers["x-request-id"]
 
 
 async def test_one_of_several_that_replace_it_is_enough(open_gate: OpenGate) -> None:
-    gate = await open_gate({"a": REPLACES.format("raise RuntimeError"), "b": REPLACES.format("SEEN.append(1)")})
+    gate = await open_gate({"a": replaces("raise RuntimeError"), "b": replaces("SEEN.append(1)")})
     await gate.chat()
     await gate.gateway.quiet()
     assert (await gate.gateway.admin("/api/v1/usage")).json["records"] == []
@@ -229,9 +234,7 @@ async def size(values: list[Any]) -> int:
 
 
 async def test_a_client_that_leaves_while_it_is_settled_changes_nothing(open_gate: OpenGate, seen: list[Any]) -> None:
-    waits = REPLACES.replace("timeout_ms=50", "timeout_ms=20_000").format(
-        "event = asyncio.Event()\n    SEEN.append(event)\n    await event.wait()\n    raise RuntimeError"
-    )
+    waits = replaces("event = asyncio.Event()\n    SEEN.append(event)\n    await event.wait()\n    raise RuntimeError")
     gate = await open_gate({"a": waits})
     gate.upstream.script(Answer.reply(Reply(text="one two")))
     async with gate.gateway.caller() as caller:

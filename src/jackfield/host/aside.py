@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from queue import SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,9 +16,14 @@ T = TypeVar("T")
 TURN_S = 0.0005
 
 
+# Threads that wait for the next call. To start one takes the loop as long as the new thread takes to get a turn.
+_idle: list[SimpleQueue[Callable[[], None]]] = []
+MOST_IDLE = 1
+
+
 async def run_aside(call: Callable[[], T], seconds: float) -> T:
-    """Runs `call` in a thread of its own. Raises what it raises, or `TimeoutError`; a thread cannot be ended, so one
-    that is late is left to itself, and does not keep the process from ending."""
+    """Runs `call` in a thread that does nothing else meanwhile. Raises what it raises, or `TimeoutError`; a thread
+    cannot be ended, so one that is late is left to itself, and does not keep the process from ending."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -30,9 +36,27 @@ async def run_aside(call: Callable[[], T], seconds: float) -> T:
         else:
             _tell(loop, done, partial(done.set_result, result))
 
-    threading.Thread(target=work, name="jackfield-aside", daemon=True).start()
+    _find_thread().put(work)
     async with asyncio.timeout(seconds):
         return await done
+
+
+def _find_thread() -> SimpleQueue[Callable[[], None]]:
+    try:
+        return _idle.pop()
+    except IndexError:
+        calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        threading.Thread(target=_work_off, args=(calls,), name="jackfield-aside", daemon=True).start()
+        return calls
+
+
+def _work_off(calls: SimpleQueue[Callable[[], None]]) -> None:
+    """One call after the other. Between two of them nothing of the former is held."""
+    while True:
+        calls.get()()
+        if len(_idle) >= MOST_IDLE:
+            return
+        _idle.append(calls)
 
 
 class _ShortTurns:

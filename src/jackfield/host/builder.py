@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -292,20 +293,20 @@ class _Making:
             plugin.found = (await _anew(draft.sighting)).found
         blueprint = draft.blueprint or await self._builder.read(plugin.found)
         plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
-        instance = loader.configure(blueprint, draft.settings, self._builder.grant(draft.id, plugin.approved))
-        hooks = loader.bind_hooks(instance, plugin.guard, draft.settings, plugin.priority)
-        shown = loader.show_config(blueprint, instance)
+        services = self._builder.grant(draft.id, plugin.approved)
+        prepare = partial(loader.prepare, blueprint, draft.settings, services, plugin.guard, plugin.priority)
+        prepared = await loader.run_own(prepare)
         try:
-            degraded = await loader.start(instance, draft.id)
+            degraded = await loader.start(prepared.instance, draft.id)
         except BaseException:
-            await end_strays(instance, draft.id)
+            await end_strays(prepared.instance, draft.id)
             raise
-        plugin.take(instance, hooks, *shown)
+        plugin.take(prepared.instance, prepared.hooks, prepared.config, prepared.ui_schema)
         self.built.fresh.append(plugin)
         if self._probed:
             degraded = await self._try(plugin) or degraded
         plugin.move("degraded" if degraded else "active", degraded)
-        log.info(f"Plugin loaded: {plugin.id}", version=plugin.version, source=plugin.source, hooks=len(hooks))
+        log.info(f"Plugin loaded: {plugin.id}", version=plugin.version, source=plugin.source, hooks=len(plugin.hooks))
 
     async def _try(self, plugin: LoadedPlugin) -> str | None:
         """What its hooks did wrong. One that would refuse every request is no plugin to change to."""

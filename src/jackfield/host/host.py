@@ -264,13 +264,12 @@ class Host:
         if target is None:
             raise Conflict("there is no earlier generation to go back to")
         world = roll_back(self._stage.world, decode(target.body))
-        seen = await self._look()
-        settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
+        sightings = await self._as_kept(world)
         restored = {name: PluginStats.thaw(frozen) for name, frozen in target.stats.items()}
         return await self._stage.change(
             Draft(
-                world=_lift(world, settled.lifted),
-                sightings=settled.sightings,
+                world=world,
+                sightings=sightings,
                 actor=actor,
                 action=f"rollback to {target.number}",
                 stats=restored,
@@ -288,6 +287,14 @@ class Host:
             return
         world = decode(latest.body)
         await self._stage.take_over(latest, world, await self._restored(world))
+
+    async def _as_kept(self, world: World) -> list[Sighting]:
+        """What the world runs, from its copies: edits on the disk that nobody has taken in stay out. What is wrong in
+        itself has no copy and stays as it is."""
+        now = self._stage.sightings
+        wrong = [one for one in now if one.code is None and one.problem is not None]
+        order = {one.found.place: rank for rank, one in enumerate(now)}
+        return sorted([*await self._restored(world), *wrong], key=lambda one: order.get(one.found.place, -1))
 
     async def _restored(self, world: World) -> list[Sighting]:
         return await self._aside(lambda: self._surveyor.restore(world.entries))

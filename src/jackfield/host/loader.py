@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from jackfield.dialects.base import Blueprint, Dialect
 from jackfield.errors import ConfigError, JackfieldError, ManifestError
@@ -54,17 +54,35 @@ async def run_own(call: Callable[[], T]) -> T:
         raise PluginBroke(f"its code did not load within {LIFE_S:g} s") from error
 
 
-def show_config(blueprint: Blueprint, instance: Plugin[Any]) -> tuple[dict[str, Any], Any]:
-    """Its config as plain values and the form of it. Raises `PluginBroke` where its model has neither: nobody could
-    list it then."""
-    own = _run(partial(instance.config.model_dump, mode="json"))
-    return own, blueprint.ui_schema if blueprint.ui_schema is not None else _run(partial(_schema_of, blueprint.kind))
+class Prepared(msgspec.Struct, frozen=True):
+    """A plugin that is ready to start; `config` are its own settings as plain values, `ui_schema` the form of them."""
+
+    instance: Plugin[Any]
+    hooks: tuple[BoundHook, ...]
+    config: dict[str, Any]
+    ui_schema: Any
+
+
+def prepare(
+    blueprint: Blueprint, settings: PluginConfig, services: Services, guard: PluginGuard, priority: int
+) -> Prepared:
+    """All that can be done before it starts, and takes long enough to be done aside. Raises `ConfigError`, and
+    `PluginBroke` where its config can be neither dumped nor described: nobody could list it then."""
+    instance = configure(blueprint, settings, services)
+    hooks = bind_hooks(instance, guard, settings, priority)
+    config = _run(partial(instance.config.model_dump, mode="json"))
+    form = blueprint.ui_schema if blueprint.ui_schema is not None else _run(partial(_schema_of, blueprint.kind))
+    return Prepared(instance, hooks, config, form)
+
+
+class _SilentSchema(GenerateJsonSchema):
+    """A default that JSON cannot hold is left out; that is the author's choice and no news for operators."""
+
+    ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - theirs
 
 
 def _schema_of(kind: type[Plugin[Any]]) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return config_model(kind).model_json_schema()
+    return config_model(kind).model_json_schema(schema_generator=_SilentSchema)
 
 
 def configure(blueprint: Blueprint, config: PluginConfig, services: Services) -> Plugin[Any]:

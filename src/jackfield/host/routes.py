@@ -10,6 +10,7 @@ from jackfield.errors import Malformed, ModelNotFound
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
+from jackfield.sdk.shapes import is_sound
 from jackfield.transport.client import HttpClient
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.wire import format_named
@@ -72,8 +73,8 @@ class UpstreamLink:
         if found is None:
             assert isinstance(self.provider, HttpProvider)
             target = self.provider.target(self.seen, operation, model)
-            if not isinstance(target, Target):
-                raise TypeError(f"target gave {type(target).__name__}, not a Target")
+            if not isinstance(target, Target) or not is_sound(target):
+                raise TypeError(f"target gave {type(target).__name__}, and no sound Target")
             found = self._destinations[key] = Destination(target, self._own_headers(target))
         return found
 

@@ -1,6 +1,6 @@
 """What is kept of a stream while it passes, for hooks that see it whole at its end: no more than `HELD_BYTES`.
 
-A stream beyond that goes on to its client as it would have; its hooks are told of an error in place of its answer, since
+A stream beyond that goes on to its client as it would have; its hooks are told of an error in place of its answer, for
 half an answer would pass for a whole one.
 """
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from jackfield.sdk.context import Candidate, Head, InboundRequest
+from jackfield.sdk.providers import Target
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.chat import (
     ChatRequest,
@@ -74,6 +75,12 @@ def _outgoing(value: OutgoingRequest) -> bool:
     return _texts(value.method, value.url) and isinstance(value.body, bytes) and _headers(value.headers)
 
 
+def _target(value: Target) -> bool:
+    """Names may be in capitals here: no hook looks for them."""
+    pairs = value.headers if value.credential is None else (*value.headers, value.credential)
+    return _texts(value.url) and all(isinstance(pair, tuple) and len(pair) == 2 and _all(pair, bytes) for pair in pairs)
+
+
 def _head(value: Head) -> bool:
     return type(value.status) is int and 200 <= value.status <= 599 and _headers(value.headers)
 
@@ -97,6 +104,7 @@ def _error(value: ErrorResponse) -> bool:
 _CHECKS: Mapping[type, Callable[[Any], bool]] = {
     InboundRequest: _inbound,
     OutgoingRequest: _outgoing,
+    Target: _target,
     Head: _head,
     Candidate: lambda value: _texts(value.upstream, value.model, value.provider),
     ChatRequest: _chat_request,

@@ -16,6 +16,7 @@ from jackfield.server.operations import PATHS, Operations
 
 # The one path of the admin API outside of it: where the factory guide's own host has it.
 FACTORY_STATUS = "/plugins/status"
+WITH_NAMES = (f"{MODELS}/", "/api/")
 ENCODED_SLASH = re.compile("%(2f)", re.IGNORECASE)
 
 log = structlog.get_logger("jackfield.server")
@@ -23,11 +24,10 @@ log = structlog.get_logger("jackfield.server")
 
 def unfold_path(raw: bytes) -> str:
     """The path that a raw one stands for. A slash that was sent encoded separates nothing, and stays as it is: who lets
-    only some paths through before the gateway must not be led past. Names of models hold slashes, so there it is one."""
+    only some paths through to the gateway must not be led past. What has names in its paths, which may hold slashes, is
+    told from the rest by slashes that are not encoded."""
     path = raw.decode("latin-1")
-    if not path.startswith(f"{MODELS}/"):
-        path = ENCODED_SLASH.sub(r"%25\1", path)
-    return unquote(path)
+    return unquote(path if path.startswith(WITH_NAMES) else ENCODED_SLASH.sub(r"%25\1", path))
 
 
 class GatewayServer:
