@@ -12,7 +12,7 @@ from jackfield.testing import Answer, Reply, until
 from .apis import Stage
 
 REPLY = Reply(text="one two three four five six")
-SOON_S = 1.0
+SOON_S = 5.0
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

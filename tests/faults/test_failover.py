@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -138,17 +137,15 @@ async def test_the_wish_to_wait_is_honoured_before_another_try(open_stage: Any) 
 async def test_a_wish_to_wait_for_long_is_passed_on_at_once(open_stage: Any) -> None:
     stage = await open_stage(link={"max_retries": 2})
     stage.upstream.script(Answer.status(429, retry_after=3600))
-    began = time.monotonic()
     called = await stage.ask()
 
     assert (called.status, called.headers["retry-after"]) == (429, "3600")
-    assert time.monotonic() - began < 2
     assert len(stage.upstream.requests) == 1
 
 
 async def test_the_breaker_opens_and_a_probe_closes_it(open_stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = [0.0]
-    monkeypatch.setattr(SystemClock, "monotonic", lambda self: time.monotonic() + ahead[0])
+    monkeypatch.setattr(SystemClock, "monotonic", lambda self: ahead[0])
     stage = await open_stage()
     stage.upstream.always(Answer.status(500))
     failed = [await stage.ask() for _ in range(5)]
@@ -156,7 +153,7 @@ async def test_the_breaker_opens_and_a_probe_closes_it(open_stage: Any, monkeypa
 
     assert {called.status for called in failed} == {500}
     assert "paused" in stage.api.check_error(paused, 503, "unavailable")
-    assert 1 <= int(paused.headers["retry-after"]) <= 5
+    assert paused.headers["retry-after"] == "5"
     assert len(stage.upstream.requests) == 5
     record = await stage.record_of(paused)
     assert (record["status"], record["attempts"]) == (503, 0)
@@ -174,7 +171,7 @@ async def test_the_breaker_opens_and_a_probe_closes_it(open_stage: Any, monkeypa
 
 async def test_a_failed_probe_keeps_the_breaker_open(open_stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = [0.0]
-    monkeypatch.setattr(SystemClock, "monotonic", lambda self: time.monotonic() + ahead[0])
+    monkeypatch.setattr(SystemClock, "monotonic", lambda self: ahead[0])
     stage = await open_stage()
     stage.upstream.always(Answer.status(500))
     for _ in range(5):

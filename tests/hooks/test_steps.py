@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from jackfield.hooks import watchdog
+from jackfield.hooks import deadline, watchdog
 from jackfield.hooks.deadline import Expired, finish_within
 from jackfield.hooks.steps import Steps
 from jackfield.hooks.watchdog import BLOCKED_NS, look
@@ -171,8 +171,12 @@ async def test_a_step_of_a_life_that_kept_the_loop_is_reported(work: Any, second
     assert report["seconds"] >= BLOCKED_NS / 1e9
 
 
-async def test_one_that_only_waits_is_not_reported() -> None:
+async def test_one_that_only_waits_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0]
+    monkeypatch.setattr(deadline, "perf_counter_ns", lambda: now[0])
+
     async def wait() -> str:
+        asyncio.get_running_loop().call_soon(now.__setitem__, 0, 10 * BLOCKED_NS)
         await asyncio.sleep(0)
         return "done"
 

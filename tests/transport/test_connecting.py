@@ -44,8 +44,9 @@ async def test_an_address_that_does_not_answer_costs_one_stagger(
     await serve(answer_always(sized(b"")), host="127.0.0.2", port=full_port)
     client = make_client(resolver=Listed("127.0.0.1", "127.0.0.2"))
     begun = time.monotonic()
-    assert await connect(client, full_port) == ("127.0.0.2", full_port)
-    assert 0.2 < time.monotonic() - begun < 2
+    async with asyncio.timeout(WITHIN_S):
+        assert await connect(client, full_port) == ("127.0.0.2", full_port)
+    assert time.monotonic() - begun > 0.2
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert not [task for task in others if "_connect_one" in repr(task)]
 

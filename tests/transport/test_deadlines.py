@@ -169,8 +169,9 @@ async def test_one_timer_serves_deadlines_of_every_length(serve: Serve, client: 
             await client.send(OutgoingRequest("GET", server.url()), Deadlines(first_byte_s=first_byte_s))
         return time.monotonic() - begun - first_byte_s
 
-    late = await asyncio.gather(*[wait(span) for span in (0.4, 0.1, 0.3, 0.2, 0.35)])
-    assert all(0 <= delay < 1 for delay in late)
+    async with asyncio.timeout(WITHIN_S):
+        late = await asyncio.gather(*[wait(span) for span in (0.4, 0.1, 0.3, 0.2, 0.35)])
+    assert min(late) >= 0
 
 
 async def test_a_deadline_of_one_request_is_not_the_next_one_s(serve: Serve, client: HttpClient) -> None:
