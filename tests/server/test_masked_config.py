@@ -41,7 +41,8 @@ def plugin(file: dict[str, Any] | None = None, overlay: dict[str, Any] | None = 
     made = LoadedPlugin("wide", found, PluginGuard("wide", SystemClock()))
     own = {**(file or {}), **(overlay or {})}
     made.settings, made.overlay = Settings.model_validate(own), overlay or {}
-    made.instance = Plugin[Wide]("wide", Wide.model_validate(own))
+    instance = Plugin[Wide]("wide", Wide.model_validate(own))
+    made.take(instance, (), instance.config.model_dump(mode="json"), None)
     return made
 
 
@@ -59,7 +60,7 @@ def test_what_was_set_is_masked_as_the_whole_is() -> None:
 
 def test_of_a_plugin_that_does_not_run_no_text_is_shown() -> None:
     held = plugin({}, {"salt": "sea", "greeting": "moin", "count": 3, "words": ["a"]} | {"database": {"host": "h"}})
-    held.instance = None
+    held.let_go()
     hidden = {"salt": MASK, "greeting": MASK, "count": 3, "words": [MASK], "database": {"host": MASK}}
     assert masked_config(held) == masked_overlay(held) == hidden
     assert unmask(hidden, held) == held.overlay

@@ -16,9 +16,10 @@ _ABSENT: Final = object()
 
 
 def masked_config(plugin: LoadedPlugin) -> dict[str, Any]:
-    """What is in effect. Of a plugin that does not run nobody knows which types its secrets have: all texts are
-    masked."""
-    shown: dict[str, Any] = conceal(plugin.config if plugin.running else _without_texts(plugin.config))
+    """What is in effect. Where neither the plugin runs nor its form is known nobody can tell which of its texts are
+    secrets: all are masked."""
+    known = plugin.running or plugin.ui_schema is not None
+    shown: dict[str, Any] = conceal(plugin.config if known else _without_texts(plugin.config))
     return shown
 
 
