@@ -43,6 +43,8 @@ FAULTS = [
     (b'{"model":"m","messages":[', None, "not valid JSON"),
     (b'\xef\xbb\xbf{"model":"m"}', None, "not valid JSON"),
     (b'{"model":"\xff"}', None, "not valid UTF-8"),
+    (b'{"model":"m","messages":[],"x":1e999}', "x", "holds a number that is out of range"),
+    (b'{"model":"m","messages":[],"x":[{"y":' + b"9" * 5000 + b"}]}", "x", "holds a number that is out of range"),
     (b'{"model":"m"}', "messages", "messages: required"),
     (asked("[" + HI + "]").replace(b'"model":"m",', b""), "model", "model: required"),
     (asked("[]"), "messages", "expected at least one message"),

@@ -118,19 +118,34 @@ _read_text_or_fields_list: Read[str | list[Fields]] = reader(str | list[Fields])
 
 def read_document(body: bytes) -> Fields:
     """The fields of a whole body. White space between tokens is dropped first, which keeps the search for
-    repeated names (`read_fields`) cheap below this level."""
+    repeated names (`read_fields`) cheap below this level.
+
+    What stays encoded is read here once as well: a number that no program can hold, met by the first plugin that looks,
+    would pass for that plugin's failure."""
     try:
         body.decode()
     except UnicodeDecodeError as error:
         raise wrong("", "not valid UTF-8") from error
     raw = Raw(body)
     fields = _read_fields(raw, "")
+    if not _is_readable(raw):
+        for name, value in fields.items():
+            if not _is_readable(value):
+                raise wrong(name, "holds a number that is out of range, or is nested too deeply")
     _refuse_disguise(fields, "")
     if _compact_size(fields) != len(body):
         raw = Raw(msgspec.json.format(body, indent=-1))
         fields = _read_fields(raw, "")
         _refuse_repeats(fields, raw, "")
     return fields
+
+
+def _is_readable(raw: Raw) -> bool:
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def read_fields(raw: Raw, path: str) -> Fields:
