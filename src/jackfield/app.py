@@ -214,6 +214,7 @@ class Gateway:
             host=self.host,
             flush=self.recorder.flush,
             flush_traces=self.recorder.flush_traces,
+            generations=self.board.generations,
         )
         return AdminApi(services, self.settings.server.max_body_bytes)
 
@@ -238,6 +239,8 @@ class Gateway:
                 notes.append(f"plugin {plugin.id} is {plugin.state}")
             elif plugin.guard.quarantined:
                 notes.append(f"plugin {plugin.id} is quarantined")
+        if self.host.behind is not None:
+            notes.append(f"the newest generation of plugins cannot be served: {self.host.behind}")
         if self.recorder.failures:
             notes.append(f"the store is failing: {self.recorder.depth} usage records wait")
         if self.directory.stale_since is not None:

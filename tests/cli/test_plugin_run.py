@@ -121,7 +121,7 @@ def test_as_json(run: Run, folder: Path, plugin: str) -> None:
         (("plugins", "--config", "wrod=x"), "plugins.config.house_rules.wrod: Extra inputs are not permitted"),
         (("plugins", "--config", "none.toml"), "none.toml: cannot be read"),
         (("plugins", "--config", "text.txt"), "text.txt: cannot be read"),
-        (("empty",), "empty: there is no plugin that any dialect recognises"),
+        (("empty",), "empty: there is no plugin in it: neither a manifest nor a plugin.py"),
         (("broken.py",), "SyntaxError"),
         (("failing.py",), "on_load: OSError: no disk"),
     ],

@@ -348,7 +348,7 @@ async def test_changes_that_wait_when_the_gateway_stops_are_let_go(world: World)
     await asyncio.sleep(0)
     await world.running.stop()
     await asyncio.wait(waiting)
-    assert all(task.cancelled() for task in waiting)
+    assert all(isinstance(task.exception(), Unavailable) for task in waiting)
 
 
 PLAIN = "from jackfield.sdk import Plugin\nclass One(Plugin): ...\n"

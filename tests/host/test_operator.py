@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jackfield.errors import ConfigError, Conflict, NotFound, Unprocessable
+from jackfield.sources.builtin import BuiltinSource
 
 from .versions import VERSION, refused, write
 from .world import World, states
@@ -146,3 +147,40 @@ async def test_disabling_what_another_needs_is_refused(world: World) -> None:
     await world.start()
     await refused(world.running.toggle("base", False, actor="me"), Conflict, "requires the plugin 'base'")
     assert set(states(world.running.snapshot.plugins).values()) == {"active"}
+
+
+async def test_what_the_version_on_disk_asks_for_is_approved_before_it_is_taken_in(world: World) -> None:
+    world.approve = "ask"
+    write(world)
+    await world.start()
+    write(world, version="2", manifest=ASKING.format(permissions='["storage:write"]'))
+    await refused(world.running.reload(actor="me"), Conflict, "asks for more than was approved: storage:write")
+    await world.running.approve("one", ["storage:write"], actor="me")
+    await world.running.reload(actor="me")
+    assert world.granted["one"] == {"storage:write"}
+
+
+async def test_one_that_waits_for_approval_can_be_disabled(world: World) -> None:
+    world.approve = "ask"
+    write(world, manifest=ASKING.format(permissions='["storage:write"]'))
+    await world.start()
+    await world.running.toggle("one", False, actor="me")
+    await world.running.approve("one", ["storage:write"], actor="me")
+    plugin = world.running.snapshot.plugins["one"]
+    assert (plugin.state, plugin.reason) == ("disabled", None)
+
+
+async def test_a_folder_takes_the_place_of_a_built_in_while_the_gateway_runs(world: World) -> None:
+    await world.start(sources=[world.source(), BuiltinSource()])
+    world.write("echo", "from jackfield.sdk import Plugin\nclass Echo(Plugin): ...")
+    await world.running.reload(actor="me")
+    assert world.running.snapshot.plugins["echo"].source == "folder"
+
+
+async def test_of_a_duplicate_only_the_files_can_be_changed(world: World) -> None:
+    write(world, manifest='id = "one"')
+    write(world, "two", manifest='id = "one"')
+    await world.start()
+    (spare,) = [name for name in world.running.snapshot.plugins if name != "one"]
+    for change in (world.running.toggle(spare, False, actor="me"), world.running.configure(spare, {}, actor="me")):
+        await refused(change, Conflict, "id 'one' is taken by")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jackfield.errors import Conflict
+from jackfield.errors import ConfigError, Conflict
 
 from .versions import refused, version, write
 from .world import World, states
@@ -118,8 +118,64 @@ async def test_a_copy_that_was_tampered_with_is_not_run(world: World) -> None:
     write(world, version="2")
     await world.running.reload(actor="me")
     for file in (world.data / "code").rglob("plugin.py"):
-        file.write_text(file.read_text().replace('version = "1"', 'version = "7"'))
+        file.write_text(file.read_text() + "# not what was sealed\n")
+    changed = "the kept copy of this version was changed"
+    await refused(world.running.configure("one", {"word": "x"}, actor="me"), ConfigError, changed)
+    await refused(world.running.rollback(actor="me"), ConfigError, changed)
+    assert version(world) == "2"
+
+
+async def test_what_was_rolled_back_stays_out_however_far_one_goes_back(world: World) -> None:
+    write(world)
+    await world.start()
+    await world.running.configure("one", {"word": "w"}, actor="me")
+    write(world, version="2")
+    await world.running.reload(actor="me")
     await world.running.rollback(actor="me")
-    plugin = world.running.snapshot.plugins["one"]
-    assert plugin.state == "failed"
-    assert "the kept copy of this version was changed" in str(plugin.reason)
+    await world.running.rollback(actor="me")
+    assert (version(world), world.running.snapshot.plugins["one"].config) == ("1", {"word": "none"})
+    await world.running.reload(actor="me")
+    assert version(world) == "1"
+    await world.stop()
+    await world.start()
+    assert version(world) == "1"
+
+
+async def test_a_generation_that_changed_nothing_is_passed_over(world: World) -> None:
+    write(world)
+    await world.start()
+    await world.running.configure("one", {"word": "w"}, actor="me")
+    await world.running.reload(force=True, actor="me")
+    await world.running.rollback(actor="me")
+    assert world.running.snapshot.plugins["one"].config == {"word": "none"}
+
+
+async def test_there_are_as_many_ways_back_as_changes(world: World) -> None:
+    write(world)
+    await world.start()
+    for number in range(22):
+        await world.running.configure("one", {"word": str(number)}, actor="me")
+    for number in reversed(range(21)):
+        await world.running.rollback(actor="me")
+        assert world.running.snapshot.plugins["one"].config == {"word": str(number)}
+
+
+async def test_a_rollback_takes_no_plugin_out_that_runs(world: World) -> None:
+    gate = world.folder.parent / "service_is_up"
+    source = f"""
+        from pathlib import Path
+        from jackfield.sdk import Plugin, PluginConfig
+        class Config(PluginConfig):
+            needs: bool = True
+        class One(Plugin[Config]):
+            async def on_load(self):
+                if self.config.needs and not Path({str(gate)!r}).exists():
+                    raise OSError("no service")
+    """
+    gate.touch()
+    world.write("one", source)
+    await world.start()
+    await world.running.configure("one", {"needs": False}, actor="me")
+    gate.unlink()
+    await refused(world.running.rollback(actor="me"), Conflict, "no service")
+    assert world.running.snapshot.plugins["one"].state == "active"

@@ -250,3 +250,84 @@ async def test_each_changed_plugin_is_taken_in_by_itself_when_the_folder_is_watc
     results = await world.running.reload_changed(actor="watcher")
     assert [isinstance(result, JackfieldError) for result in results] == [True, False]
     assert (version(world), version(world, "two")) == ("1", "2")
+
+
+INTERRUPTS = {
+    "at import": "raise KeyboardInterrupt",
+    "in on_load": (
+        "from jackfield.sdk import Plugin\nclass Two(Plugin):\n    async def on_load(self): raise KeyboardInterrupt"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", INTERRUPTS.values(), ids=INTERRUPTS)
+async def test_an_interrupt_of_its_own_making_is_the_plugins_own(world: World, source: str) -> None:
+    write(world)
+    await world.start()
+    world.write("two", source)
+    await refused(world.running.reload(actor="me"), Conflict, "KeyboardInterrupt")
+    await world.stop()
+    await world.start()
+    assert states(world.running.snapshot.plugins)["one"] == "active"
+
+
+async def test_a_plugin_that_cancels_the_change_is_told_as_that(world: World) -> None:
+    write(world)
+    await world.start()
+    source = """
+        import asyncio
+        from jackfield.sdk import Plugin
+        class Two(Plugin):
+            async def on_load(self):
+                asyncio.current_task().cancel()
+                await asyncio.sleep(1)
+    """
+    world.write("two", source)
+    await refused(world.running.reload(actor="me"), Conflict, "cancel")
+
+
+async def test_one_that_failed_is_not_tried_again_by_a_change_of_another(world: World) -> None:
+    write(world)
+    tried = world.folder.parent / "tried"
+    source = f"""
+        from jackfield.sdk import Plugin
+        class Bad(Plugin):
+            async def on_load(self):
+                with open({str(tried)!r}, "a") as diary:
+                    diary.write("x")
+                raise OSError("down")
+    """
+    world.write("bad", source)
+    await world.start()
+    await world.running.configure("one", {"word": "x"}, actor="me")
+    assert tried.read_text() == "x"
+    await world.running.reload(actor="me")
+    assert tried.read_text() == "xx"
+
+
+async def test_a_refused_change_leaves_no_copies(world: World) -> None:
+    write(world)
+    await world.start()
+    before = sorted((world.data / "code").iterdir())
+    write(world, version="2")
+    world.write("bad", "1 / 0")
+    await refused(world.running.reload(actor="me"), Conflict, "ZeroDivisionError")
+    assert sorted((world.data / "code").iterdir()) == before
+
+
+async def test_a_worker_that_cannot_serve_what_another_has_made_stays_where_it_is(world: World) -> None:
+    write(world)
+    await world.start()
+    other = World(world.folder)
+    await other.start()
+    await world.running.configure("one", {"word": "x"}, actor="me")
+    await other.running.follow()
+    assert other.running.snapshot.generation == 2
+    once = world.folder.parent / "taken"
+    write(world, "two")
+    source = f"open({str(once)!r}, 'x').close()"
+    world.write("two", f"from jackfield.sdk import Plugin\nclass Two(Plugin):\n    async def on_load(self): {source}")
+    await world.running.reload(actor="me")
+    await refused(other.running.follow(), Conflict, "FileExistsError")
+    assert (world.running.snapshot.generation, other.running.snapshot.generation) == (3, 2)
+    await other.stop()

@@ -103,12 +103,15 @@ def run_tests(
     """Run a plugin's own tests; what follows `--` is for pytest or node. With --chaos also see whether its failure
     policies hold."""
     from jackfield.cli.trial_input import read_body, read_config, read_headers
+    from jackfield.testing.check import find_subjects
     from jackfield.testing.fixtures import SUBJECT
     from jackfield.testing.own_tests import find_tests
+    from jackfield.testing.subject import refuse_unknown
     from jackfield.testing.target import Target
 
-    if not path.exists():
-        raise ConfigError("there is no such file or folder", file=str(path))
+    find_subjects(path)
+    if chaos:
+        refuse_unknown(path, name)
     tests = find_tests(path)
     if tests is None and not chaos:
         raise ConfigError("has no tests: there is no test_*.py and no *.test.js in it or beside it", file=str(path))

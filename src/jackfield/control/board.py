@@ -51,7 +51,7 @@ class WorkerBoard:
         self._shared = shared
         self.name = f"{run}-{number}"
         self._inherited: Snapshot = {}
-        self._others: list[Snapshot] = []
+        self._others: dict[str, Told] = {}
 
     async def inherit(self) -> None:
         """Takes over the counters of the worker that had this place. Gauges died with it."""
@@ -82,17 +82,20 @@ class WorkerBoard:
     async def snapshots(self) -> list[Snapshot]:
         """This worker's counters as they are now, the others' as last published; while the store fails, as last
         read."""
-        if self._shared:
-            try:
-                self._others = [told.metrics for name, told in (await self._rows()).items() if name != self.name]
-            except JackfieldError as error:
-                log.warning("workers_not_read", reason=error.message)
-        return [self._own(), *self._others]
+        return [self._own(), *(told.metrics for told in (await self._look_at_others()).values())]
 
     async def generations(self) -> dict[str, int]:
-        """By worker: of this one as it is now, of the others as last published."""
-        rows = await self._rows() if self._shared else {}
-        return {name: told.generation for name, told in rows.items()} | {self.name: self._generation()}
+        """By worker: of this one as it is now, of the others as last published; while the store fails, as last read."""
+        others = {name: told.generation for name, told in (await self._look_at_others()).items()}
+        return others | {self.name: self._generation()}
+
+    async def _look_at_others(self) -> dict[str, Told]:
+        if self._shared:
+            try:
+                self._others = {name: told for name, told in (await self._rows()).items() if name != self.name}
+            except JackfieldError as error:
+                log.warning("workers_not_read", reason=error.message)
+        return self._others
 
     def _own(self) -> Snapshot:
         own = self._metrics.snapshot()

@@ -21,6 +21,7 @@ from jackfield.sdk.context import Exchange
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Answer, Continue, Outcome, Reject, Replace
 from jackfield.sdk.shapes import is_sound
+from jackfield.telemetry.text import escape_halves
 from jackfield.wire.base import Operation
 
 
@@ -237,9 +238,9 @@ def _failed(hook: BoundHook, trace: Trace, problem: BaseException, began: int, d
 def _describe(problem: BaseException) -> str:
     """The exception in words; its own `__str__` is a stranger's code too."""
     try:
-        return f"{type(problem).__name__}: {problem}"
+        return escape_halves(f"{type(problem).__name__}: {problem}")
     except Exception:  # noqa: BLE001 - what it says of itself is only for the log
-        return type(problem).__name__
+        return escape_halves(type(problem).__name__)
 
 
 def _pass_over(hook: BoundHook, trace: Trace) -> None:

@@ -10,7 +10,9 @@ import structlog
 from jackfield.breaker import Breaker
 from jackfield.clock import Clock
 from jackfield.hooks.watchdog import Watched, report_blocked
+from jackfield.settings import conceal
 from jackfield.telemetry.histogram import Histogram
+from jackfield.telemetry.text import escape_halves
 
 QUARANTINE_AFTER = 5
 QUARANTINE_S = 30.0
@@ -55,6 +57,7 @@ class PluginStats:
             "errors": self.errors,
             "blocks": self.blocks,
             "timeouts": self.timeouts,
+            "mean_ms": round(self.durations.sum_s / max(self.durations.count, 1) * 1000, 4),
             "p50_ms": round(self.durations.quantile_s(0.50) * 1000, 4),
             "p95_ms": round(self.durations.quantile_s(0.95) * 1000, 4),
             "p99_ms": round(self.durations.quantile_s(0.99) * 1000, 4),
@@ -91,11 +94,18 @@ class PluginGuard:
         succeeded once."""
         self.stats.errors += 1
         self.stats.timeouts += timeout
-        self.stats.last_error = f"{hook}: {error}"
+        self.stats.last_error = conceal(escape_halves(f"{hook}: {error}"))
         log.warning("hook_failed", plugin=self.plugin, hook=hook, error=error, exc_info=None if timeout else cause)
         count = self._in_a_row[hook] = min(self._in_a_row.get(hook, 0) + 1, QUARANTINE_AFTER)
         if count == QUARANTINE_AFTER or self.quarantined:
             self.breaker.failure()
+
+    def refused_late(self, hook: str, request: str) -> None:
+        """Counts and reports a refusal of what had gone out to its client. It is no failure that would bring the plugin
+        into quarantine: what it refuses in time it still does."""
+        self.stats.errors += 1
+        self.stats.last_error = f"{hook}: refused an answer that had been sent"
+        log.error("refused_too_late", plugin=self.plugin, hook=hook, request=request)
 
     def blocked(self, who: Watched, step_ns: int) -> None:
         """Counts and reports what kept the event loop to itself for `step_ns` without a break."""

@@ -92,10 +92,11 @@ class Builder:
         stats: Mapping[str, PluginStats],
         *,
         forced: Collection[str] | Literal["all"] = (),
+        retried: Collection[str] | Literal["all"] = (),
         probed: bool = True,
     ) -> Built:
         """Starts what is not there yet. Whatever is wrong with a plugin makes only that plugin `failed`."""
-        making = _Making(self, world, former, stats, forced, probed=probed)
+        making = _Making(self, world, former, stats, forced, retried, probed=probed)
         try:
             await making.run(sightings)
         except BaseException:
@@ -154,9 +155,11 @@ class _Making:
         former: Mapping[str, LoadedPlugin],
         stats: Mapping[str, PluginStats],
         forced: Collection[str] | Literal["all"],
+        retried: Collection[str] | Literal["all"],
         *,
         probed: bool,
     ) -> None:
+        self._retried, self._builtins = retried, frozenset[str]()
         self._builder, self._world, self._former, self._stats = builder, world, former, stats
         self._forced, self._probed = forced, probed
         self._known = {_mark(plugin.found.place, plugin.digest, plugin): plugin for plugin in former.values()}
@@ -164,7 +167,9 @@ class _Making:
         self.built = Built({}, [], {}, {})
 
     async def run(self, sightings: Iterable[Sighting]) -> None:
-        drafts = [draft for seen in sightings if (draft := await self._draft(seen)) is not None]
+        every = list(sightings)
+        self._builtins = frozenset(seen.stated_id for seen in every if seen.found.source == "builtin")
+        drafts = [draft for seen in every if (draft := await self._draft(seen)) is not None]
         nodes = [Node(draft.id, **_needs(draft)) for draft in drafts]
         resolved = resolve(nodes)
         by_id = {draft.id: draft for draft in drafts}
@@ -190,6 +195,11 @@ class _Making:
                 return None
             if seen.problem is not None:
                 raise ConfigError(seen.problem)
+            if name in self._builtins and seen.found.dialect != "native":
+                raise ConfigError(f"the id {name!r} is a built-in plugin's: give it another name")
+            if same is not None and seen.manifest is None and self._stays_failed(same):
+                self._keep(same, seen)
+                return None
             if seen.manifest is None and same is None:
                 draft.sighting = await _anew(seen)
                 draft.blueprint = await self._builder.read(draft.sighting.found)
@@ -204,10 +214,21 @@ class _Making:
         if (first := self.built.plugins.get(draft.id)) is not None:
             told = f"id {draft.id!r} is taken by {first.place} ({first.source})"
             draft.id = _spare_name(draft.id, seen, self.built.plugins)
-            self._fail(draft, ConfigError(told, plugin=draft.id))
+            self._fail(draft, ConfigError(told, plugin=draft.id), displaced=seen.found.source != "folder")
             return None
         self._list(draft)
         return draft
+
+    def _stays_failed(self, former: LoadedPlugin) -> bool:
+        """Whether it failed, and nobody has asked to try again what has not changed: that may take its time, each
+        time."""
+        asked = self._retried == "all" or former.id in self._retried
+        return former.state == "failed" and not asked and self._forced != "all" and former.id not in self._forced
+
+    def _keep(self, former: LoadedPlugin, seen: Sighting) -> None:
+        self.built.plugins[former.id] = former
+        if seen.code is not None and not former.spare:
+            self.built.codes[former.id] = seen.code
 
     def _renamed(self, draft: Draft) -> Draft:
         assert draft.blueprint is not None
@@ -279,7 +300,7 @@ class _Making:
 
     def _is_same(self, former: LoadedPlugin, plugin: LoadedPlugin) -> bool:
         return (
-            former.running
+            (former.running or self._stays_failed(former))
             and self._forced != "all"
             and former.id not in self._forced
             and (former.place, former.digest, former.found.version)
@@ -317,15 +338,16 @@ class _Making:
                 self.built.worse[plugin.id] = Conflict(told, plugin=plugin.id)
         return "; ".join(f"{trouble.hook} failed when it was tried: {trouble.told}" for trouble in troubles) or None
 
-    def _fail(self, draft: Draft, error: JackfieldError) -> None:
+    def _fail(self, draft: Draft, error: JackfieldError, *, displaced: bool = False) -> None:
         """Lists it as failed; that is worse than before unless it had failed before, as it is now."""
         plugin = self.built.plugins.get(draft.id)
         if plugin is None or plugin is not draft.plugin:
             plugin = self._list(draft)
         plugin.move("failed", str(error))
         plugin.let_go()
+        plugin.spare = draft.id != draft.sighting.stated_id and "@" in draft.id
         former = self._former.get(draft.id)
-        if (
+        if not displaced and (
             former is None
             or former.state != "failed"
             or former.digest != plugin.digest

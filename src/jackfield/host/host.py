@@ -43,6 +43,9 @@ class Host:
     def __init__(self, surveyor: Surveyor, stage: Stage, generations: Generations, configured: Iterable[str]) -> None:
         self._surveyor, self._stage, self._generations = surveyor, stage, generations
         self._configured = tuple(configured)
+        # Why this worker does not serve the newest generation, where it cannot.
+        self.behind: str | None = None
+        self._stopping = False
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -78,6 +81,13 @@ class Host:
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise NotFound(f"There is no plugin {name[:100]!r}{hint}")
 
+    def _one(self, name: str) -> LoadedPlugin:
+        """As `find`, for a change. Raises `Conflict` for one whose id is another's: only its files can be changed."""
+        plugin = self.find(name)
+        if plugin.spare:
+            raise Conflict(plugin.reason or "its id is another plugin's", plugin=plugin.id)
+        return plugin
+
     async def start(self, *, joins: bool = False) -> Snapshot:
         """Loads everything there is, as the last generation left it. Raises `ConfigError` for what concerns the gateway
         as a whole; a plugin's own trouble only makes it `failed`. One that `joins` others takes over what they serve:
@@ -85,16 +95,21 @@ class Host:
         latest = await self._generations.latest()
         world = decode(latest.body) if latest is not None else World()
         if joins and latest is not None:
-            await self._stage.begin(world, await self._restored(world), latest)
+            await self._stage.join(world, await self._restored(world), latest)
             return self.snapshot
         seen = await self._look()
         settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
-        await self._stage.begin(_lift(world, settled.lifted), settled.sightings, latest)
+        try:
+            await self._stage.begin(_lift(world, settled.lifted), settled.sightings, latest)
+        except Conflict:
+            # Several workers start at once, and another was first.
+            return await self.start(joins=True)
         self._warn_of_strangers()
         await self._tidy()
         return self.snapshot
 
     async def stop(self) -> None:
+        self._stopping = True
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -179,6 +194,7 @@ class Host:
             actor,
             action,
             forced="all" if force else (),
+            retried="all",
             notes=_notes(settled),
         )
 
@@ -194,20 +210,19 @@ class Host:
         seen = await self._look() if seen is None else seen
         sightings = _mixed(self._stage.sightings, seen, places)
         names = [self._id_of(one) for one in sightings if one.found.place in places]
-        return await self._change(_lift(self._stage.world, names), sightings, actor, action, forced=tuple(forced))
+        world = _lift(self._stage.world, names)
+        return await self._change(world, sightings, actor, action, forced=tuple(forced), retried=names)
 
     async def _toggle(self, name: str, actor: str, *, enabled: bool) -> Changed:
-        plugin = self.find(name)
-        if plugin.running == enabled and plugin.state != "failed":
-            return self._unchanged()
+        plugin = self._one(name)
         world = self._stage.world.with_entry(plugin.id, enabled=enabled)
-        must_run = (plugin.id,) if enabled else ()
-        return await self._change(
-            world, self._stage.sightings, actor, "enable" if enabled else "disable", must_run=must_run
-        )
+        if plugin.running == enabled and world == self._stage.world:
+            return self._unchanged()
+        action, must_run = ("enable", (plugin.id,)) if enabled else ("disable", ())
+        return await self._change(world, self._stage.sightings, actor, action, must_run=must_run, retried=must_run)
 
     async def _configure(self, name: str, config: dict[str, Any], actor: str, expected: int | None) -> Changed:
-        plugin, generation = self.find(name), self.snapshot.generation
+        plugin, generation = self._one(name), self.snapshot.generation
         if expected not in (None, generation):
             raise Conflict(f"generation {generation} serves, not {expected}: it was changed meanwhile")
         changes: dict[str, Any] = {"enabled": config.pop("enabled")} if "enabled" in config else {}
@@ -222,8 +237,10 @@ class Host:
         sightings = _mixed(self._stage.sightings, seen, [chosen.found.place])
         world = world.with_entry(plugin_id, enabled=True)
         # The id of one without a manifest is known only when its code has run.
-        must_run = (plugin_id,) if chosen.manifest is not None or chosen.problem is not None else ()
-        return await self._change(world, sightings, actor, "install", must_run=must_run)
+        listed = any(plugin.place == chosen.found.place for plugin in self.snapshot.plugins.values())
+        is_known = listed or chosen.manifest is not None or chosen.problem is not None
+        must_run = (plugin_id,) if is_known else ()
+        return await self._change(world, sightings, actor, "install", must_run=must_run, retried=(plugin_id,))
 
     async def _install_folder(self, folder: Path, sha256: str | None, approve: tuple[str, ...], actor: str) -> Changed:
         seen = await self._aside(lambda: self._surveyor.see_folder(folder))
@@ -240,7 +257,7 @@ class Host:
         return await self._change(world, sightings, actor, "install", must_run=(plugin_id,))
 
     async def _uninstall(self, name: str, actor: str) -> Changed:
-        plugin, world = self.find(name), self._stage.world
+        plugin, world = self._one(name), self._stage.world
         if plugin.source == "builtin":
             raise Conflict(f"{plugin.id} comes with Jackfield: disable it instead", plugin=plugin.id)
         if world.entry(plugin.id).installed:
@@ -250,33 +267,41 @@ class Host:
         return await self._change(world, self._stage.sightings, actor, "uninstall")
 
     async def _approve(self, name: str, permissions: tuple[str, ...], actor: str) -> Changed:
-        plugin = self.find(name)
+        plugin = self._one(name)
+        asked = {*plugin.asked, *await self._asked_on_disk(plugin)}
         for permission in permissions:
-            if permission not in plugin.asked:
+            if permission not in asked:
                 _check_known(permission)
                 raise Unprocessable(f"{plugin.id} does not ask for {permission!r}", param="approve")
         world = self._stage.world.with_entry(plugin.id, approved=tuple(sorted(set(permissions))))
         return await self._change(world, self._stage.sightings, actor, "approve")
 
+    async def _asked_on_disk(self, plugin: LoadedPlugin) -> tuple[str, ...]:
+        """What the version asks for that waits on the disk: it is approved before it is taken in."""
+        here = next((one for one in await self._look() if one.found.place == plugin.place), None)
+        return here.manifest.permissions if here is not None and here.manifest is not None else ()
+
     async def _rollback(self, actor: str) -> Changed:
-        back = self._stage.goes_back_to
-        target = await self._generations.get(back) if back is not None else None
-        if target is None:
-            raise Conflict("there is no earlier generation to go back to")
-        world = roll_back(self._stage.world, decode(target.body))
-        sightings = await self._as_kept(world)
+        target, world = await self._find_target()
         restored = {name: PluginStats.thaw(frozen) for name, frozen in target.stats.items()}
-        return await self._stage.change(
-            Draft(
-                world=world,
-                sightings=sightings,
-                actor=actor,
-                action=f"rollback to {target.number}",
-                stats=restored,
-                goes_back_to=target.goes_back_to,
-                lenient=True,
-            )
+        return await self._change(
+            world,
+            await self._as_kept(world),
+            actor,
+            f"rollback to {target.number}",
+            stats=restored,
+            goes_back_to=target.goes_back_to,
         )
+
+    async def _find_target(self) -> tuple[Generation, World]:
+        """The nearest earlier generation that was another world. Raises `Conflict` where there is none."""
+        back = self._stage.goes_back_to
+        while back is not None and (target := await self._generations.get(back)) is not None:
+            world = roll_back(self._stage.world, decode(target.body))
+            if world != self._stage.world:
+                return target, world
+            back = target.goes_back_to
+        raise Conflict("there is no earlier generation to go back to")
 
     async def _catch_up(self) -> None:
         """Each change goes on from the newest generation, also where another worker has just made it."""
@@ -300,22 +325,45 @@ class Host:
         return await self._aside(lambda: self._surveyor.restore(world.entries))
 
     async def _change(self, world: World, sightings: list[Sighting], actor: str, action: str, **more: Any) -> Changed:
-        changed = await self._stage.change(Draft(world=world, sightings=sightings, actor=actor, action=action, **more))
+        draft = Draft(world=world, sightings=sightings, actor=actor, action=action, **more)
+        changed = await self._stage.change(draft)
         if changed.changed:
+            self._surveyor.sealed.settle((), taken=True)
             await self._tidy()
         return changed
 
     async def _alone(self, work: Coroutine[Any, Any, T]) -> T:
         async def wait_for_turn() -> T:
             async with self._changing:
-                await self._catch_up()
-                return await work
+                try:
+                    await self._catch_up()
+                    return await work
+                finally:
+                    await self._drop_copies()
 
         task = asyncio.create_task(wait_for_turn(), name="plugin-change")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: work.close())
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            asking = asyncio.current_task()
+            if not task.cancelled() or (asking is not None and asking.cancelling()):
+                raise
+            if self._stopping:
+                raise Unavailable("the gateway is stopping: nothing has changed") from None
+            raise Conflict("a plugin broke off the change by cancelling its task") from None
+
+    async def _drop_copies(self) -> None:
+        """A refused change leaves no copies behind; one that was taken has settled them before."""
+        sealed = self._surveyor.sealed
+        if sealed.has_fresh:
+            try:
+                used = await self._stage.digests_in_use()
+            except JackfieldError:
+                return  # nobody can tell now what is in use: the next change tidies up
+            await self._aside(lambda: sealed.settle(used, taken=False))
 
     async def _aside(self, call: Callable[[], T]) -> T:
         try:

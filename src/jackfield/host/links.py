@@ -36,15 +36,17 @@ class Links:
         """Raises `ConfigError` where an upstream names a provider that does not exist; one that failed to load leaves
         only its own upstreams out."""
         links: list[UpstreamLink] = []
+        without_provider: list[str] = []
         for upstream in self._upstreams:
             provider = plugins.get(upstream.provider)
             if isinstance(provider, PROVIDERS):
                 links.append(self._link(upstream, provider))
             elif upstream.provider in failed:
                 log.error("upstream_without_provider", upstream=upstream.name, provider=upstream.provider)
+                without_provider += upstream.models
             else:
                 raise _unknown_provider(upstream, plugins)
-        return Routes(links)
+        return Routes(links, without_provider)
 
     def stats(self) -> list[Stats]:
         return [client.stats() for client in self._clients.values()]

@@ -166,10 +166,11 @@ async def within(seconds: float, call: Callable[[], Any], step: LifeStep) -> Any
 
 
 def _run(call: Callable[[], T]) -> T:
-    """Runs a stranger's code that cannot wait, and so cannot be cancelled: only an interrupt is not its own."""
+    """Runs a stranger's code that cannot wait, and so cannot be cancelled. An interrupt is its own too: those of the
+    operator come to the event loop as signals."""
     try:
         return call()
-    except (JackfieldError, KeyboardInterrupt):
+    except JackfieldError:
         raise
     except BaseException as error:
         raise PluginBroke(describe(error)) from error
@@ -178,8 +179,7 @@ def _run(call: Callable[[], T]) -> T:
 def _is_ours(error: BaseException) -> bool:
     """Whether this is an interruption of the gateway itself: a plugin's `sys.exit` is not."""
     task = asyncio.current_task()
-    cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-    return cancelled or isinstance(error, KeyboardInterrupt)
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def describe(error: BaseException) -> str:
@@ -204,6 +204,7 @@ def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, pr
             field=f"plugins.config.{guard.plugin}.on_failure",
             plugin=guard.plugin,
         )
+    plugin.counted = guard.stats.report
     return _run(lambda: tuple(_bind(plugin, spec, guard, config, priority) for spec in specs))
 
 
@@ -218,7 +219,7 @@ def _is_free(spec: HookSpec) -> bool:
 def _bind(plugin: Plugin[Any], spec: HookSpec, guard: PluginGuard, config: PluginConfig, priority: int) -> BoundHook:
     point = POINTS[spec.point]
     policy = config.on_failure or spec.on_failure if _is_free(spec) else point.policy or spec.on_failure
-    chosen = config.priority if config.priority is not None else spec.priority
+    chosen = spec.priority if spec.own_priority or config.priority is None else config.priority
     return BoundHook(
         guard.plugin,
         spec,

@@ -11,13 +11,15 @@ from jackfield.hooks.table import BoundHook
 from jackfield.host.states import PluginState, step
 from jackfield.sdk.manifest import Manifest
 from jackfield.sdk.plugin import Plugin
-from jackfield.settings import PluginConfig
+from jackfield.settings import PluginConfig, conceal
 from jackfield.sources.base import Found
+from jackfield.telemetry.text import escape_all_halves, escape_halves
 
 
 class LoadedPlugin:
     """`instance` is `None` unless it runs. `settings` is its config as a whole, from file and operator; `overlay` what
-    of it the operator has set through the API. `digest` tells its code apart. `uses` counts the snapshots that hold it
+    of it the operator has set through the API. `digest` tells its code apart. `spare` is whether its id is another
+    plugin's and it is listed under a name made for it. `uses` counts the snapshots that hold it
     and are not drained."""
 
     __slots__ = (
@@ -35,6 +37,7 @@ class LoadedPlugin:
         "overlay",
         "reason",
         "settings",
+        "spare",
         "state",
         "ui_schema",
         "uses",
@@ -57,6 +60,7 @@ class LoadedPlugin:
         self.ui_schema: Any = None
         self._own: dict[str, Any] | None = None
         self.uses = 0
+        self.spare = False
 
     @property
     def source(self) -> str:
@@ -64,11 +68,11 @@ class LoadedPlugin:
 
     @property
     def place(self) -> str:
-        return self.found.place
+        return escape_halves(self.found.place)
 
     @property
     def name(self) -> str:
-        return (self.manifest.name if self.manifest else "") or self.id
+        return escape_halves((self.manifest.name if self.manifest else "") or self.id)
 
     @property
     def version(self) -> str:
@@ -106,14 +110,14 @@ class LoadedPlugin:
 
     def show(self, own: dict[str, Any], ui_schema: Any) -> None:
         """`own` is its config and `ui_schema` the form of it, as they are shown."""
-        self._own, self.ui_schema = own, ui_schema
+        self._own, self.ui_schema = escape_all_halves(own), escape_all_halves(ui_schema)
 
     def is_called(self, name: str) -> bool:
         return name in (self.id, self.name, self.found.name) or name in self.aliases or name in self.found.aliases
 
     def move(self, to: PluginState, reason: str | None = None) -> None:
         self.state = step(self.state, to, self.id)
-        self.reason = reason
+        self.reason = None if reason is None else conceal(escape_halves(reason))
 
     def let_go(self) -> None:
         """Frees its code."""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from jackfield.breaker import Breaker
-from jackfield.errors import Malformed, ModelNotFound
+from jackfield.errors import Malformed, ModelNotFound, Unavailable
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
@@ -131,11 +131,13 @@ def origin_of(url: str) -> str:
 
 
 class Routes:
-    """Model names to candidates, in order of priority."""
+    """Model names to candidates, in order of priority. `without_provider` are the models of upstreams whose provider
+    does not run."""
 
-    __slots__ = ("_by_operation", "links", "models")
+    __slots__ = ("_by_operation", "_without_provider", "links", "models")
 
-    def __init__(self, links: Iterable[UpstreamLink]) -> None:
+    def __init__(self, links: Iterable[UpstreamLink], without_provider: Iterable[str] = ()) -> None:
+        self._without_provider = frozenset(without_provider)
         self.links = {link.name: link for link in links}
         self.models = tuple(dict.fromkeys(model for link in self.links.values() for model in link.models))
         self._by_operation = {operation: self._serving(operation) for operation in OPERATIONS}
@@ -149,8 +151,8 @@ class Routes:
         return {name: tuple(candidates) for name, candidates in found.items()}
 
     def candidates(self, model: str, operation: Operation) -> tuple[Candidate, ...]:
-        """Raises `ModelNotFound` that names the models closest in spelling, or `Malformed` where no upstream of the
-        model does this operation."""
+        """Raises `ModelNotFound` that names the models closest in spelling, `Unavailable` where no upstream of the
+        model has its provider, or `Malformed` where none does this operation."""
         found = self._by_operation[operation].get(model)
         if found is None:
             self.check(model)
@@ -158,9 +160,13 @@ class Routes:
         return found
 
     def check(self, model: str) -> None:
-        """Raises `ModelNotFound` where no upstream has the model."""
-        if model not in self.models:
-            raise ModelNotFound(self._unknown(model), param="model")
+        """Raises `ModelNotFound` where no upstream has the model, `Unavailable` where none that has it has its
+        provider."""
+        if model in self.models:
+            return
+        if model in self._without_provider:
+            raise Unavailable(f"no upstream of the model {model!r} has a provider that runs")
+        raise ModelNotFound(self._unknown(model), param="model")
 
     def _unknown(self, model: str) -> str:
         shown = model if len(model) <= 100 else model[:100] + "…"

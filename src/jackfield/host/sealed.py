@@ -22,6 +22,7 @@ class SealedCode:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._fresh: set[str] = set()
 
     def seal(self, contents: Contents) -> str:
         """The digest of the contents; afterwards there is a copy of that name."""
@@ -33,6 +34,7 @@ class SealedCode:
             os.utime(self.place(name))
         else:
             self._write(name, files)
+            self._fresh.add(name)
         return name
 
     def place(self, name: str) -> Path:
@@ -47,6 +49,18 @@ class SealedCode:
         if digest({str(file.relative_to(place)): file.read_bytes() for file in _files(place)}) != name:
             raise ManifestError("the kept copy of this version was changed", file=str(place))
         return place
+
+    @property
+    def has_fresh(self) -> bool:
+        return bool(self._fresh)
+
+    def settle(self, names: Collection[str], *, taken: bool) -> None:
+        """What was copied since the last change is kept where that was `taken`, and goes where it was refused, but for
+        `names`."""
+        if not taken:
+            for name in self._fresh.difference(names):
+                shutil.rmtree(self.place(name), ignore_errors=True)
+        self._fresh.clear()
 
     def forget_all_but(self, names: Collection[str]) -> None:
         """Removes the copies that nobody needs any more; a young one may be another worker's, which is about to."""

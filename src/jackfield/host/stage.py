@@ -40,8 +40,8 @@ class Changed(msgspec.Struct, frozen=True):
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A change as it is drawn up. `must_run` are plugins that it is about: it is refused where they do not run then.
-    `forced` are replaced although nothing about them has changed. `stats` and `goes_back_to` are a rollback's, which is
-    `lenient`: it restores what was, well or not."""
+    `forced` are replaced although nothing about them has changed. `stats` and `goes_back_to` are a rollback's.
+    `retried` are tried again although they have failed as they are."""
 
     world: World
     sightings: list[Sighting]
@@ -52,7 +52,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     stats: Mapping[str, PluginStats] = {}
     goes_back_to: int | Literal["former"] | None = "former"
-    lenient: bool = False
+    retried: Collection[str] | Literal["all"] = ()
 
 
 class Stage:
@@ -79,37 +79,39 @@ class Stage:
         return self._snapshot
 
     async def begin(self, world: World, sightings: list[Sighting], latest: Generation | None) -> None:
-        """Goes on from the latest generation; makes the next one where the disk tells something else by now. Several
-        workers begin at once: who comes second finds what the first has written."""
+        """Goes on from the latest generation; makes the next one where the disk tells something else by now. Raises
+        `Conflict` where another worker has made it meanwhile."""
         built = await self._builder.build(sightings, world, {}, self._stats, probed=False)
         try:
             world = world.with_code(built.codes)
-            while latest is None or decode(latest.body) != world:
-                latest = await self._write_start(world, latest)
+            known = decode(latest.body) if latest is not None else World()
+            if latest is None or known != world:
+                back = latest.number if latest is not None else None
+                latest = self._describe((back or 0) + 1, "gateway", "start", world.changed_from(known), world, back)
+                await self._generations.append(latest, _audited(latest.plugins, known, world))
             self._switch(self._snap(latest.number, built), world, sightings, latest.goes_back_to)
         except BaseException:
             await built.discard()
             raise
 
-    async def _write_start(self, world: World, former: Generation | None) -> Generation | None:
-        """The generation of this start, or that which another worker has written meanwhile."""
-        known = decode(former.body) if former is not None else World()
-        back = former.number if former is not None else None
-        generation = self._describe((back or 0) + 1, "gateway", "start", world.changed_from(known), world, back)
+    async def join(self, world: World, sightings: list[Sighting], latest: Generation) -> None:
+        """Serves what others serve: what the disk has by now is not taken in."""
+        built = await self._builder.build(sightings, world, {}, self._stats, probed=False)
         try:
-            await self._generations.append(generation, _audited(generation.plugins, known, world))
-        except Conflict:
-            return await self._generations.latest()
-        return generation
+            self._switch(self._snap(latest.number, built), world, sightings, latest.goes_back_to)
+        except BaseException:
+            await built.discard()
+            raise
 
     async def change(self, draft: Draft) -> Changed:
         """Raises what refuses it: `Conflict`, or a `ConfigError` of the one plugin that is wrong."""
         former = self.snapshot
         counters = {**self._stats, **draft.stats}
-        built = await self._builder.build(draft.sightings, draft.world, former.plugins, counters, forced=draft.forced)
+        built = await self._builder.build(
+            draft.sightings, draft.world, former.plugins, counters, forced=draft.forced, retried=draft.retried
+        )
         try:
-            if not draft.lenient:
-                _refuse_worse(built, draft.must_run)
+            _refuse_worse(built, draft.must_run)
             world = draft.world.with_code(built.codes)
             if world == self.world and not built.fresh and _listing(built.plugins) == _listing(former.plugins):
                 return Changed(former.generation, False, notes=draft.notes)
@@ -130,9 +132,10 @@ class Stage:
         return Changed(generation.number, True, touched, draft.notes)
 
     async def take_over(self, generation: Generation, world: World, sightings: list[Sighting]) -> None:
-        """Switches to what another worker has made."""
+        """Switches to what another worker has made. Raises what keeps this one from serving the same."""
         built = await self._builder.build(sightings, world, self.snapshot.plugins, self._stats, probed=False)
         try:
+            _refuse_worse(built, ())
             snapshot = self._snap(generation.number, built)
         except BaseException:
             await built.discard()

@@ -100,9 +100,13 @@ class Surveyor:
         return self._sight(code, None)
 
     def _sight(self, code: Code, shown: Path | None) -> Sighting:
-        find_again = partial(self._find_copy, code, shown)
-        found = find_again()
+        find_again = partial(self._find_checked, code, shown)
+        found = self._find_copy(code, shown)
         return Sighting(found=found, code=code, find_again=find_again, manifest=found.manifest())
+
+    def _find_checked(self, code: Code, shown: Path | None) -> Found:
+        self.sealed.check(code.digest)
+        return self._find_copy(code, shown)
 
     def _find_copy(self, code: Code, shown: Path | None) -> Found:
         dialect = self._dialects.get(code.dialect)

@@ -11,17 +11,22 @@ from watchfiles import Change, DefaultFilter, awatch
 from jackfield.errors import JackfieldError
 from jackfield.host.host import Host
 
-DEBOUNCE_MS = 500
+# An editor saves several files, or one in steps: it is quiet for this long before they are looked at.
+QUIET_MS = 500
+LONGEST_MS = 5_000
 ACTOR = "watcher"
+CODE = (".py", ".toml", ".yaml", ".yml", ".js", ".mjs", ".ts")
+MANIFESTS = ("plugin.json", "manifest.json", "package.json")
 
 log = structlog.get_logger("jackfield.host")
 
 
 class _CodeFilter(DefaultFilter):
-    """What tools write beside the code is no change of it."""
+    """Code and manifests. A plugin may write into its own folder, and would be reloaded for it for ever."""
 
     def __call__(self, change: Change, path: str) -> bool:
-        return super().__call__(change, path) and not path.endswith((".db", ".db-wal", ".db-shm", ".log"))
+        name = path.rpartition("/")[2]
+        return super().__call__(change, path) and (name.endswith(CODE) or name in MANIFESTS)
 
 
 async def watch(host: Host, folders: Iterable[Path]) -> None:
@@ -31,7 +36,7 @@ async def watch(host: Host, folders: Iterable[Path]) -> None:
         log.warning("nothing_to_watch")
         return
     log.info("watching", folders=[str(folder) for folder in existing])
-    async for _ in awatch(*existing, debounce=DEBOUNCE_MS, step=50, watch_filter=_CodeFilter()):
+    async for _ in awatch(*existing, debounce=LONGEST_MS, step=QUIET_MS, watch_filter=_CodeFilter()):
         try:
             results = await host.reload_changed(actor=ACTOR)
         except JackfieldError as error:

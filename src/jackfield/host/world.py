@@ -57,7 +57,7 @@ class World(msgspec.Struct, frozen=True):
         """With what each plugin runs now; entries that say nothing any more are left out."""
         changed = {**self.entries}
         for plugin in (*codes, *(name for name in self.entries if name not in codes)):
-            changed[plugin] = msgspec.structs.replace(self.entry(plugin), code=codes.get(plugin))
+            changed[plugin] = _running(self.entry(plugin), codes.get(plugin))
         return World({name: entry for name, entry in changed.items() if entry != NOTHING})
 
     def digests(self) -> set[str]:
@@ -73,19 +73,27 @@ class World(msgspec.Struct, frozen=True):
         return None if entry is None else hashlib.sha256(msgspec.json.encode(entry, order="sorted")).hexdigest()
 
 
+def _running(entry: Entry, code: Code | None) -> Entry:
+    """What runs from a folder is not installed any more."""
+    moved = entry.code is not None and code is not None and entry.code.place != code.place
+    return msgspec.structs.replace(entry, code=code, installed=entry.installed and not moved)
+
+
 def roll_back(now: World, target: World) -> World:
     """The target, holding each plugin whose code differs for as long as the disk has what `now` runs."""
     entries = dict(target.entries)
     for name in {*now.entries, *target.entries}:
         former, wanted = now.entry(name), target.entry(name)
-        if former.code != wanted.code and not (former.installed or wanted.installed):
-            entries[name] = msgspec.structs.replace(wanted, hold=_hold(former, wanted))
+        if not (former.installed or wanted.installed):
+            held = msgspec.structs.replace(wanted, hold=_hold(former, wanted))
+            entries.pop(name, None)
+            entries |= {name: held} if held != NOTHING else {}
     return World(entries)
 
 
 def _hold(former: Entry, wanted: Entry) -> Hold | None:
-    """What is held already stays held against the same."""
-    if former.hold is not None:
+    """What is held already stays held against the same: the disk still has what was rolled back first."""
+    if former.hold is not None or former.code == wanted.code:
         return former.hold
     code = former.code or wanted.code
     return None if code is None else Hold(code.place, former.code.digest if former.code else None)

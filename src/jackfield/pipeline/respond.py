@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jackfield.errors import JackfieldError, PluginError, UpstreamRejected
+from jackfield.errors import JackfieldError, PluginError, Refused, UpstreamRejected
 from jackfield.hooks.dispatch import decide
 from jackfield.hooks.table import Hooks
 from jackfield.pipeline.answers import Answer, Whole
@@ -52,22 +52,25 @@ def _answer(state: State, head: Head, whole: Whole, response: Response | None) -
 
 def error_answer(state: State) -> Answer:
     """The error that `state.response` is, with the headers that hooks have left in the head."""
-    response, head = state.response, state.head
+    response, head, error = state.response, state.head, state.error
     assert isinstance(response, ErrorResponse)
     assert head is not None
-    return Answer(
-        Head(response.status, head.with_header("content-type", "application/json").headers),
-        render_error(state, response),
-    )
+    headers = head.with_header("content-type", "application/json").headers
+    if error is not None and error.status == response.status and head.header("retry-after") is None:
+        headers += _pause_of(error)
+    return Answer(Head(response.status, headers), render_error(state, response))
 
 
 async def respond_error(state: State, error: JackfieldError) -> Answer:
     """The answer to an exchange that failed or was refused."""
     state.fail(error)
-    headers: Headers = ()
-    if error.retry_after_s is not None:
-        headers = ((b"retry-after", b"%d" % max(1, -(-error.retry_after_s // 1))),)
-    return await respond(state, Whole(response=error_response(error), headers=headers))
+    return await respond(state, Whole(response=error_response(error), headers=_pause_of(error)))
+
+
+def _pause_of(error: JackfieldError) -> Headers:
+    if error.retry_after_s is None:
+        return ()
+    return ((b"retry-after", b"%d" % max(1, -(-error.retry_after_s // 1))),)
 
 
 def _status_of(response: Response | None) -> int:
@@ -104,10 +107,13 @@ async def run_head_hooks(state: State) -> None:
     state.trace.phase("response_head")
 
 
-async def run_body_hooks(state: State) -> None:
-    """Every hook runs, also after one of them has refused: the rest then see the refusal."""
+async def run_body_hooks(state: State, *, sent: bool = False) -> None:
+    """Every hook runs, also after one of them has refused: the rest then see the refusal, but for those that see no
+    errors. `sent` is whether the answer has gone out, so that nothing can be changed."""
 
     for hook in due(state, state.row.response_body):
+        if not hook.spec.sees_errors and isinstance(state.response, ErrorResponse):
+            continue
 
         def replace(response: Response, plugin: str = hook.plugin) -> None:
             if isinstance(state.response, ErrorResponse) and not isinstance(response, ErrorResponse):
@@ -117,6 +123,8 @@ async def run_body_hooks(state: State) -> None:
         try:
             await decide((hook,), state.view, state.trace, replace)
         except JackfieldError as error:
+            if sent and isinstance(error, Refused):
+                hook.guard.refused_late(hook.name, state.id)
             turn_into_error(state, error)
     state.trace.phase("response_body")
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from itertools import groupby
 
-from jackfield.errors import Forbidden, Malformed, ModelNotFound
+from jackfield.errors import Forbidden, Malformed, ModelNotFound, Unavailable
 from jackfield.hooks.dispatch import Decision, decide
 from jackfield.pipeline.admit import check_model
 from jackfield.pipeline.exchange import State
@@ -15,8 +15,8 @@ from jackfield.wire.chat import ChatRequest, EmbeddingsRequest, Request
 
 
 def select(state: State) -> None:
-    """Sets the candidates. Raises `ModelNotFound`, or `Malformed` where no upstream of the model does this
-    operation."""
+    """Sets the candidates. Raises `ModelNotFound`, `Unavailable` where no upstream of the model has its provider, or
+    `Malformed` where none does this operation."""
     found = state.snapshot.routes.candidates(state.model, state.operation)
     state.candidates = found if len(found) == 1 else by_chance(found)
 
@@ -57,7 +57,7 @@ def _replace_request(state: State, request: Request) -> str | None:
     try:
         check_model(state)
         select(state)
-    except (Forbidden, Malformed, ModelNotFound) as error:
+    except (Forbidden, Malformed, ModelNotFound, Unavailable) as error:
         state.replace_request(before)
         state.replaced = replaced
         return f"routed to the model {request.model!r}: {error.message}"

@@ -134,7 +134,7 @@ async def _observe(state: State, kept: KeptBytes | KeptEvents) -> None:
         state.response = error_response(state.error) if state.error is not None else kept.response()
     except JackfieldError as error:
         state.response = error_response(error)
-    await run_body_hooks(state)
+    await run_body_hooks(state, sent=True)
 
 
 async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:

@@ -166,18 +166,22 @@ OWNERS = {
 
 class HookSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What an author declared about one hook; `priority` and `timeout_ms` are `None` where they leave it to
-    defaults. Two are for dialects: `own_policy` lets an author choose also where the point's policy is fixed, and
-    `forward` keeps hooks that say so in the order of their priorities among themselves where a point runs in
-    reverse, and lets them run whether or not the plugin's own pre hooks did."""
+    defaults. Some are for dialects: `own_policy` lets an author choose also where the point's policy is fixed;
+    `own_priority` stays what it is whatever priority an operator gives the plugin; `forward` keeps hooks that say so
+    in the order of their priorities among themselves where a point runs in reverse, and lets them run whether or not
+    the plugin's own pre hooks did; and without `sees_errors` a hook at `response_body` is not called for an error in
+    place of an answer."""
 
     point: PointName
     name: str
     on_failure: Policy
     own_policy: bool = False
+    own_priority: bool = False
     forward: bool = False
     priority: int | None = None
     timeout_ms: int | None = None
     edits: bool = False
+    sees_errors: bool = True
     replaces_record: bool = False
     sees_answer: bool = False
     look_behind: int = 0

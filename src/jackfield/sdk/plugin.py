@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, get_args, get_origin
 
 import msgspec
@@ -41,6 +42,8 @@ class Plugin(Generic[C]):
     id: str = ""
     version: str = "0.0.0"
     description: str = ""
+    # Tells what the gateway has counted of its hooks; nothing outside of one.
+    counted: Callable[[], Mapping[str, Any]] = dict
 
     def __init__(self, plugin_id: str, config: C, services: Services = NO_SERVICES) -> None:
         self.id = plugin_id

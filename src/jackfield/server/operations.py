@@ -14,6 +14,7 @@ from jackfield.errors import MethodNotAllowed
 from jackfield.server.asgi import JSON, Receive, Scope, Send, send_error, send_whole
 from jackfield.telemetry.exposition import CONTENT_TYPE, render
 from jackfield.telemetry.metrics import Snapshot
+from jackfield.telemetry.text import escape_all_halves
 
 Reason = str
 PATHS = ("/health", "/ready", "/metrics")
@@ -50,7 +51,7 @@ class Operations:
 
     async def _ready(self, send: Send) -> None:
         reasons = self._reasons()
-        body = {"ready": not reasons, "reasons": reasons, "notes": self._notes()}
+        body = {"ready": not reasons, "reasons": escape_all_halves(reasons), "notes": escape_all_halves(self._notes())}
         await _send_json(send, 503 if reasons else 200, body)
 
     async def _metrics(self, send: Send) -> None:

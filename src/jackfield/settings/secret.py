@@ -14,6 +14,13 @@ _SECRET_WORDS = re.compile(
     r"^(?!.*_(env|file)$).*(authorization|cookie|passw|secret|credential|private|token$|(^|[-_])key$|api[-_]?key)",
     re.IGNORECASE,
 )
+# Whole words of a name, in whatever way they are joined. Tokens that are counted are no secret.
+_SECRET_WHOLE_WORDS = frozenset(("pass", "passphrase", "tokens", "keys", "auth", "bearer"))
+_COUNTING_WORDS = frozenset(
+    ("max", "min", "input", "output", "prompt", "completion", "reasoning", "cached", "total", "count", "limit", "per")
+)
+_NO_SECRET = re.compile(r"_(env|file)$", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/\s]*(?=@)")
 
 
@@ -61,22 +68,35 @@ class SecretUrl(Secret):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return _PASSWORD.sub(rf"\1:{MASK}", self._value)
+        return mask_passwords(self._value)
 
 
 def sounds_secret(name: str) -> bool:
     """Whether a key or header of this name is taken to hold a secret wherever settings are shown."""
-    return _SECRET_WORDS.search(name) is not None
+    return _SECRET_WORDS.search(name) is not None or _has_secret_word(name)
+
+
+def _has_secret_word(name: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(name)]
+    told = _SECRET_WHOLE_WORDS.intersection(words)
+    if not _COUNTING_WORDS.isdisjoint(words):
+        told -= {"tokens"}
+    return bool(told or "connection string" in " ".join(words)) and _NO_SECRET.search(name) is None
+
+
+def mask_passwords(text: str) -> str:
+    """The text with the passwords of the URLs in it masked."""
+    return _PASSWORD.sub(rf"\1:{MASK}", text) if "://" in text else text
 
 
 def _names_secret(name: Any) -> bool:
     """Whether this is the first of a header's name and value."""
     text = name.decode("latin-1") if isinstance(name, bytes) else name
-    return isinstance(text, str) and sounds_secret(text)
+    return isinstance(text, str) and _SECRET_WORDS.search(text) is not None
 
 
 def conceal(value: Any, name: str = "") -> Any:
-    """A JSON value with secrets masked, at any depth, by type and by the name of the key that holds them."""
+    """A JSON value with secrets masked, at any depth, by type, by the name of the key that holds them, and in URLs."""
     if isinstance(value, Secret):
         return str(value)
     if isinstance(value, dict):
@@ -87,4 +107,4 @@ def conceal(value: Any, name: str = "") -> Any:
         return [conceal(inner, name) for inner in value]
     if isinstance(value, str | bytes) and sounds_secret(name):
         return MASK
-    return value
+    return mask_passwords(value) if isinstance(value, str) else value

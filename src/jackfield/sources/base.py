@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from pydantic import BaseModel
 
+from jackfield.sdk.hooks import PointName, Policy
 from jackfield.sdk.manifest import Manifest
 
 # A file of the plugin's by its path below a plugins folder: where it stands, or what is in it.
@@ -23,6 +24,23 @@ def tell_nothing() -> None:
     return None
 
 
+class Modules(NamedTuple):
+    """The names of modules that a plugin uses: its `own` are those that `forget` frees, the `shared` ones others use as
+    well."""
+
+    own: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """The one hook of a plugin as it is known without running its code; `None` is what only the code tells."""
+
+    point: PointName
+    priority: int
+    on_failure: Policy
+    timeout_ms: int | None = None
+
+
 class Form(msgspec.Struct, frozen=True):
     """A plugin's config as it is known without running its code."""
 
@@ -35,8 +53,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     it.
 
     `manifest` reads what it says of itself without running its code: `None` where only the code can tell; raises
-    `ManifestError`. `form` is what it says of its config, in the same way.
-    `load` runs its code and may raise anything; `forget` lets go of what `load` brought.
+    `ManifestError`. `form` is what it says of its config, in the same way, and `hook` what it says of its hook, for
+    dialects whose plugins have one.
+    `load` runs its code and may raise anything; `forget` lets go of what `load` brought, and `modules` names it.
 
     `contents` are the files that make it up: written below an empty plugins folder they are found there again as the
     same plugin and nothing else. Raises `ManifestError`. `None` for what is installed in the interpreter itself, which
@@ -52,7 +71,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Callable[[], Manifest | None] = tell_nothing
     contents: Callable[[], Contents] | None = None
     form: Callable[[], Form | None] = tell_nothing
+    hook: Callable[[], Stated | None] = tell_nothing
     forget: Callable[[], None] = keep
+    modules: Callable[[], Modules] = Modules
     folder: Path | None = None
     version: str = ""
     aliases: tuple[str, ...] = ()

@@ -16,8 +16,8 @@ from jackfield.stores.database import Database
 from jackfield.stores.objects import next_revision
 from jackfield.stores.tables import generations
 
-# Enough to go back a working day's changes; what is older is forgotten, and its code with it.
-KEPT = 20
+# Enough to go back a working day's changes, each rollback being one more; what is older is forgotten, and its code.
+KEPT = 50
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):

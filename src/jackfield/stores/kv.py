@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -76,6 +76,16 @@ class KeyValueStore:
     ) -> None:
         place = self._place(owner, user, namespace, key)
         await self._put(None, _row(place, value, self._expiry(ttl_s)), quota)
+
+    async def set_many(self, owner: str, items: Mapping[str, Any]) -> None:
+        """All of them as one transaction. `ValueError` names the key of what cannot be stored; nothing is then."""
+        rows = []
+        for key, value in items.items():
+            try:
+                rows.append(_row(self._place(owner, None, "", key), value, None))
+            except ValueError as error:
+                raise ValueError(f"key {key!r:.100}: {error}") from error
+        await self._statements.put.run_all(rows)
 
     async def delete(self, owner: str, key: str, *, namespace: str = "", user: str | None = None) -> bool:
         """Whether it was there."""

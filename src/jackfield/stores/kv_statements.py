@@ -5,7 +5,7 @@ Values are bound by name: `owner user namespace key` for the place, `now` for th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -50,6 +50,12 @@ class Statement:
     async def run(self, values: Values) -> Rows:
         """As a transaction of its own."""
         return await self._database.run_alone(self._sql, *self._in_order(values))
+
+    async def run_all(self, every: Iterable[Values]) -> None:
+        """Once for each, together one transaction."""
+        statements = [(self._sql, tuple(self._in_order(values))) for values in every]
+        if statements:
+            await self._database.run_together(*statements)
 
     async def run_in(self, transaction: AsyncConnection | None, values: Values) -> Rows:
         """As part of a transaction where there is one."""

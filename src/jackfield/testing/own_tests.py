@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -74,7 +74,8 @@ def _loading() -> list[str]:
 
 
 def find_tests(path: Path) -> OwnTests | None:
-    """Those in the plugin's folder, else those of its name in the `tests` of the project around it."""
+    """Those in the plugin's folder, else those of its name in the `tests` of the project around it. Raises
+    `ConfigError` where there is no plugin."""
     folder = (path if path.is_dir() else path.parent).resolve()
     if path.is_dir() or _is_alone(path):
         files = tuple(_python_tests(folder))
@@ -82,16 +83,30 @@ def find_tests(path: Path) -> OwnTests | None:
             return OwnTests("pytest", folder, files)
         if files := tuple(file for file in _walk(folder) if NODE_TESTS.match(file.name)):
             return OwnTests("node", folder, files)
-    name = re.sub(r"\W", "_", path.resolve().name if path.is_dir() else _name_of(path))
+    names = {re.sub(r"\W", "_", name) for name in _names_at(path)}
     for above in (folder, *folder.parents)[: UPWARDS + 1]:
-        files = tuple(sorted(file for file in above.glob("tests/**/*.py") if _tests(file.stem, name)))
+        files = tuple(sorted(file for file in above.glob("tests/**/*.py") if _tests(file.stem, names)))
         if files:
             return OwnTests("pytest", above, files)
     return None
 
 
-def _tests(stem: str, name: str) -> bool:
-    return stem in (f"test_{name}", f"{name}_test") or stem.startswith(f"test_{name}_")
+def _tests(stem: str, names: Collection[str]) -> bool:
+    return any(stem in (f"test_{name}", f"{name}_test") or stem.startswith(f"test_{name}_") for name in names)
+
+
+def _names_at(path: Path) -> Iterator[str]:
+    """What the path and the plugins at it are called."""
+    from jackfield.testing.check.ring_files import list_entries
+    from jackfield.testing.check.subjects import find_subjects
+
+    yield path.resolve().name if path.is_dir() else _name_of(path)
+    for subject in find_subjects(path):
+        if subject.dialect != "ring":
+            yield subject.name
+            continue
+        for entry in list_entries(subject.told, subject.entries):
+            yield from (entry.name, *entry.aliases)
 
 
 def _is_alone(file: Path) -> bool:

@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,8 @@ from jackfield.host.loader import describe
 from jackfield.sdk.manifest import MANIFEST_FILE, Manifest, read_manifest
 from jackfield.sdk.plugin import Plugin, id_of
 from jackfield.sources.base import Found
+from jackfield.testing.check import subjects
+from jackfield.testing.check.ring_files import list_entries
 
 Subject = type[Plugin[Any]] | Blueprint | Found | Path | str
 
@@ -58,7 +60,7 @@ def prepare(subject: Subject, name: str | None = None, clock: Clock | None = Non
 
     world = RingWorld(prices=known_prices(), clock=clock)
     dialects = make_dialects(world)
-    found = subject if isinstance(subject, Found) else choose(find(Path(subject), dialects), Path(subject), name)
+    found = subject if isinstance(subject, Found) else _choose(Path(subject), dialects, name)
     return Prepared(_read(found, dialects), found, world)
 
 
@@ -96,60 +98,63 @@ def _read(found: Found, dialects: Dialects) -> Blueprint:
         raise ManifestError(describe(error), file=found.place) from error
 
 
-def choose(found: tuple[Found, ...], path: Path, name: str | None) -> Found:
+def refuse_unknown(path: Path, name: str | None) -> None:
+    """Raises what `prepare` would raise, as far as it can be told without running the plugin's code."""
+    from jackfield.app import make_dialects
+
+    _choose(path, make_dialects(), name)
+
+
+def _choose(path: Path, dialects: Dialects, name: str | None) -> Found:
     """The only one, or the one of that name. Raises `ConfigError`."""
-    wanted = [one for one in found if name is None or name in (one.name, _stated_id(one))]
+    found = find(path, dialects, name)
+    wanted = found if name is None else _called(found, name)
     if len(wanted) == 1:
         return wanted[0]
-    names = ", ".join(sorted(one.name for one in found))
+    names = ", ".join(sorted(one.name for one in wanted or found))
     if not found:
-        raise ConfigError("there is no plugin that any dialect recognises", file=str(path))
-    if name is not None:
+        raise ConfigError("there is no plugin in it", file=str(path))
+    if not wanted:
         raise ConfigError(f"there is no plugin {name!r}; there are {names}", file=str(path))
     raise ConfigError(f"there are several plugins ({names}): name one", file=str(path))
 
 
-def _stated_id(found: Found) -> str | None:
-    manifest = found.manifest()
-    return None if manifest is None else manifest.id
+def _called(found: Iterable[Found], name: str) -> list[Found]:
+    """As a gateway takes names: id and display name come before other names."""
+    ways = [(one, (one.name, *_stated_names(one)), one.aliases) for one in found]
+    return [one for one, names, _ in ways if name in names] or [one for one, _, names in ways if name in names]
 
 
-def find(path: Path, dialects: Dialects) -> tuple[Found, ...]:
-    """The plugins at a path: the one that a folder or one of its files is, or all of a plugins folder."""
-    if not path.exists():
-        raise ConfigError("there is no such file or folder", file=str(path))
-    path = path.resolve()
-    for folder in (path.parent, path.parent.parent):
-        mine = tuple(one for one in _look(folder, dialects) if _is_at(one, path))
-        if mine:
-            return mine
-    if path.is_dir():
-        return _look(path, dialects)
-    return (_loose(path),) if path.suffix == ".py" else _look(path.parent, dialects)
-
-
-def _look(folder: Path, dialects: Dialects) -> tuple[Found, ...]:
-    """Where two dialects recognise the same, it is the earlier one's."""
+def _stated_names(found: Found) -> tuple[str, ...]:
+    """None where the manifest is wrong, which is told when that plugin is meant."""
     try:
-        found = [one for dialect in dialects.values() for one in dialect.find(folder)]
-    except OSError:
+        manifest = found.manifest()
+    except ManifestError:
         return ()
-    return tuple({(one.place, one.name): one for one in reversed(found)}.values())[::-1]
+    return () if manifest is None else (manifest.id, manifest.name)
 
 
-def _is_at(found: Found, path: Path) -> bool:
-    """Whether a path is that plugin's folder, or one of the files that are its own."""
-    if path.is_dir():
-        return found.folder is not None and found.folder.resolve() == path
-    return any(file.resolve() == path for file in _files(found))
+def find(path: Path, dialects: Dialects, name: str | None = None) -> list[Found]:
+    """The plugins at a path, as `plugin check` finds them. Raises `ConfigError` where there is none, or none that this
+    version runs; `name` is told as well where it is one that it does not run."""
+    seen = subjects.find_subjects(path)
+    idle = [one for one in seen if one.dialect not in dialects]
+    if idle and (len(idle) == len(seen) or name in [one.name for one in idle]):
+        names = ", ".join(sorted({one.dialect for one in idle if name in (None, one.name)} or {idle[0].dialect}))
+        raise ConfigError(f"this version does not run plugins of the {names} dialect", file=str(path))
+    return [found for one in seen if one.dialect in dialects for found in _found_of(one, dialects)]
 
 
-def _files(found: Found) -> Iterator[Path]:
-    try:
-        contents = found.contents() if found.contents is not None else {}
-    except JackfieldError:
-        return
-    yield from (file for file in contents.values() if isinstance(file, Path))
+def _found_of(subject: subjects.Subject, dialects: Dialects) -> list[Found]:
+    dialect = dialects[subject.dialect]
+    if subject.dialect == "ring":
+        return list_entries(subject.told, subject.entries, dialect)
+    if subject.folder is None:
+        return [_loose(subject.entry)]
+    found = [one for one in dialect.find(subject.folder.parent) if one.folder == subject.folder]
+    if not found:
+        raise ConfigError("is no folder that a gateway takes a plugin from", file=str(subject.folder))
+    return found
 
 
 def _loose(file: Path) -> Found:

@@ -11,21 +11,23 @@ from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from jackfield.dialects.rings.context import RingRequest
-from jackfield.dialects.rings.keeping import CACHE_KEY, keep_answer, mentions
+from jackfield.dialects.rings.keeping import CACHE_KEY, keep_answer, mentions, note_answer, note_lookup
 from jackfield.dialects.rings.manifest import RingEntry
 from jackfield.dialects.rings.names.plugin_sdk import PluginHook, PluginResponse
 from jackfield.dialects.rings.outcomes import conclude, note_result
 from jackfield.dialects.rings.world import RingWorld
-from jackfield.errors import ManifestError
+from jackfield.errors import Malformed, ManifestError
 from jackfield.sdk.context import Exchange
 from jackfield.sdk.hooks import MARK, HookSpec, PointName, Policy
-from jackfield.sdk.outcomes import Outcome
+from jackfield.sdk.outcomes import Outcome, Reject
 from jackfield.sdk.plugin import Health, Plugin, PluginConfig
 from jackfield.wire.base import OPERATIONS, Operation
 
 DEFAULT_TIMEOUT_MS = 50
 # Before whatever else may look at the request.
 FIRST = -1_000
+# Where the last goes first, as after an answer.
+LAST = 1_000_000
 ANSWERED: tuple[Operation, ...] = ("chat", "embeddings")
 
 POINTS: dict[PluginHook, PointName] = {
@@ -43,6 +45,30 @@ POLICIES: dict[PluginHook, Policy] = {
     PluginHook.BACKGROUND: "open",
 }
 
+# What a lookup in the response cache needs beside itself: the answer before all who may change it, which is kept before
+# all other work of the background, since the next request may be on its way.
+KEEPING = (
+    HookSpec(
+        point="response_body",
+        name="note",
+        on_failure="open",
+        priority=LAST,
+        own_priority=True,
+        sees_errors=False,
+        operations=("chat",),
+    ),
+    HookSpec(
+        point="background",
+        name="keep",
+        on_failure="open",
+        forward=True,
+        priority=FIRST,
+        own_priority=True,
+        sees_answer=True,
+        operations=("chat",),
+    ),
+)
+
 M = TypeVar("M", bound=BaseModel, default=PluginConfig)
 Execute = Callable[[Any], Awaitable[Any]]
 
@@ -53,6 +79,7 @@ class RingPlugin(Plugin[M]):
 
     symbol: ClassVar[Any]
     ring: ClassVar[PluginHook]
+    looks_up: ClassVar[bool] = False
     world: ClassVar[RingWorld]
     inner: Any = None
     _execute: Execute
@@ -63,6 +90,7 @@ class RingPlugin(Plugin[M]):
             return
         made: Any = self.symbol
         self.inner = made(config=self.config.model_dump(by_alias=True))
+        self.inner._counted = self.tell_stats
         self._execute = self.inner.execute
         await _call(self.inner, "on_load")
 
@@ -73,17 +101,34 @@ class RingPlugin(Plugin[M]):
     async def health(self) -> Health:
         return read_health(await _call(self.inner, "health"))
 
+    def tell_stats(self) -> dict[str, Any]:
+        """What the host has counted, in the words of ring plugins."""
+        counted = self.counted()
+        percentiles = {name: counted.get(f"{name}_ms", 0.0) for name in ("p50", "p95", "p99")}
+        return {
+            "invocations": counted.get("calls", 0),
+            **{name: counted.get(name, 0) for name in ("errors", "blocks", "timeouts")},
+            "avg_latency_ms": counted.get("mean_ms", 0.0),
+            "latency_percentiles": percentiles,
+        }
+
     async def run(self, exchange: Exchange) -> Outcome | None:
         """One call of the plugin. Whatever ends it badly, a deadline included, undoes what it did to the context."""
         shared = exchange.local(RingRequest)
-        saved = shared.enter(exchange, self.world, self.ring)
+        try:
+            saved = shared.enter(exchange, self.world, self.ring)
+        except Malformed as error:
+            return _refuse(exchange, error)
         try:
             result = await self._execute(shared.context)
             if isinstance(result, PluginResponse):
                 note_result(shared.context, result)
             elif result is not None and self.inner is not None:
                 raise TypeError(f"execute returned {type(result).__name__}, not a PluginResponse")
-            return conclude(shared, saved, exchange, self.ring)
+            outcome = conclude(shared, saved, exchange, self.ring)
+            if self.looks_up:
+                note_lookup(shared)
+            return outcome
         except BaseException:
             shared.undo(saved)
             raise
@@ -94,8 +139,14 @@ class RingPlugin(Plugin[M]):
         if b'"_' not in body and b'"headers"' not in body:
             return None
         shared = exchange.local(RingRequest)
-        saved = shared.enter(exchange, self.world, PluginHook.PRE_FLIGHT)
+        try:
+            saved = shared.enter(exchange, self.world, PluginHook.PRE_FLIGHT)
+        except Malformed as error:
+            return _refuse(exchange, error)
         return conclude(shared, saved, exchange, PluginHook.PRE_FLIGHT)
+
+    async def note(self, exchange: Exchange) -> None:
+        note_answer(exchange, exchange.local(RingRequest))
 
     async def keep(self, exchange: Exchange) -> None:
         keep_answer(exchange, exchange.local(RingRequest), self.world)
@@ -114,6 +165,7 @@ def make_kind(
         "symbol": held if inspect.isclass(held) else staticmethod(held),
         "ring": ring,
         "world": world,
+        "looks_up": _looks_up(symbol, ring),
         "version": entry.version,
         "description": entry.description,
         **hooks,
@@ -135,28 +187,20 @@ def _specs(entry: RingEntry, symbol: object, ring: PluginHook, edits: bool) -> l
             priority=entry.priority,
             timeout_ms=int(timeout_ms),
             edits=edits and ring is PluginHook.POST_FLIGHT,
+            sees_errors=ring is not PluginHook.POST_FLIGHT,
             sees_answer=ring is PluginHook.BACKGROUND,
             operations=ANSWERED if ring is PluginHook.POST_FLIGHT else OPERATIONS,
         )
     ]
     if ring is PluginHook.POST_FLIGHT:
-        specs.append(HookSpec(point="pre_flight", name="strip", on_failure="open", priority=FIRST))
-    if ring is PluginHook.PRE_FLIGHT and mentions(symbol, CACHE_KEY):
-        specs.append(_keeping())
+        specs.append(HookSpec(point="pre_flight", name="strip", on_failure="open", priority=FIRST, own_priority=True))
+    if _looks_up(symbol, ring):
+        specs += KEEPING
     return specs
 
 
-def _keeping() -> HookSpec:
-    """Before all other work of the background: the next request may be on its way."""
-    return HookSpec(
-        point="background",
-        name="keep",
-        on_failure="open",
-        forward=True,
-        priority=FIRST,
-        sees_answer=True,
-        operations=("chat",),
-    )
+def _looks_up(symbol: object, ring: PluginHook) -> bool:
+    return ring is PluginHook.PRE_FLIGHT and mentions(symbol, CACHE_KEY)
 
 
 def _marked(function: FunctionType, spec: HookSpec) -> FunctionType:
@@ -174,6 +218,13 @@ def _check(entry: RingEntry, symbol: object) -> None:
         raise ManifestError(f"{named} is neither a class with `execute` nor a function", field="entrypoint")
     if not inspect.iscoroutinefunction(execute):
         raise ManifestError(f"{named} must be `async def`", field="entrypoint")
+
+
+def _refuse(exchange: Exchange, error: Malformed) -> Reject:
+    """The refusal of a body that can be taken for a request but not shown to a plugin: no fault of the plugin's, and no
+    way past it. Raises the error where the request is none at all."""
+    _ = exchange.request
+    return Reject(error.status, error.code, error.message)
 
 
 async def _call(inner: Any, name: str) -> Any:

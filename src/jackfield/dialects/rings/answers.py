@@ -9,14 +9,14 @@ import msgspec
 
 from jackfield.dialects.rings.bodies import OPENAI_CHAT, OPENAI_EMBEDDINGS, Body, decode, encode
 from jackfield.dialects.rings.merging import merge_response
+from jackfield.dialects.rings.names.plugin_sdk import block_status
 from jackfield.errors import UpstreamBroken
 from jackfield.sdk.context import Exchange
-from jackfield.sdk.outcomes import Reject
+from jackfield.sdk.outcomes import LONGEST_RETRY_S, Reject
 from jackfield.wire.chat import (
     ChatResponse,
     Choice,
     EmbeddingsResponse,
-    ErrorResponse,
     Message,
     Response,
     Text,
@@ -24,6 +24,8 @@ from jackfield.wire.chat import (
 )
 
 ERROR = 400
+TOO_MANY = 429
+RETRY_S = 60.0
 
 
 class RingResponse:
@@ -62,23 +64,18 @@ def content_of(response: Any) -> tuple[int, bytes]:
 
 def read_answer(given: Any, exchange: Exchange) -> Response | Reject:
     """What a plugin answers in an upstream's place."""
-    status, body = content_of(given)
-    return _interpret(status, body, exchange, None)
+    return _interpret(given, exchange, None)
 
 
 def read_edit(given: Any, exchange: Exchange, original: Response) -> Response | Reject:
     """What a plugin left of an answer."""
+    return _interpret(given, exchange, original)
+
+
+def _interpret(given: Any, exchange: Exchange, original: Response | None) -> Response | Reject:
     status, body = content_of(given)
-    if status >= ERROR and isinstance(original, ErrorResponse):
-        code, message = OPENAI_CHAT.decode_error(body)
-        return ErrorResponse(status=status, code=code, message=message, plugin=original.plugin)
-    return _interpret(status, body, exchange, original)
-
-
-def _interpret(status: int, body: bytes, exchange: Exchange, original: Response | None) -> Response | Reject:
     if status >= ERROR:
-        code, message = OPENAI_CHAT.decode_error(body)
-        return Reject(min(status, 599), code, message)
+        return reject(status, *OPENAI_CHAT.decode_error(body), _stated_pause(given))
     if exchange.operation == "count_tokens":
         return TokenCount(input=msgspec.json.decode(body, type=dict[str, int])["input_tokens"])
     try:
@@ -87,6 +84,28 @@ def _interpret(status: int, body: bytes, exchange: Exchange, original: Response 
         return _completion(body, exchange, original if isinstance(original, ChatResponse) else None)
     except UpstreamBroken as error:
         raise ValueError(f"left an answer that is not understood: {error.message}") from error
+
+
+def reject(status: Any, code: str, message: str, retry_after_s: Any) -> Reject:
+    """A refusal by a plugin, who may have stated anything as its status and its pause."""
+    told = block_status(status)
+    pause = _seconds(retry_after_s)
+    if pause is None and told == TOO_MANY:
+        pause = RETRY_S
+    return Reject(told, code, message, pause)
+
+
+def _stated_pause(given: Any) -> Any:
+    headers = getattr(given, "headers", None)
+    return headers.get("retry-after") if isinstance(headers, Mapping) else None
+
+
+def _seconds(stated: Any) -> float | None:
+    try:
+        seconds = float(stated)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds <= LONGEST_RETRY_S else None
 
 
 def _completion(body: bytes, exchange: Exchange, original: ChatResponse | None) -> ChatResponse:

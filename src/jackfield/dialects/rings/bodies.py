@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from jackfield.dialects.rings.merging import merge_request
+from jackfield.errors import Malformed
 from jackfield.sdk.context import Exchange
 from jackfield.wire import format_named
 from jackfield.wire.base import Encoded
@@ -39,7 +40,15 @@ def private_part(body: Mapping[str, Any]) -> Body:
 
 
 def read_body(exchange: Exchange, request: Request) -> Body:
-    """What an OpenAI client sent, field by field; for others the same in its shape."""
+    """What an OpenAI client sent, field by field; for others the same in its shape. Raises `Malformed` for what only
+    shows when all of it is read."""
+    try:
+        return _read_whole(exchange, request)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Malformed(f"the body: {error}") from error
+
+
+def _read_whole(exchange: Exchange, request: Request) -> Body:
     if exchange.client_format in _OWN and exchange.inbound.body and not exchange.replaced:
         found: Body = decode(exchange.inbound.body)
         return found
@@ -71,7 +80,7 @@ def clean(request: Request) -> Request:
 def read_request(public: bytes, original: Request) -> Request:
     """The edited body as a canonical request. Raises `Malformed` where the edit left no request."""
     if isinstance(original, EmbeddingsRequest):
-        return OPENAI_EMBEDDINGS.decode_request(public)
+        return _without_messages(OPENAI_EMBEDDINGS.decode_request(public))
     after = OPENAI_CHAT.decode_request(public)
     assert isinstance(after, ChatRequest)
     after = msgspec.structs.replace(after, stream=original.stream, stream_usage=original.stream_usage)
@@ -84,8 +93,12 @@ def read_request(public: bytes, original: Request) -> Request:
     return merge_request(original, before, after)
 
 
-def write_inbound(exchange: Exchange, public: bytes, request: Request) -> bytes:
+def _without_messages(request: Request) -> Request:
+    """Plugins that edit messages set them where there are none."""
+    kept = {name: raw for name, raw in request.extra.items() if name != "messages"}
+    return msgspec.structs.replace(request, extra=freeze(kept))
+
+
+def write_inbound(exchange: Exchange, request: Request) -> bytes:
     """The edited request as the client could have sent it."""
-    if exchange.client_format in _OWN:
-        return public
     return format_named(exchange.client_format).encode_request(request).body

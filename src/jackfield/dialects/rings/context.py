@@ -18,7 +18,7 @@ from jackfield.dialects.rings.world import RingWorld
 from jackfield.errors import Malformed
 from jackfield.sdk.context import Exchange
 from jackfield.sdk.outcomes import Identity
-from jackfield.wire.chat import ErrorResponse, Request, Response
+from jackfield.wire.chat import ChatResponse, ErrorResponse, Request, Response
 
 AFTER_ANSWER = frozenset({PluginHook.POST_FLIGHT, PluginHook.BACKGROUND})
 # What an answer lays over the request in `ctx.body`.
@@ -69,6 +69,17 @@ class Saved:
         self.response, self.error, self.session_id = response, context.error, context.session_id
 
 
+class Asked:
+    """What a lookup in the response cache leaves for the answer to be kept: the tokens that stood for people's data in
+    what it asked for, and the answer as it came, before any plugin could unmask it."""
+
+    __slots__ = ("answer", "tokens")
+
+    def __init__(self) -> None:
+        self.answer: ChatResponse | None = None
+        self.tokens: frozenset[str] | None = None
+
+
 class RingRequest:
     """Of one exchange, from its first ring plugin to its last.
 
@@ -76,9 +87,10 @@ class RingRequest:
     the pipeline last: until it comes back as the request (or response) of the exchange, it is not known to be taken.
     """
 
-    __slots__ = ("_given", "_public", "_request", "_response", "_ring", "_saved", "context")
+    __slots__ = ("_given", "_public", "_request", "_response", "_ring", "_saved", "asked", "context", "rotator")
 
     context: PluginContext
+    rotator: Rotator
 
     def __init__(self) -> None:
         self._ring: PluginHook | None = None
@@ -87,6 +99,7 @@ class RingRequest:
         self._given: object = None
         self._public = b"{}"
         self._saved: Saved | None = None
+        self.asked = Asked()
 
     def enter(self, exchange: Exchange, world: RingWorld, ring: PluginHook) -> Saved:
         """Prepares the context for one call. Raises `Malformed` where the client's request cannot be read."""
@@ -103,6 +116,7 @@ class RingRequest:
         if ring is not PluginHook.BACKGROUND:
             context.metadata.pop("_block_status", None)
             context.metadata.pop("_block_error_type", None)
+            context.metadata.pop("_retry_after", None)
         self._saved = saved = Saved(context, self._public)
         return saved
 
@@ -135,11 +149,6 @@ class RingRequest:
         return self._request is None or is_clean(self._request)
 
     @property
-    def is_open(self) -> bool:
-        """Whether any ring plugin has seen the exchange."""
-        return self._ring is not None
-
-    @property
     def request(self) -> Request | None:
         return self._request
 
@@ -149,17 +158,14 @@ class RingRequest:
         if exchange.identity is None:
             self.context.session_id = _session(exchange.inbound.client)
         self._refresh_request(exchange)
-        rotator = Rotator(world, state.extra["store"], exchange.id)
-        self.context.metadata = told.begin(exchange, rotator, self.context.body)
+        self.rotator = Rotator(world, state.extra["store"], exchange.id)
+        self.context.metadata = told.begin(exchange, self.rotator, self.context.body)
 
     def _tell(self, exchange: Exchange, world: RingWorld, ring: PluginHook) -> None:
         metadata, identity = self.context.metadata, exchange.identity
         if identity is not None and "api_key" not in metadata:
             told.tell_caller(metadata, identity)
             self.context.session_id = _session(_caller(identity) or exchange.inbound.client)
-            if self._ring is not None:
-                # What is in it still held the credentials, however hidden.
-                self.context.request = RingInbound(exchange.inbound)
         told.tell_candidates(metadata, exchange)
         if ring is PluginHook.POST_FLIGHT:
             told.tell_answer(metadata, exchange, world)
@@ -185,18 +191,25 @@ class RingRequest:
     def _refresh_request(self, exchange: Exchange) -> None:
         """Makes the body anew where the request is another than the one it was made from."""
         try:
-            request = exchange.request
+            self._read_request(exchange)
         except Malformed:
             if exchange.response is None:
                 raise
-            return  # refused for that very reason: there is an answer to look at, and no request
+            # Refused for that very reason: there is an answer to look at, and no request.
+
+    def _read_request(self, exchange: Exchange) -> None:
+        request = exchange.request
         if request is self._request and self._given is None:
             return
+        body = self.context.body
         if self._request is None or not self._is_given(exchange, request):
-            body = read_body(exchange, request)
-            self.context.body = body | private_part(self.context.body) if self._request is not None else body
-        self._request, self._given = request, None
-        self._public = public_part(self.context.body)
+            read = read_body(exchange, request)
+            body = read | private_part(body) if self._request is not None else read
+        try:
+            self._public = public_part(body)
+        except RecursionError as error:
+            raise Malformed("the body: nested too deeply") from error
+        self.context.body, self._request, self._given = body, request, None
 
     def _is_given(self, exchange: Exchange, request: Request) -> bool:
         given = self._given

@@ -80,13 +80,14 @@ class Verdict:
 class EndpointBreaker:
     """Asking it changes nothing: whether a trial call is let through is for the gateway to decide."""
 
-    __slots__ = ("_link",)
+    __slots__ = ("can_execute",)
 
     def __init__(self, link: Link | None) -> None:
-        self._link = link
+        def can_execute() -> Verdict:
+            return Verdict(link is not None and link.breaker.state != "open")
 
-    def can_execute(self) -> Verdict:
-        return Verdict(self._link is not None and self._link.breaker.state != "open")
+        # A closure and no attribute: the link leads to the upstream's credential.
+        self.can_execute = can_execute
 
     def __await__(self) -> Generator[Any, None, EndpointBreaker]:
         return self
@@ -96,11 +97,11 @@ class EndpointBreaker:
 class Breakers:
     """`rotator.circuit_manager`."""
 
-    __slots__ = ("_links",)
+    __slots__ = ("get_breaker",)
 
     def __init__(self, links: Callable[[], Iterable[Link]]) -> None:
-        self._links = links
+        def get_breaker(endpoint_id: object) -> EndpointBreaker:
+            wanted = str(endpoint_id)
+            return EndpointBreaker(next((link for link in links() if link.name == wanted), None))
 
-    def get_breaker(self, endpoint_id: object) -> EndpointBreaker:
-        wanted = str(endpoint_id)
-        return EndpointBreaker(next((link for link in self._links() if link.name == wanted), None))
+        self.get_breaker = get_breaker

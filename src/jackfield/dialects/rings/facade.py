@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from jackfield.dialects.rings.endpoints import Breakers, Pool
+from jackfield.dialects.rings.endpoints import Pool
 from jackfield.dialects.rings.pii import Security
 from jackfield.dialects.rings.world import RingWorld
 
@@ -30,14 +30,11 @@ class _Store(Protocol):
 class PooledStore:
     """`rotator.store`: the shared store, and the upstreams that there are now."""
 
-    __slots__ = ("_world", "get_state", "set_state")
+    __slots__ = ("get_pool", "get_state", "set_state")
 
     def __init__(self, world: RingWorld, store: _Store) -> None:
-        self._world = world
         self.get_state, self.set_state = store.get_state, store.set_state
-
-    def get_pool(self) -> Pool:
-        return Pool(self._world.endpoints())
+        self.get_pool = lambda: Pool(world.endpoints())
 
 
 class TailnetIdentity(dict[str, Any]):
@@ -58,9 +55,10 @@ class ZeroTrust:
 
 
 class Rotator:
-    """One for each request: its vault is the request's own."""
+    """One for each request: its vault is the request's own. Nothing in it leads to the gateway's own objects, for they
+    lead to credentials."""
 
-    __slots__ = ("_request_id", "_security", "_store", "_world")
+    __slots__ = ("_config", "_request_id", "_security", "_tell_config", "circuit_manager", "store")
 
     logger = logger
     priority_mode = False
@@ -68,26 +66,23 @@ class Rotator:
     zt_manager = ZeroTrust()
 
     def __init__(self, world: RingWorld, store: _Store, request_id: str) -> None:
-        self._world, self._store, self._request_id = world, store, request_id
+        self._request_id = request_id
         self._security: Security | None = None
+        self._config: dict[str, Any] | None = None
+        self._tell_config = world.copy_settings
+        self.circuit_manager, self.store = world.breakers, PooledStore(world, store)
 
     @property
-    def config(self) -> Mapping[str, Any]:
-        return self._world.settings
+    def config(self) -> dict[str, Any]:
+        if self._config is None:
+            self._config = self._tell_config()
+        return self._config
 
     @property
     def security(self) -> Security:
         if self._security is None:
             self._security = Security()
         return self._security
-
-    @property
-    def store(self) -> PooledStore:
-        return PooledStore(self._world, self._store)
-
-    @property
-    def circuit_manager(self) -> Breakers:
-        return self._world.breakers
 
     async def _add_log(
         self, msg: str, level: str = "INFO", metadata: Mapping[str, Any] | None = None, trace_id: str | None = None

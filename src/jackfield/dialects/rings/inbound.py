@@ -27,10 +27,10 @@ class Url:
 
 
 class RingInbound:
-    __slots__ = ("_headers", "_inbound", "client", "method", "url")
+    __slots__ = ("_headers", "_shown", "client", "method", "url")
 
     def __init__(self, inbound: InboundRequest) -> None:
-        self._inbound = inbound
+        self._shown = [pair for pair in inbound.headers if pair[0] not in CREDENTIAL_HEADERS]
         self._headers: Headers | None = None
         self.client, self.method = Client(inbound.client), inbound.method
         self.url = Url(inbound.path, inbound.query.decode("latin-1"))
@@ -39,6 +39,5 @@ class RingInbound:
     def headers(self) -> Headers:
         """By name in any case."""
         if self._headers is None:
-            shown = [pair for pair in self._inbound.headers if pair[0] not in CREDENTIAL_HEADERS]
-            self._headers = Headers(raw=shown)
+            self._headers = Headers(raw=self._shown)
         return self._headers

@@ -9,6 +9,7 @@ from typing import Any
 
 from jackfield.dialects.rings.answers import write_response
 from jackfield.dialects.rings.context import RingRequest
+from jackfield.dialects.rings.pii import unmask
 from jackfield.dialects.rings.world import RingWorld
 from jackfield.sdk.context import Exchange
 from jackfield.wire.chat import ChatResponse
@@ -17,15 +18,32 @@ CACHE_KEY = "_cache_key"
 MISS = "MISS"
 
 
-def keep_answer(exchange: Exchange, shared: RingRequest, world: RingWorld) -> None:
-    """Keeps a whole completion under the key that a lookup left in the metadata, as the client got it."""
+def note_lookup(shared: RingRequest) -> None:
+    """After a call that may have looked an answer up: what is masked by now is masked in the key as well."""
+    if shared.asked.tokens is None and CACHE_KEY in shared.context.metadata:
+        shared.asked.tokens = frozenset(shared.rotator.security.pii_vault)
+
+
+def note_answer(exchange: Exchange, shared: RingRequest) -> None:
+    """Before any hook has changed it: the next caller with this key may be another one, to whom the answer is unmasked
+    from a vault of their own."""
     response = exchange.response
-    if exchange.synthetic or not shared.is_open or not isinstance(response, ChatResponse):
+    if shared.asked.tokens is not None and isinstance(response, ChatResponse):
+        shared.asked.answer = response
+
+
+def keep_answer(exchange: Exchange, shared: RingRequest, world: RingWorld) -> None:
+    """Keeps a whole completion that was not refused under the key that a lookup left in the metadata. What was masked
+    after the lookup is part of the key as it was written, and is unmasked: nobody will do it when it is found."""
+    answer, tokens = shared.asked.answer, shared.asked.tokens
+    if exchange.synthetic or answer is None or tokens is None or not isinstance(exchange.response, ChatResponse):
         return
     metadata = shared.context.metadata
     key = metadata.get(CACHE_KEY)
     if isinstance(key, str) and metadata.get("_cache_status") == MISS:
-        world.cache.keep(key, write_response(response))
+        vault = shared.rotator.security.pii_vault
+        later = {token: original for token, original in vault.items() if token not in tokens}
+        world.cache.keep(key, unmask(write_response(answer).decode(), later).encode())
 
 
 def mentions(symbol: object, text: str) -> bool:

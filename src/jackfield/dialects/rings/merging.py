@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jackfield.wire.chat import ChatRequest, ChatResponse, Message, Text
+from jackfield.wire.chat import ChatRequest, ChatResponse, Message, Part, Text, ToolResult
 from jackfield.wire.crossing import Crossing
 from jackfield.wire.json import encoded
 from jackfield.wire.openai_chat.messages import read_messages, write_messages
@@ -102,7 +102,46 @@ def _merge_edited(pairs: Sequence[tuple[Message, Sequence[Message]]], after: Seq
         elif len(group) == 1:
             yield merge(message, group[0], now[0])
         else:
-            yield from now
+            yield from _merge_group(message, group, now)
+
+
+def _merge_group(message: Message, group: Sequence[Message], now: Sequence[Message]) -> Iterator[Message]:
+    """A message that was written as several: each of its tool's results as one, and the rest as the last. It stays one
+    where each of them is still what it was."""
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    rest: tuple[Part, ...] = tuple(part for part in message.parts if not isinstance(part, ToolResult))
+    edited = [merge(part, *_results(was, new)) for part, was, new in zip(results, group, now, strict=False)]
+    was, new = group[len(results) :], now[len(results) :]
+    alike = [one.role for one in group] == [one.role for one in now] and len(was) <= 1
+    if not (alike and all(isinstance(part, ToolResult) for part in edited)):
+        yield from now
+        return
+    if was:
+        moved = max(len(was[0].parts) - len(rest), 0)
+        if was[0].parts[:moved] == new[0].parts[:moved]:
+            rest = _merge_value(rest, was[0].parts[moved:], new[0].parts[moved:])
+        else:
+            rest, edited = new[0].parts, [_only_texts(part) for part in edited]
+    yield msgspec.structs.replace(message, parts=_in_places(message.parts, edited, rest))
+
+
+def _results(was: Message, new: Message) -> tuple[Any, Any]:
+    """The parts of two messages, where both are the result of a tool; else what no part is merged with."""
+    if was.role == new.role == "tool" and len(was.parts) == len(new.parts) == 1:
+        return was.parts[0], new.parts[0]
+    return None, new
+
+
+def _only_texts(result: ToolResult) -> ToolResult:
+    """Without what was written in the message after it, such as images, and was changed there."""
+    return msgspec.structs.replace(result, parts=tuple(part for part in result.parts if isinstance(part, Text)))
+
+
+def _in_places(parts: Sequence[Part], results: Sequence[Part], rest: Sequence[Part]) -> tuple[Part, ...]:
+    """Results where results stood, and the rest where the rest began."""
+    first = next((place for place, part in enumerate(parts) if not isinstance(part, ToolResult)), len(parts))
+    before = sum(isinstance(part, ToolResult) for part in parts[:first])
+    return (*results[:before], *rest, *results[before:])
 
 
 def _as_written(message: Message, source: str) -> Sequence[Message]:

@@ -6,17 +6,15 @@ from typing import Any
 
 import msgspec
 
-from jackfield.dialects.rings.answers import RingResponse, content_of, read_answer, read_edit, read_fields
+from jackfield.dialects.rings.answers import RingResponse, content_of, read_answer, read_edit, read_fields, reject
 from jackfield.dialects.rings.bodies import clean, encode, public_part, read_request, write_inbound
 from jackfield.dialects.rings.context import RingRequest, Saved, overlay_of
 from jackfield.dialects.rings.metadata import endpoint_id
 from jackfield.dialects.rings.names.plugin_engine import PluginContext
-from jackfield.dialects.rings.names.plugin_sdk import PluginAction, PluginHook, PluginResponse
+from jackfield.dialects.rings.names.plugin_sdk import PluginAction, PluginHook, PluginResponse, block_status, text_of
 from jackfield.sdk.context import Candidate, Exchange
 from jackfield.sdk.outcomes import Answer, Outcome, Reject, Replace
-from jackfield.wire.chat import ErrorResponse, Response
 
-BLOCK_STATUS = 403
 BLOCK_CODE = "plugin_block"
 BLOCK_MESSAGE = "Blocked by plugin"
 
@@ -24,9 +22,10 @@ BLOCK_MESSAGE = "Blocked by plugin"
 def note_result(context: PluginContext, result: PluginResponse) -> None:
     """Writes a result into the context, as a plugin without results would have done."""
     if result.action == PluginAction.BLOCK:
-        context.stop_chain, context.error = True, result.message or BLOCK_MESSAGE
-        context.metadata["_block_status"] = result.status_code
-        context.metadata["_block_error_type"] = result.error_type or BLOCK_CODE
+        # What was put into it since it was made has not been looked at.
+        context.stop_chain, context.error = True, text_of(result.message) or BLOCK_MESSAGE
+        context.metadata["_block_status"] = block_status(result.status_code)
+        context.metadata["_block_error_type"] = text_of(result.error_type) or BLOCK_CODE
     elif result.action == PluginAction.MODIFY:
         if result.body:
             context.body = result.body
@@ -65,9 +64,10 @@ def _given(outcome: Outcome | None, ring: PluginHook) -> object:
 
 
 def _blocked(context: PluginContext) -> Reject:
-    status = context.metadata.get("_block_status", BLOCK_STATUS)
-    code = context.metadata.get("_block_error_type", BLOCK_CODE)
-    return Reject(status, str(code), str(context.error or BLOCK_MESSAGE))
+    metadata = context.metadata
+    code = text_of(metadata.get("_block_error_type")) or BLOCK_CODE
+    message = text_of(context.error) or BLOCK_MESSAGE
+    return reject(metadata.get("_block_status"), code, message, metadata.get("_retry_after"))
 
 
 def _answered(given: Any, exchange: Exchange) -> Outcome:
@@ -91,7 +91,7 @@ def _changed(shared: RingRequest, saved: Saved, exchange: Exchange, ring: Plugin
     inbound = exchange.inbound
     if not inbound.body:
         return None  # asked of the gateway itself, with nothing to change
-    return Replace(msgspec.structs.replace(inbound, body=write_inbound(exchange, public, request)))
+    return Replace(msgspec.structs.replace(inbound, body=write_inbound(exchange, request)))
 
 
 def _preferred(context: PluginContext, exchange: Exchange) -> Outcome | None:
@@ -118,11 +118,7 @@ def _edited(shared: RingRequest, saved: Saved, exchange: Exchange, public: bytes
     read = read_edit(edit, exchange, original)
     if isinstance(read, Reject):
         return read
-    return Replace(read) if _differs(read, original) else None
-
-
-def _differs(read: Response, original: Response) -> bool:
-    return isinstance(original, ErrorResponse) or read != original
+    return Replace(read) if read != original else None
 
 
 def _response_edit(shared: RingRequest, saved: Saved, public: bytes) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from ipaddress import ip_address
 
 # Zero-width, bidirectional and tag characters. Joiners stay between letters of scripts, and in emoji, that need them.
@@ -78,36 +78,47 @@ _KINDS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
 _kinds = tuple((name, re.compile(pattern), check) for name, pattern, check in _KINDS)
 
 
-class Vault(dict[str, str]):
-    """Originals by token, of one request. Plugins may add tokens of their own."""
+def _token_for(vault: MutableMapping[str, str], kind: str, original: str) -> str:
+    """The same for the same original."""
+    for token, known in vault.items():
+        if known == original:
+            return token
+    number = len(vault) + 1
+    while (token := f"[PII_{kind}_{number}]") in vault:
+        number += 1
+    vault[token] = original
+    return token
 
-    def token_for(self, kind: str, original: str) -> str:
-        """The same for the same original."""
-        for token, known in self.items():
-            if known == original:
-                return token
-        token = f"[PII_{kind}_{len(self) + 1}]"
-        self[token] = original
-        return token
+
+def unmask(text: str, vault: Mapping[str, str]) -> str:
+    """The text with tokens replaced by their originals. JSON stays JSON."""
+    is_json = _is_json(text)
+    for token, original in vault.items():
+        if token in text:
+            shown = str(original)
+            text = text.replace(token, json.dumps(shown, ensure_ascii=False)[1:-1] if is_json else shown)
+    return text
 
 
 class Security:
-    """`rotator.security`, of one request."""
+    """`rotator.security`, of one request. `pii_vault` holds originals by token; plugins may add tokens of their own,
+    and put another mapping in its place."""
 
     __slots__ = ("pii_vault",)
 
     def __init__(self) -> None:
-        self.pii_vault: MutableMapping[str, str] = Vault()
+        self.pii_vault: Mapping[str, str] = {}
 
     def mask_pii(self, text: str) -> str:
         """Addresses, numbers and keys replaced by tokens."""
         vault = self.pii_vault
-        assert isinstance(vault, Vault)
+        if not isinstance(vault, MutableMapping):
+            self.pii_vault = vault = dict(vault)
 
         for kind, pattern, check in _kinds:
 
             def hide(match: re.Match[str], kind: str = kind, check: Callable[[str], bool] = check) -> str:
-                return vault.token_for(kind, match[0]) if check(match[0]) else match[0]
+                return _token_for(vault, kind, match[0]) if check(match[0]) else match[0]
 
             text = pattern.sub(hide, text)
         return text
@@ -115,11 +126,7 @@ class Security:
     def sanitize_response(self, text: str) -> str:
         """The text with this request's own tokens unmasked and without characters that nobody can see. JSON stays
         JSON."""
-        is_json = _is_json(text)
-        for token, original in self.pii_vault.items():
-            if token in text:
-                text = text.replace(token, json.dumps(original, ensure_ascii=False)[1:-1] if is_json else original)
-        return _invisible.sub("", text)
+        return _invisible.sub("", unmask(text, self.pii_vault))
 
 
 def _is_json(text: str) -> bool:

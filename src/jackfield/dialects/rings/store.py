@@ -7,14 +7,19 @@ see it at once, the last call wins, and it is carried out also where nobody hold
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
 MOST_WAITING = 100_000
-FLUSH_S = 5.0
+FLUSH_S = 30.0
+# In one transaction: so few that requests, and other writers, get their turn in between.
+MOST_TOGETHER = 500
+# Of a transaction that failed: the log need not repeat the reason for each of its values.
+MOST_TOLD = 10
 # All ring plugins share what they keep.
 OWNER = "rings"
 
@@ -28,7 +33,8 @@ class Values(Protocol):
     """Where values are durable."""
 
     async def get(self, key: str, default: Any = None) -> Any: ...
-    async def set(self, key: str, value: Any) -> None: ...
+    async def set_many(self, items: Mapping[str, Any]) -> None:
+        """All or nothing. `ValueError` says that one of them cannot be stored, whatever the others are."""
 
 
 class Write:
@@ -39,9 +45,20 @@ class Write:
     def __init__(self, json: bytes, done: asyncio.Future[None]) -> None:
         self.json, self.done = json, done
 
+    def settle(self, error: Exception | None) -> None:
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+            # Most who write do not wait: the log has said it.
+            self.done.exception()
+
 
 class RingStore:
-    """Writes of one key that wait together become one. A failing write is told to who waits for it, and to the log."""
+    """Writes of one key that wait together become one, and those of many keys one transaction. A failing write is told
+    to who waits for it, and to the log."""
 
     def __init__(self, values: Values) -> None:
         self._values = values
@@ -85,31 +102,35 @@ class RingStore:
         try:
             while self._waiting:
                 self._writing, self._waiting = self._waiting, {}
-                for key in list(self._writing):
-                    await self._write(key, self._writing[key])
-                    del self._writing[key]
+                while self._writing:
+                    keys = list(islice(self._writing, MOST_TOGETHER))
+                    await self._write({key: self._writing[key] for key in keys})
+                    for key in keys:
+                        del self._writing[key]
         finally:
             self._writer = None
 
-    async def _write(self, key: str, write: Write) -> None:
+    async def _write(self, writes: Mapping[str, Write]) -> None:
         try:
-            await self._values.set(key, _decode(write.json))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one value, the others are written
-            log.error("ring_state_not_written", key=key[:100], reason=str(error))
-            if not write.done.done():
-                write.done.set_exception(error)
-                # Most who write do not wait: the log has said it.
-                write.done.exception()
-            return
-        if not write.done.done():
-            write.done.set_result(None)
+            await self._values.set_many({key: _decode(write.json) for key, write in writes.items()})
+        except ValueError as error:
+            if len(writes) > 1:
+                # What is wrong with one value keeps no other from being written.
+                for key, write in writes.items():
+                    await self._write({key: write})
+                return
+            _settle(writes, error)
+        except Exception as error:  # noqa: BLE001 - the writer goes on: what comes later may be written
+            _settle(writes, error)
+        else:
+            _settle(writes, None)
 
 
 class OwnedStore(Protocol):
     """Keys and values of many owners."""
 
     async def get(self, owner: str, key: str, default: Any = None) -> Any: ...
-    async def set(self, owner: str, key: str, value: Any) -> None: ...
+    async def set_many(self, owner: str, items: Mapping[str, Any]) -> None: ...
 
 
 class OwnValues:
@@ -121,8 +142,8 @@ class OwnValues:
     async def get(self, key: str, default: Any = None) -> Any:
         return await self._store.get(self._owner, key, default)
 
-    async def set(self, key: str, value: Any) -> None:
-        await self._store.set(self._owner, key, value)
+    async def set_many(self, items: Mapping[str, Any]) -> None:
+        await self._store.set_many(self._owner, items)
 
 
 class ScratchStore:
@@ -148,8 +169,16 @@ class MemoryValues:
     async def get(self, key: str, default: Any = None) -> Any:
         return self.held.get(key, default)
 
-    async def set(self, key: str, value: Any) -> None:
-        self.held[key] = value
+    async def set_many(self, items: Mapping[str, Any]) -> None:
+        self.held.update(items)
+
+
+def _settle(writes: Mapping[str, Write], error: Exception | None) -> None:
+    if error is not None:
+        for key in islice(writes, MOST_TOLD):
+            log.error("ring_state_not_written", state=key[:100], of=len(writes), reason=str(error))
+    for write in writes.values():
+        write.settle(error)
 
 
 async def _finished(done: asyncio.Future[None]) -> None:

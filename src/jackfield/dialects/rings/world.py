@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -17,10 +19,31 @@ from jackfield.settings import Settings
 from jackfield.wire.chat import Usage
 
 Links = Callable[[], Iterable[Link]]
+CopySettings = Callable[[], dict[str, Any]]
 
 
 class Prices(Protocol):
     def cost_nanousd(self, provider: str, model: str, usage: Usage) -> int | None: ...
+
+
+class LentState(PluginState):
+    """`ctx.state` of one request. What one plugin does to the settings in it, no other request sees; they are copied
+    where a plugin asks for them."""
+
+    def __init__(self, cache: Any, metrics: Counters, settings: CopySettings, extra: dict[str, Any]) -> None:
+        self.cache, self.metrics, self.extra = cache, metrics, extra
+        self._copy_settings = settings
+        self._config: dict[str, Any] | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        if self._config is None:
+            self._config = self._copy_settings()
+        return self._config
+
+    @config.setter
+    def config(self, value: dict[str, Any]) -> None:
+        self._config = value
 
 
 class RingWorld:
@@ -37,21 +60,22 @@ class RingWorld:
         clock: Clock | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
-        self.settings, self.links = MappingProxyType(dict(settings)), links
+        # What plugins may know of the gateway, each time as a copy that is the asker's own.
+        self.copy_settings: CopySettings = partial(marshal.loads, marshal.dumps(dict(settings)))
+        self.links = links
         self.prices = prices or PriceTable.load()
         self.breakers = Breakers(links)
         self.store = RingStore(values or MemoryValues())
         self.cache, self.metrics = ResponseCache(self.clock), Counters()
-        self._state = self._make_state(self.cache, self.store)
-        self._cacheless = self._make_state(None, self.store)
+        self._extra: dict[str, Any] = {"store": self.store}
 
     def state(self, *, cached: bool, synthetic: bool) -> PluginState:
         """What `ctx.state` is: without a cache where it could not answer, and with nothing that lasts for a synthetic
         exchange."""
         if synthetic:
             cache, store = ResponseCache(self.clock), ScratchStore(self.store)
-            return PluginState(cache, Counters(), dict(self.settings), {"store": store})
-        return self._state if cached else self._cacheless
+            return LentState(cache, Counters(), self.copy_settings, {"store": store})
+        return LentState(self.cache if cached else None, self.metrics, self.copy_settings, self._extra)
 
     def endpoints(self) -> list[Endpoint]:
         return [Endpoint(link) for link in self.links()]
@@ -66,9 +90,6 @@ class RingWorld:
     async def aclose(self) -> None:
         """Makes durable what was written and not waited for."""
         await self.store.aclose()
-
-    def _make_state(self, cache: ResponseCache | None, store: RingStore) -> PluginState:
-        return PluginState(cache, self.metrics, dict(self.settings), {"store": store})
 
 
 def tell_settings(settings: Settings) -> dict[str, Any]:

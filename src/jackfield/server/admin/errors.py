@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 
 from jackfield.errors import JackfieldError, Malformed, MethodNotAllowed, NotFound, Unprocessable
 from jackfield.server.asgi import fault
+from jackfield.settings import conceal
+from jackfield.telemetry.text import escape_all_halves
 from jackfield.wire.openai_errors import error_body
 
 READING = ("GET", "HEAD")
@@ -75,7 +77,9 @@ def answer_error(
 ) -> JSONResponse:
     """`status` in place of the error's own; `told` stands beside the error."""
     status = status or error.status
-    body = error_body(status, error.code, error.message, param=error.param, plugin=error.plugin) | dict(told or {})
+    message = conceal(error.message)
+    body = escape_all_halves(error_body(status, error.code, message, param=error.param, plugin=error.plugin))
+    body |= told or {}
     if method not in READING:
         body["changed"] = False
     return JSONResponse(body, status, headers)

@@ -16,6 +16,7 @@ from jackfield.server.admin.errors import ERRORS
 from jackfield.server.admin.plugin_description import state_of
 from jackfield.server.admin.services import AdminServices, Caller
 from jackfield.server.gateway import FACTORY_STATUS
+from jackfield.telemetry.text import escape_all_halves
 
 PATH = "/api/plugins/status"
 
@@ -39,11 +40,13 @@ def routes(services: AdminServices) -> APIRouter:
 
 def describe_status(snapshot: Snapshot) -> dict[str, Any]:
     running = [plugin for plugin in snapshot.plugins.values() if plugin.running]
-    return {
+    told = {
         "initialization_order": resolve(map(_node, running)).order,
         "services": {service: plugin.id for plugin in running for service in _manifest(plugin).provides},
         "plugins": [_describe(plugin) for plugin in snapshot.plugins.values()],
     }
+    status: dict[str, Any] = escape_all_halves(told)
+    return status
 
 
 def _describe(plugin: LoadedPlugin) -> dict[str, Any]:

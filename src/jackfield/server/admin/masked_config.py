@@ -13,6 +13,9 @@ from jackfield.settings.secret import MASK
 # Ours, and that of pydantic's own secret types.
 MASKS = (MASK, "*" * 10)
 _ABSENT: Final = object()
+# In a schema: what holds fields by name, and what holds values of the field.
+_FIELDS = ("properties", "$defs")
+_VALUES = ("default", "examples")
 
 
 def masked_config(plugin: LoadedPlugin) -> dict[str, Any]:
@@ -29,6 +32,29 @@ def _without_texts(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_texts(inner) for inner in value]
     return MASK if isinstance(value, str) else value
+
+
+def masked_form(plugin: LoadedPlugin) -> Any:
+    """Its form, in either shape that a form has; fields that hold a secret show neither default nor examples."""
+    return _mask_form(plugin.ui_schema)
+
+
+def _mask_form(form: Any, name: str = "") -> Any:
+    """`name` is that of the field whose schema this is."""
+    if isinstance(form, list | tuple):
+        return [_mask_form(inner, name) for inner in form]
+    if not isinstance(form, Mapping):
+        return form
+    named = str(form["key"]) if "key" in form else name
+    secret = "password" if form.get("format") == "password" or form.get("writeOnly") is True else named
+    return {key: _mask_part(key, inner, secret) for key, inner in form.items()}
+
+
+def _mask_part(key: str, part: Any, name: str) -> Any:
+    """`name` is that of the field."""
+    if key in _FIELDS and isinstance(part, Mapping):
+        return {field: _mask_form(schema, str(field)) for field, schema in part.items()}
+    return conceal(part, name) if key in _VALUES else _mask_form(part, name)
 
 
 def masked_overlay(plugin: LoadedPlugin) -> dict[str, Any]:
@@ -67,7 +93,7 @@ def _fill(sent: Any, shown: Any, known: Any, path: str) -> Any:
         return _fill_list(sent, shown, known, path)
     if sent == shown and _is_masked(shown):
         return known
-    if sent in MASKS and (_is_masked(shown) or _is_secret(path)):
+    if _is_masked(sent) and (_is_masked(shown) or (sent in MASKS and _is_secret(path))):
         raise _unknown_mask(path)
     return sent
 

@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,10 +19,12 @@ from jackfield.host.host import Host
 from jackfield.host.stage import Changed
 from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import CHANGE_ERRORS, ERRORS, MISSING, NAME_ERRORS, REFUSED, answer_error
+from jackfield.server.admin.plugin_description import describe_change
 from jackfield.server.admin.plugin_permissions import Permissions
 from jackfield.server.admin.plugins import LONGEST_NAME, PluginName
 from jackfield.server.admin.services import AdminServices, Caller
 from jackfield.stores.generations import Generation
+from jackfield.telemetry.text import escape_all_halves, escape_halves
 
 INPROCESS = "inprocess"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -109,19 +110,13 @@ def routes(services: AdminServices) -> APIRouter:
     return router
 
 
-def describe_change(changed: Changed) -> dict[str, Any]:
-    """`plugins` are those that are others than before; `notes` are for the operator."""
-    told: dict[str, Any] = msgspec.to_builtins(changed)
-    return told
-
-
 def describe_generation(generation: Generation) -> dict[str, Any]:
     return {
         "number": generation.number,
         "at": generation.at,
         "actor": generation.actor,
         "action": generation.action,
-        "plugins": generation.plugins,
+        "plugins": escape_all_halves(generation.plugins),
         "goes_back_to": generation.goes_back_to,
     }
 
@@ -160,7 +155,7 @@ def _folder_of(wanted: Installation) -> Path:
 
 
 def _tell_swap(changed: Changed) -> str:
-    return f"Reloaded: {', '.join(changed.plugins)}" if changed.changed else "Nothing had changed"
+    return f"Reloaded: {', '.join(map(escape_halves, changed.plugins))}" if changed.changed else "Nothing had changed"
 
 
 def _tell_refusal(refusal: JackfieldError) -> JSONResponse:

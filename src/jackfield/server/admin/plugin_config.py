@@ -12,11 +12,12 @@ from jackfield.errors import Malformed, Unprocessable
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
-from jackfield.server.admin.masked_config import masked_config, masked_overlay, unmask
-from jackfield.server.admin.plugin_description import state_of
+from jackfield.server.admin.masked_config import masked_config, masked_form, masked_overlay, unmask
+from jackfield.server.admin.plugin_description import describe_change, state_of
 from jackfield.server.admin.plugins import PluginName
 from jackfield.server.admin.services import AdminServices, Caller
 from jackfield.server.admin.storable import check_storable
+from jackfield.telemetry.text import escape_all_halves
 
 WRAPPER = "config"
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"|(\d{1,18})')
@@ -53,23 +54,25 @@ def routes(services: AdminServices) -> APIRouter:
             raise Unprocessable("approve: permissions are approved at …/permissions", param="approve")
         changed = await host.configure(plugin.id, config, actor=who.id, expected=read_generation(if_match))
         told = show(host.find(plugin.id), response)
-        return told | {"changed": changed.changed, "plugins": changed.plugins, "notes": changed.notes}
+        return describe_change(changed) | told
 
     return router
 
 
 def describe_config(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
     state, reason = state_of(plugin)
-    return {
+    told = {
         "id": plugin.id,
         "name": plugin.name,
         "state": state,
         "reason": reason,
         "config": masked_config(plugin),
         "overlay": masked_overlay(plugin),
-        "ui_schema": plugin.ui_schema,
+        "ui_schema": masked_form(plugin),
         "generation": generation,
     }
+    described: dict[str, Any] = escape_all_halves(told)
+    return described
 
 
 def read_generation(if_match: str | None) -> int | None:

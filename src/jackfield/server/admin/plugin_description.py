@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+import msgspec
+
 from jackfield.hooks.table import BoundHook
 from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.stage import Changed
 from jackfield.sdk.hooks import PointName
 from jackfield.sdk.permissions import PERMISSIONS
-from jackfield.server.admin.masked_config import masked_config
+from jackfield.server.admin.masked_config import masked_config, masked_form
+from jackfield.settings import conceal
+from jackfield.telemetry.text import escape_all_halves
 
 # The five rings of the ring guide, by the points that stand for them here.
 RINGS: Mapping[PointName, str] = {
@@ -26,7 +31,7 @@ T = TypeVar("T")
 
 def describe_plugin(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
     state, reason = state_of(plugin)
-    return {
+    told = {
         "id": plugin.id,
         "name": plugin.name,
         "aliases": tuple(dict.fromkeys((*plugin.aliases, *plugin.found.aliases))),
@@ -46,10 +51,18 @@ def describe_plugin(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
         "hooks": [_describe_hook(hook) for hook in plugin.hooks],
         **_ring_fields(plugin),
         "config": masked_config(plugin),
-        "ui_schema": plugin.ui_schema,
+        "ui_schema": masked_form(plugin),
         "stats": plugin.guard.stats.report(),
         "generation": generation,
     }
+    described: dict[str, Any] = escape_all_halves(told)
+    return described
+
+
+def describe_change(changed: Changed) -> dict[str, Any]:
+    """`plugins` are those that are others than before; `notes` are for the operator."""
+    told: dict[str, Any] = escape_all_halves(msgspec.to_builtins(changed))
+    return told | {"notes": [conceal(note) for note in told["notes"]]}
 
 
 def state_of(plugin: LoadedPlugin) -> tuple[str, str | None]:

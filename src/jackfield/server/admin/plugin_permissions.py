@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
-from jackfield.server.admin.plugin_description import describe_permissions, state_of
+from jackfield.server.admin.plugin_description import describe_change, describe_permissions, state_of
 from jackfield.server.admin.plugins import PluginName
 from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.telemetry.text import escape_all_halves
 
 Permissions = Annotated[list[str], Field(max_length=100)]
 
@@ -32,7 +33,8 @@ def routes(services: AdminServices) -> APIRouter:
     def show(plugin: LoadedPlugin) -> dict[str, Any]:
         state, reason = state_of(plugin)
         told = {"id": plugin.id, "name": plugin.name, "state": state, "reason": reason}
-        return told | describe_permissions(plugin) | {"generation": host.snapshot.generation}
+        shown: dict[str, Any] = escape_all_halves(told | describe_permissions(plugin))
+        return shown | {"generation": host.snapshot.generation}
 
     @router.get("/api/v1/plugins/{name:path}/permissions", responses=NAME_ERRORS)
     async def plugin_permissions(name: PluginName, who: Caller) -> dict[str, Any]:
@@ -45,6 +47,6 @@ def routes(services: AdminServices) -> APIRouter:
         plugin = host.find(name)
         changed = await host.approve(plugin.id, given.approve, actor=who.id)
         told = show(host.find(plugin.id))
-        return told | {"changed": changed.changed, "plugins": changed.plugins, "notes": changed.notes}
+        return describe_change(changed) | told
 
     return router

@@ -16,6 +16,7 @@ from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import ERRORS, NAME_ERRORS
 from jackfield.server.admin.plugin_description import describe_plugin
 from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.telemetry.text import escape_halves
 
 LONGEST_NAME = 5000
 BELOW = "/api/v1/plugins/"
@@ -33,11 +34,11 @@ def routes(services: AdminServices) -> APIRouter:
 
     @router.get("/api/v1/plugins", responses=NAME_ERRORS)
     async def plugins(who: Caller, name: OnePlugin = None) -> dict[str, Any]:
-        """Every known plugin, disabled and failed ones too."""
+        """Every known plugin, disabled and failed ones too, and which generation each worker serves (`workers`)."""
         snapshot = host.snapshot
         known = snapshot.plugins.values() if name is None else (host.find(name),)
         told = [describe_plugin(plugin, snapshot.generation) for plugin in known]
-        return {"plugins": told, "generation": snapshot.generation}
+        return {"plugins": told, "generation": snapshot.generation, "workers": await services.generations()}
 
     @router.get("/api/v1/plugins/stats", responses=ERRORS)
     async def plugin_stats(who: Caller) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def _stats_by_name(plugins: Collection[LoadedPlugin]) -> Iterator[tuple[str, dic
     borne = Counter(plugin.name for plugin in plugins)
     for plugin in plugins:
         unique = borne[plugin.name] == 1
-        yield plugin.name if unique else plugin.id, plugin.guard.stats.report()
+        yield plugin.name if unique else escape_halves(plugin.id), plugin.guard.stats.report()
 
 
 def one(services: AdminServices) -> APIRouter:

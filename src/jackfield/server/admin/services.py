@@ -22,7 +22,8 @@ CALLER = "jackfield.caller"
 
 
 class AdminServices(msgspec.Struct, frozen=True):
-    """`flush` and `flush_traces` write what this worker still has in memory, so that an answer has it too."""
+    """`flush` and `flush_traces` write what this worker still has in memory, so that an answer has it too.
+    `generations` tells which generation of the plugins each worker serves."""
 
     directory: Directory
     credentials: Credentials
@@ -32,6 +33,7 @@ class AdminServices(msgspec.Struct, frozen=True):
     host: Host
     flush: Callable[[], Awaitable[bool]]
     flush_traces: Callable[[], Awaitable[None]]
+    generations: Callable[[], Awaitable[dict[str, int]]]
 
 
 _bearer = HTTPBearer(auto_error=False, description="An admin key")

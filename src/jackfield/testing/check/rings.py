@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jackfield.dialects.rings.dialect import RingDialect
 from jackfield.dialects.rings.lint import find_faults
 from jackfield.dialects.rings.manifest import RingEntry, read_entry
+from jackfield.dialects.rings.manifest import Source as RingSource
 from jackfield.dialects.rings.problems import EntryProblem
 from jackfield.errors import ManifestError
 from jackfield.testing.check.checked import Checked, Stated, check_source
@@ -20,6 +20,7 @@ from jackfield.testing.check.findings import Finding, finding
 from jackfield.testing.check.hooks import LONGEST_MS, tell_long
 from jackfield.testing.check.plugin_class import PluginFile
 from jackfield.testing.check.refusals import Lines, Steps, line_of, show_steps, tell_refusal
+from jackfield.testing.check.ring_files import INSTALLED, find_plugins_folder, list_entries
 from jackfield.testing.check.source import Source
 from jackfield.testing.check.subjects import Subject
 
@@ -36,33 +37,40 @@ def check_rings(subject: Subject) -> Checked:
     if not isinstance(entries, list):
         checked.add([finding(subject.told, 1, "manifest", "there is no list under the top key plugins")])
         return checked
-    for index, raw in enumerate(entries):
+    meant = [(index, raw) for index, raw in enumerate(entries) if _is_meant(raw, subject)]
+    for index, raw in meant:
         _check_entry(checked, subject.told, raw, ("plugins", index), read.lines)
-    distinct = len({stated.id for stated in checked.ids}) == len(entries)
+    distinct = len({stated.id for stated in checked.ids}) == len(meant)
     if distinct and not any(found.level == "error" for found in checked.findings):
-        checked.add(_ask_dialect(subject.told))
+        checked.add(_ask_dialect(subject))
     return checked
 
 
-def _ask_dialect(manifest: Path) -> Iterator[Finding]:
+def _is_meant(raw: Any, subject: Subject) -> bool:
+    try:
+        return not subject.entries or read_entry(raw, _source_of(subject.told)).id in subject.entries
+    except EntryProblem:
+        return False
+
+
+def _source_of(manifest: Path) -> RingSource:
+    return "installed" if manifest.parent.name == INSTALLED else "bundled"
+
+
+def _ask_dialect(subject: Subject) -> Iterator[Finding]:
     """What the gateway would still refuse, such as files that lead out of the folder."""
-    for found in RingDialect().find(_folder_of(manifest)):
-        if found.place.startswith(str(manifest)):
-            try:
-                found.manifest()
-                if found.contents is not None:
-                    found.contents()
-            except ManifestError as error:
-                yield tell_refusal(error, manifest)
-
-
-def _folder_of(manifest: Path) -> Path:
-    return manifest.parent.parent if manifest.parent.name == "installed" else manifest.parent
+    for found in list_entries(subject.told, subject.entries):
+        try:
+            found.manifest()
+            if found.contents is not None:
+                found.contents()
+        except ManifestError as error:
+            yield tell_refusal(error, subject.told)
 
 
 def _check_entry(checked: Checked, manifest: Path, raw: Any, place: Steps, lines: Lines) -> None:
     try:
-        entry = read_entry(raw, "installed" if manifest.parent.name == "installed" else "bundled")
+        entry = read_entry(raw, _source_of(manifest))
     except EntryProblem as problem:
         checked.add(_tell_problems(problem, manifest, place, lines))
         return
@@ -109,7 +117,7 @@ def _check_words(
 
 
 def _check_module(entry: RingEntry, manifest: Path, line: int) -> Iterator[Finding]:
-    path = _folder_of(manifest).joinpath(*entry.module.split(".")).with_suffix(".py")
+    path = find_plugins_folder(manifest).joinpath(*entry.module.split(".")).with_suffix(".py")
     if not path.is_file():
         where = f"{entry.module.replace('.', '/')}.py"
         yield finding(manifest, line, "plugin-class", f"{entry.name}: there is no {where} in the plugins folder")

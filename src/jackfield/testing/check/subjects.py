@@ -12,6 +12,7 @@ import msgspec
 
 from jackfield.errors import ConfigError, ManifestError
 from jackfield.sdk.manifest import MANIFEST_FILE, read_bounded
+from jackfield.testing.check.ring_files import find_manifest
 from jackfield.testing.check.source import Source
 
 Dialect = Literal["native", "ring", "toolbox", "provider", "factory"]
@@ -21,13 +22,15 @@ _PASSED_OVER = frozenset({"__pycache__", "node_modules", "venv", "tests", "test"
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """`folder` is `None` for a single file. `manifest` is there only where the plugin has one. `own` marks what comes
-    with Jackfield, `installed` what is in an installed package."""
+    """`folder` is `None` for a single file. `manifest` is there only where the plugin has one. `entries` are the ids
+    that are meant of a ring manifest, all of them where it is empty. `own` marks what comes with Jackfield, `installed`
+    what is in an installed package."""
 
     dialect: Dialect
     entry: Path
     folder: Path | None = None
     manifest: Path | None = None
+    entries: frozenset[str] = frozenset()
     own: bool = False
     installed: bool = False
 
@@ -48,11 +51,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_subjects(place: Path) -> list[Subject]:
-    """A plugin's file or folder, or a folder of such folders. Raises `ConfigError` where there is none."""
+    """What every command means by a path: a plugin's folder or one of its files, a folder of plugins, or one with a
+    folder `plugins`. Raises `ConfigError` where there is none."""
     if place.is_file():
         return [_of_file(place)]
     if not place.is_dir():
-        raise ConfigError("there is no such file or folder, and no plugin of that id", file=str(place))
+        raise ConfigError("there is no such file or folder", file=str(place))
     try:
         found = _of_place(place.resolve())
     except OSError as error:
@@ -66,9 +70,22 @@ def _of_file(file: Path) -> Subject:
     known = {MANIFEST_FILE, "plugin.py", "manifest.yaml", "manifest.json", "package.json", *PROVIDER_FILES}
     if file.name in known and (found := _of_folder(file.resolve().parent)):
         return found[0]
+    if (listed := find_manifest(file.resolve())) is not None:
+        manifest, entries = listed
+        return Subject(dialect="ring", entry=manifest, folder=manifest.parent, manifest=manifest, entries=entries)
+    if (around := _around(file.resolve())) is not None:
+        return around
     if file.suffix != ".py":
         raise ConfigError("is neither a manifest nor a Python file", file=str(file))
     return Subject(dialect="native", entry=file)
+
+
+def _around(file: Path) -> Subject | None:
+    """The plugin in whose folder a file is; a toolbox has no Python in it."""
+    found = next(iter(_of_folder(file.parent)), None)
+    if found is None or found.dialect == "ring" or (found.dialect == "toolbox" and file.suffix == ".py"):
+        return None
+    return found
 
 
 def _of_place(place: Path) -> list[Subject]:

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 log = logging.getLogger("plugin_sdk")
 
-LEAST_BLOCK_STATUS = 400
 BLOCK_STATUS = 403
+BLOCK_STATUSES = range(400, 600)
 
 
 class PluginHook(StrEnum):
@@ -34,9 +34,25 @@ class PluginResponseError(ValueError):
     """A response that says nothing a ring can act on."""
 
 
+def block_status(stated: Any) -> int:
+    """The status that a block is told with. One that is none of an error would look like an answer: it becomes a
+    403."""
+    try:
+        status = int(stated)
+    except (TypeError, ValueError, OverflowError):
+        return BLOCK_STATUS
+    return status if status in BLOCK_STATUSES else BLOCK_STATUS
+
+
+def text_of(stated: Any) -> str:
+    """What a plugin stated as a text, as one that can be sent; nothing for `None`."""
+    return "" if stated is None else str(stated).encode("utf-8", "replace").decode()
+
+
 @dataclass
 class PluginResponse:
-    """What a ring plugin decides. A block with a status below 400 would look like an answer: it becomes a 403."""
+    """What a ring plugin decides. A block blocks, whatever else is wrong with it: a status that is none of an error
+    becomes a 403, and a message that is no text is made one."""
 
     action: str = PluginAction.PASSTHROUGH
     status_code: int = 200
@@ -53,9 +69,16 @@ class PluginResponse:
             raise PluginResponseError(
                 f"Invalid PluginResponse action {str(self.action)!r}. Must be one of: {known}"
             ) from None
-        if self.action is PluginAction.BLOCK and self.status_code < LEAST_BLOCK_STATUS:
-            log.warning("PluginResponse.block with status %s: %s is sent", self.status_code, BLOCK_STATUS)
-            self.status_code = BLOCK_STATUS
+        if self.action is PluginAction.BLOCK:
+            self._mend()
+
+    def _mend(self) -> None:
+        status = block_status(self.status_code)
+        if str(status) != str(self.status_code):
+            log.warning("PluginResponse.block with status %s: %s is sent", self.status_code, status)
+        self.status_code = status
+        self.message = None if self.message is None else text_of(self.message)
+        self.error_type = None if self.error_type is None else text_of(self.error_type)
 
     @classmethod
     def passthrough(cls) -> Self:
@@ -104,8 +127,8 @@ class RingClass:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """What the host counted for this plugin; zeros where there is no host."""
-        counted: dict[str, Any] = getattr(self, "_stats", {})
+        """What the host counted for this plugin since it first saw it; zeros where there is no host."""
+        counted: dict[str, Any] = getattr(self, "_counted", dict)()
         return {"invocations": 0, "errors": 0, "blocks": 0, "timeouts": 0, "avg_latency_ms": 0.0, **counted}
 
 

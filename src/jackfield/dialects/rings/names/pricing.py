@@ -42,9 +42,13 @@ class Pricing:
         rates = self.get_pricing(model)
         return (input_tokens * rates["input"] + output_tokens * rates["output"]) / MILLION
 
-    def estimate_cost_pre_flight(self, model: str, input_tokens: int, output_ratio: float = 0.5) -> float:
-        """Before an answer is there: it is taken to be `output_ratio` as long as the prompt."""
-        return self.estimate_cost(model, input_tokens, int(input_tokens * output_ratio))
+    def estimate_cost_pre_flight(
+        self, model: str, input_tokens: int, ratio: float = 0.5, output_ratio: float | None = None
+    ) -> float:
+        """Before an answer is there: it is taken to be `ratio` as long as the prompt. `output_ratio` is the same by
+        another name."""
+        share = ratio if output_ratio is None else output_ratio
+        return self.estimate_cost(model, input_tokens, int(input_tokens * share))
 
     def _rate(self, name: str, usage: Usage) -> float:
         return (self._table.cost_nanousd("", name, usage) or 0) * MILLION / SAMPLE / NANO
@@ -79,8 +83,10 @@ def estimate_cost(model: str, input_tokens: int, output_tokens: int) -> float:
     return _built_in().estimate_cost(model, input_tokens, output_tokens)
 
 
-def estimate_cost_pre_flight(model: str, input_tokens: int, output_ratio: float = 0.5) -> float:
-    return _built_in().estimate_cost_pre_flight(model, input_tokens, output_ratio)
+def estimate_cost_pre_flight(
+    model: str, input_tokens: int, ratio: float = 0.5, output_ratio: float | None = None
+) -> float:
+    return _built_in().estimate_cost_pre_flight(model, input_tokens, ratio, output_ratio)
 
 
 __all__ = ["estimate_cost", "estimate_cost_pre_flight", "get_pricing"]
