@@ -94,12 +94,30 @@ def test_a_secret_is_equal_to_itself_only() -> None:
     assert str(SecretUrl("redis://:pw@h/0")) == "redis://:***@h/0"
 
 
-@pytest.mark.parametrize("name", ["api_key", "Authorization", "x-api-key", "password", "token", "clientSecret", "key"])
+WHOLE_WORDS = ["pass", "db_pass", "passphrase", "tokens", "apiTokens", "keys", "connection_string", "connectionString"]
+NAMES = ["api_key", "Authorization", "x-api-key", "password", "token", "clientSecret", "key", "auth", "X-Bearer"]
+
+
+@pytest.mark.parametrize("name", NAMES + WHOLE_WORDS)
 def test_names_that_hold_secrets(name: str) -> None:
     assert sounds_secret(name)
     assert conceal({name: "v", "inner": [{name: "v"}]}) == {name: "***", "inner": [{name: "***"}]}
 
 
-@pytest.mark.parametrize("name", ["api_key_env", "api_key_file", "max_tokens", "monkey", "model", "priority"])
+COUNTS = ["max_tokens", "outputTokens"]
+OTHERS = ["api_key_env", "api_key_file", "keys_file", "monkeys", "author", "bypass", "model", "priority"]
+
+
+@pytest.mark.parametrize("name", COUNTS + OTHERS)
 def test_names_that_do_not(name: str) -> None:
     assert not sounds_secret(name)
+
+
+def test_passwords_in_urls_are_masked_wherever_they_stand() -> None:
+    value = {"dsn": "postgresql://u:hidden@db/x", "words": ["see redis://:hidden@h/0 and http://h:80/a@b"]}
+    shown = {"dsn": "postgresql://u:***@db/x", "words": ["see redis://:***@h/0 and http://h:80/a@b"]}
+    assert conceal(value) == shown
+
+
+def test_two_words_of_a_list_are_no_header() -> None:
+    assert conceal({"features": ["auth", "billing"]}) == {"features": ["auth", "billing"]}

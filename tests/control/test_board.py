@@ -111,3 +111,17 @@ async def test_each_worker_tells_which_generation_it_serves(database: Database) 
 async def test_a_single_worker_speaks_for_itself(database: Database) -> None:
     board = WorkerBoard(Workers(database), "run", 0, Metrics(), SystemClock(), shared=False, generation=lambda: 7)
     assert await board.generations() == {"run-0": 7}
+
+
+async def test_while_the_store_fails_the_others_are_told_of_as_last_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Worker(database, 0), Worker(database, 1)
+    await second.board.publish()
+    assert await first.board.generations() == {"run-0": 0, "run-1": 0}
+
+    async def fail(*_: object, **__: object) -> None:
+        raise Unavailable("the store fails")
+
+    monkeypatch.setattr(Workers, "all", fail)
+    assert await first.board.generations() == {"run-0": 0, "run-1": 0}

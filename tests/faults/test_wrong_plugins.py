@@ -64,7 +64,7 @@ MANIFESTS = {
     "an entry that climbs out": ('id = "bad"\nentry = "../one/plugin"', "entry: String should match pattern"),
     "an entry that is not there": ('id = "bad"\nentry = "absent"', "there is no absent.py"),
     "ten megabytes": ('id = "bad"\n#' + "x" * 10_000_000, "is longer than 256 KB"),
-    "ten million levels": ('id = "bad"\nx = ' + "[" * 200_000, "maximum recursion depth"),
+    "thousands of levels": ('id = "bad"\nx = ' + "[" * 10_000, "maximum recursion depth"),
     "no text": ("id = '\x00'", "jackfield.toml"),
     "a need that nobody meets": ('id = "bad"\n[requires]\nplugins = ["nobody"]', "requires the plugin 'nobody'"),
     "a need of itself": ('id = "bad"\n[requires]\nplugins = ["bad"]', "waits for itself: bad needs bad"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from jackfield.errors import Unavailable
@@ -43,3 +46,28 @@ async def test_a_store_that_fails_keeps_nobody_from_looking(
     assert (await gateway.plugin("quiet"))["state"] == "active"
     called = await gateway.admin(f"{PLUGINS}/toggle", "POST", {"name": "quiet", "enabled": False})
     assert "store" in refused(called, 503, "unavailable", changed=False)
+
+
+async def test_it_is_told_which_worker_serves_which_generation(spawn: StartGateway) -> None:
+    gateway = await spawn("--workers", "2", plugins={"quiet": QUIET})
+    await done(gateway, "toggle", {"name": "quiet", "enabled": False})
+
+    async def served() -> dict[str, Any]:
+        return dict((await gateway.admin(PLUGINS)).json["workers"])
+
+    workers = await until(served, lambda told: len(told) == 2 and set(told.values()) == {2}, within=10)
+    assert len({name.rpartition("-")[0] for name in workers}) == 1
+
+
+async def test_who_looks_does_not_wait_for_what_is_being_built(
+    start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = await start_gateway(plugins={"quiet": QUIET})
+
+    async def build_for_ever(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Host, "follow", build_for_ever)
+    async with asyncio.timeout(5):
+        assert (await gateway.plugin("quiet"))["state"] == "active"
+        assert set((await gateway.admin(PLUGINS)).json["workers"].values()) == {1}

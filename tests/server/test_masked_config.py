@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from jackfield.clock import SystemClock
 from jackfield.errors import Unprocessable
 from jackfield.hooks.guard import PluginGuard
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.sdk import Plugin, PluginConfig
-from jackfield.server.admin.masked_config import masked_config, masked_overlay, unmask
+from jackfield.server.admin.masked_config import masked_config, masked_form, masked_overlay, unmask
 from jackfield.settings import PluginConfig as Settings
 from jackfield.sources.base import Found
 
@@ -121,3 +121,36 @@ def test_a_mask_that_stands_for_nothing_is_refused(sent: dict[str, Any], param: 
 def test_what_only_looks_like_a_mask_is_taken_as_it_is() -> None:
     sent = {"greeting": MASK, "words": [TYPED, "a"]}
     assert unmask(sent, plugin()) == sent
+
+
+class Linked(PluginConfig):
+    url: str = "postgresql://u:hidden@db/x"
+    passphrase: str = "hidden"
+    database: Database = Database(password="hidden")
+    other: Annotated[str, Field(json_schema_extra={"format": "password"})] = "hidden"
+    plain: str = "seen"
+
+
+def test_a_form_shows_no_secret_that_is_a_default() -> None:
+    held = plugin()
+    held.show({}, Linked.model_json_schema())
+    assert "hidden" not in str(masked_form(held))
+    assert masked_form(held)["properties"]["plain"]["default"] == "seen"
+    held.show({}, [{"key": "api_key", "type": "text", "default": "hidden"}, {"key": "a", "default": "seen"}])
+    assert [item["default"] for item in masked_form(held)] == [MASK, "seen"]
+
+
+def test_a_password_in_a_url_stays_while_all_of_it_comes_back() -> None:
+    held = plugin(overlay={"greeting": "redis://:hidden@h/0"})
+    shown = masked_overlay(held)
+    assert shown == {"greeting": f"redis://:{MASK}@h/0"}
+    assert unmask(shown, held) == held.overlay
+    with pytest.raises(Unprocessable, match="mask"):
+        unmask({"greeting": f"redis://:{MASK}@elsewhere/0"}, held)
+
+
+def test_a_reason_shows_no_password() -> None:
+    held = plugin()
+    held.move("loading")
+    held.move("failed", "cannot reach redis://:hidden@h/0")
+    assert held.reason == f"cannot reach redis://:{MASK}@h/0"

@@ -70,6 +70,17 @@ async def test_what_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     await database.dispose()
 
 
+async def test_many_are_set_together_or_not_at_all(kv: KeyValueStore) -> None:
+    await kv.set("o", "a", 0)
+    await kv.set_many("o", {"a": 1, "b": [2]})
+    await kv.set_many("o", {})
+    with pytest.raises(ValueError, match=r"key 'e': value: "):
+        await kv.set_many("o", {"d": 1, "e": {1, 2}})
+    with pytest.raises(ValueError, match="key '': key: is empty"):
+        await kv.set_many("o", {"d": 1, "": 1})
+    assert {key: await kv.get("o", key) for key in await kv.list("o")} == {"a": 1, "b": [2]}
+
+
 async def test_every_scope_has_keys_of_its_own(kv: KeyValueStore) -> None:
     for number, place in enumerate(PLACES):
         await kv.set("o", "k", number, **place)

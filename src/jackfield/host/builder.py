@@ -320,7 +320,7 @@ class _Making:
         try:
             degraded = await loader.start(prepared.instance, draft.id)
         except BaseException:
-            await end_strays(prepared.instance, draft.id)
+            await end_strays(prepared.instance, plugin.found, draft.id)
             raise
         plugin.take(prepared.instance, prepared.hooks, prepared.config, prepared.ui_schema)
         self.built.fresh.append(plugin)
@@ -400,7 +400,7 @@ async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
             if plugin.state != "draining":
                 plugin.move("draining")
             await loader.stop(plugin.instance, plugin.id)
-            await end_strays(plugin.instance, plugin.id)
+            await end_strays(plugin.instance, plugin.found, plugin.id)
             plugin.let_go()
             plugin.move("unloaded")
             # Requests in between: what ends is in no hurry.

@@ -33,12 +33,13 @@ class Modules(NamedTuple):
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """The one hook of a plugin as it is known without running its code; `None` is what only the code tells."""
+    """The hook of a plugin that has one, as it is known without running its code. Whatever else is bound for it is its
+    dialect's."""
 
+    name: str
     point: PointName
-    priority: int
     on_failure: Policy
-    timeout_ms: int | None = None
+    timeout_ms: int
 
 
 class Form(msgspec.Struct, frozen=True):

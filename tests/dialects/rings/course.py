@@ -108,27 +108,28 @@ class Course:
         self.identity = CALLER
         self.plugins: dict[str, Plugin[Any]] = {}
         self.guards: dict[str, PluginGuard] = {}
-        self._hooks: list[BoundHook] = []
+        self.hooks: list[BoundHook] = []
 
     async def add(
         self, symbol: Any, ring: str = "pre_flight", *, edits: bool = False, config: Any = None, **fields: Any
     ) -> Plugin[Any]:
         """Puts a plugin into service. `fields` are those of its manifest entry."""
+        operator = fields.pop("operator", None)
         name = fields.pop("id", f"{symbol.__name__.lower()}_{len(self.plugins)}")
         entry = RingEntry(
             name=name, id=name, hook=PluginHook(ring), module="marketplace.made", symbol=symbol.__name__, **fields
         )
         kind = make_kind(entry, symbol, edits=edits, model=AnyConfig, world=self.world)
         plugin = kind(name, AnyConfig.model_validate(config or {}))
-        await self.join(plugin, entry.priority)
+        await self.join(plugin, entry.priority, operator)
         return plugin
 
-    async def join(self, plugin: Plugin[Any], priority: int = 100) -> None:
+    async def join(self, plugin: Plugin[Any], priority: int = 100, operator: OperatorConfig | None = None) -> None:
         """Puts in a plugin that is ready to be loaded, such as a native one."""
         await plugin.on_load()
         guard = self.guards[plugin.id] = PluginGuard(plugin.id, SystemClock())
         self.plugins[plugin.id] = plugin
-        self._hooks += loader.bind_hooks(plugin, guard, OperatorConfig(), priority)
+        self.hooks += loader.bind_hooks(plugin, guard, operator or OperatorConfig(), priority)
 
     async def chat(self, text: str = "hello", **fields: Any) -> Answered:
         headers = fields.pop("headers", {})
@@ -161,7 +162,7 @@ class Course:
         auth = Auth("auth", PluginConfig())
         auth.identity = self.identity
         guard = PluginGuard("auth", SystemClock())
-        hooks = (*self._hooks, *loader.bind_hooks(auth, guard, OperatorConfig(), 100))
+        hooks = (*self.hooks, *loader.bind_hooks(auth, guard, OperatorConfig(), 100))
         return Snapshot(generation=1, plugins={}, table=HookTable(hooks), routes=Routes(self.links))
 
     @property

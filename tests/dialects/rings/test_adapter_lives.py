@@ -55,6 +55,29 @@ async def test_an_instance_has_its_config_as_a_plain_dict_and_its_logger() -> No
     assert Made.steps == [("load", {"limit": 3}), "unload"]
 
 
+async def test_an_instance_knows_what_the_host_counted() -> None:
+    class Counting(BasePlugin):
+        async def execute(self, ctx: Any) -> Any:
+            if ctx.body["messages"][0]["content"] == "break":
+                raise ValueError
+            return PluginResponse.block() if ctx.body["messages"][0]["content"] == "block" else None
+
+    course = Course()
+    made = await course.add(Counting)
+    for text in ("break", "block", "hi"):
+        await course.chat(text)
+    told = made.inner.stats  # type: ignore[attr-defined]
+    assert {name: told[name] for name in ("invocations", "errors", "blocks", "timeouts")} == {
+        "invocations": 3,
+        "errors": 1,
+        "blocks": 1,
+        "timeouts": 0,
+    }
+    assert told["avg_latency_ms"] > 0
+    assert told["latency_percentiles"]["p99"] > 0
+    assert Counting().stats["invocations"] == 0
+
+
 async def test_a_function_needs_no_instance() -> None:
     plugin = kind_of(function)("made", AnyConfig())
     await plugin.on_load()

@@ -57,6 +57,52 @@ async def test_a_function_blocks_with_stop_chain_and_error(course: Course, ring:
     assert (await course.chat()).error == (403, "plugin_block", "not today")
 
 
+@pytest.mark.parametrize("ring", RINGS)
+@pytest.mark.parametrize(
+    ("status", "stated", "pause"),
+    [(429, None, "60"), (429, 7, "7"), (429, "soon", "60"), (429, -1, "60"), (503, 9, "9"), (403, None, None)],
+)
+async def test_who_asks_too_often_is_told_when_to_come_back(
+    course: Course, ring: str, status: int, stated: Any, pause: str | None
+) -> None:
+    def refuse(ctx: Any) -> PluginResponse:
+        if stated is not None:
+            ctx.metadata["_retry_after"] = stated
+        return PluginResponse.block(status)
+
+    await course.add(plugin(refuse), ring, edits=True)
+    answered = await course.chat()
+    assert (answered.status, answered.headers.get("retry-after")) == (status, pause)
+
+
+async def test_the_pause_of_an_error_in_an_answers_place_is_its_own(course: Course) -> None:
+    error = JSONResponse({"error": {"message": "slow", "code": "slow"}}, 429, headers={"Retry-After": "11"})
+    await course.add(plugin(lambda ctx: PluginResponse.cache_hit(error)))
+    assert (await course.chat()).headers["retry-after"] == "11"
+
+
+@pytest.mark.parametrize("ring", RINGS)
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [(999, 403), (200, 403), (None, 403), ("429", 429), ("no", 403), (418.0, 418), (float("nan"), 403), ([], 403)],
+)
+async def test_a_block_blocks_whatever_its_status(course: Course, ring: str, stated: Any, told: int) -> None:
+    def late(ctx: Any) -> PluginResponse:
+        result = PluginResponse.block(message=12)  # type: ignore[arg-type]
+        result.status_code = stated
+        return result
+
+    def by_hand(ctx: Any) -> None:
+        ctx.stop_chain, ctx.error = True, "12"
+        ctx.metadata["_block_status"] = stated
+
+    for act in (lambda ctx: PluginResponse("block", stated, message=12), late, by_hand):  # type: ignore[arg-type]
+        course = Course()
+        made = await course.add(plugin(act), ring, edits=True)
+        assert (await course.chat()).error == (told, "plugin_block", "12")
+        assert course.guards[made.id].stats.errors == 0
+
+
 async def test_a_function_may_say_the_status_of_its_block(course: Course) -> None:
     async def stop(ctx: Any) -> None:
         ctx.stop_chain, ctx.error = True, "later"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from jackfield.dialects.rings.bodies import read_body
 from jackfield.dialects.rings.names.plugin_sdk import BasePlugin, PluginResponse
+from jackfield.errors import Malformed
 from jackfield.sdk import ChatRequest, Plugin, Replace, hook
 from jackfield.sdk.plugin import PluginConfig
 from jackfield.wire import format_named
@@ -162,9 +165,14 @@ async def test_a_model_that_nobody_has_is_the_plugins_failure_and_its_edit_is_un
     assert course.asked.model == "echo"
 
 
-async def test_the_client_decides_whether_it_gets_a_stream(course: Course) -> None:
-    await course.add(editor(lambda body: body.update(stream=True)))
-    assert (await course.chat("hi")).json["object"] == "chat.completion"
+@pytest.mark.parametrize("ring", REQUEST_RINGS)
+async def test_the_client_decides_whether_it_gets_a_stream(course: Course, ring: str) -> None:
+    await course.add(editor(lambda body: body.update(stream=not body.get("stream"), user="edited")), ring)
+    whole = await course.chat("hi")
+    assert whole.json["object"] == "chat.completion"
+    streamed = await course.chat("hi", stream=True, stream_options={"include_usage": True})
+    assert b'"usage":{' in streamed.body
+    assert (streamed.text, course.asked.user) == ("hi", "edited")
 
 
 @pytest.mark.parametrize("ring", REQUEST_RINGS)
@@ -200,6 +208,59 @@ async def test_a_request_that_cannot_be_read_is_the_clients_fault(course: Course
     await course.add(editor(seen.append), "ingress")
     answered = await course.post(CHAT, {"model": "echo", "messages": "hi"})
     assert (answered.status, seen) == (400, [])
+
+
+@pytest.mark.parametrize("ring", REQUEST_RINGS)
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize("number", ["1e999", "9" * 5_000, "[" * 2_000 + "]" * 2_000], ids=["float", "integer", "deep"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"_x": {}',
+        '"metadata": {{"user_id": {}}}',
+        '"tools": [{{"name": "f", "type": "function", "function": {{"name": "f", "parameters": {{"a": {}}}}},'
+        ' "input_schema": {{"maximum": {}}}}}]',
+        '"messages": [{{"role": "user", "content": "a", "_x": {}}}]',
+    ],
+    ids=["private", "metadata", "schema", "messages"],
+)
+async def test_a_number_that_nothing_can_hold_is_the_clients_fault(
+    course: Course, ring: str, path: str, number: str, fields: str
+) -> None:
+    seen: list[Any] = []
+    made = await course.add(editor(seen.append), ring)
+    told = fields.format(number, number)
+    messages = "" if '"messages"' in told else '"messages": [{"role": "user", "content": "a"}], '
+    body = f'{{"model": "echo", "max_tokens": 9, {messages}{told}}}'.encode()
+    for _ in range(6):
+        assert (await course.post(path, body)).status == 400
+    guard = course.guards[made.id]
+    assert (seen, guard.stats.errors, guard.quarantined) == ([], 0, False)
+
+
+def test_what_shows_only_when_all_is_read_is_malformed() -> None:
+    exchange: Any = SimpleNamespace(
+        client_format="openai_chat", inbound=SimpleNamespace(body=b'{"_x": 1e999}'), replaced=False
+    )
+    with pytest.raises(Malformed, match="out of range"):
+        read_body(exchange, ChatRequest(model="echo", messages=()))
+
+
+async def test_no_depth_of_a_body_is_a_plugins_failure(course: Course) -> None:
+    """Whichever reader comes to its limit first: the gateway's own at the start, or that for the plugin."""
+    made = await course.add(editor(lambda body: None), timeout_ms=5_000)
+    for depth in range(850, 1_000):
+        body = b'{"model":"echo","messages":[{"role":"user","content":"a"}],"x":%s}' % (b"[" * depth + b"]" * depth)
+        assert (await course.post(CHAT, body)).status in (200, 400)
+    assert course.guards[made.id].stats.errors == 0
+
+
+@pytest.mark.parametrize("ring", REQUEST_RINGS)
+async def test_an_embeddings_request_has_no_messages(course: Course, ring: str) -> None:
+    await course.add(editor(lambda body: body.update(messages=body.get("messages", []), input=["b"])), ring)
+    assert (await course.post(EMBEDDINGS, {"model": "echo", "input": ["a"], "vendor": 1})).status == 200
+    assert course.asked.texts() == ("b",)
+    assert set(course.asked.extra) == {"vendor"}
 
 
 async def test_what_a_native_plugin_changes_in_between_is_seen(course: Course) -> None:

@@ -60,8 +60,8 @@ def edited_answer(edit: Any) -> Any:
     return json.loads(ANTHROPIC.encode_response(merged).body)
 
 
-def edited_request(edit: Any) -> Any:
-    original = ANTHROPIC.decode_request(json.dumps(ASKED).encode())
+def edited_request(edit: Any, asked: Any = ASKED) -> Any:
+    original = ANTHROPIC.decode_request(json.dumps(asked).encode())
     body = json.loads(write_request(original).body)
     edit(body)
     return json.loads(ANTHROPIC.encode_request(read_request(json.dumps(body).encode(), original)).body)
@@ -103,6 +103,35 @@ def test_one_edited_message_leaves_the_others_alone(place: int) -> None:
         assert plain["messages"][number] in told["messages"]
     assert told["tools"] == plain["tools"]
     assert (told["top_k"], told["thinking"]) == (3, plain["thinking"])
+
+
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+SEEN = [{"type": "text", "text": "seen", **CACHED}, {"type": "text", "text": "more"}, PICTURE]
+
+
+def edited_result(edit: Any) -> Any:
+    """The message with a tool's result of several parts and a text beside it, after an edit."""
+    asked = json.loads(json.dumps(ASKED))
+    asked["messages"][2]["content"][0]["content"] = SEEN
+    return edited_request(edit, asked)["messages"][2]["content"]
+
+
+def test_a_text_edited_beside_a_tools_result_leaves_the_result_as_it_was() -> None:
+    result, text = edited_result(lambda body: body["messages"][3]["content"][-1].update(text="edited"))
+    assert result == {"type": "tool_result", "tool_use_id": "t1", "content": SEEN, "is_error": True, **CACHED}
+    assert text == {"type": "text", "text": "edited"}
+
+
+def test_an_edited_result_is_still_an_error_and_keeps_its_picture() -> None:
+    result, text = edited_result(lambda body: body["messages"][2].update(content="edited"))
+    assert (result["is_error"], result["content"]) == (True, [{"type": "text", "text": "edited"}, PICTURE])
+    assert text == {"type": "text", "text": "and now?"}
+
+
+def test_a_picture_that_is_taken_out_is_gone() -> None:
+    result, text = edited_result(lambda body: body["messages"][3].update(content="edited"))
+    assert (result["is_error"], result["content"]) == (True, SEEN[:2])
+    assert text == {"type": "text", "text": "edited"}
 
 
 def test_a_part_that_is_edited_keeps_its_mark() -> None:

@@ -52,6 +52,25 @@ def test_other_yaml_is_not_this_dialects(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) is None
 
 
+def test_entries_may_be_at_the_top(tmp_path: Path) -> None:
+    one, two = read(tmp_path, "- name: One\n  entrypoint: a:b\n- {name: Two}\n") or []
+    assert (one.name, one.line, two.index, two.name) == ("One", 1, 1, "Two")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# mine\nname: One\nhook: ingress\nentrypoint: a:b\n", 2),
+        ("version: 1\nplugin:\n- {name: One, entrypoint: 'a:b'}\n", 3),
+        ("one:\n  name: One\n  entrypoint: a:b\n", 2),
+    ],
+)
+def test_entries_in_another_place_are_not_left_out_without_a_word(tmp_path: Path, text: str, line: int) -> None:
+    told = refusal_of(tmp_path, text)
+    assert "put it under `plugins:`" in told
+    assert f"manifest.yaml:{line}" in told
+
+
 @pytest.mark.parametrize("text", ["plugins:", "plugins: []", "plugins: ~", "\ufeffplugins: []"])
 def test_a_manifest_may_be_empty(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == []

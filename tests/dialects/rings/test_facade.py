@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import UserDict
+from logging import Logger
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from jackfield.dialects.rings.facade import Rotator
 from jackfield.dialects.rings.pii import Security
-from jackfield.dialects.rings.world import tell_settings
+from jackfield.dialects.rings.world import RingWorld, tell_settings
+from jackfield.host.routes import UpstreamLink
+from jackfield.sdk.context import InboundRequest
 from jackfield.settings import Settings
 
 from .course import Course
@@ -156,6 +161,66 @@ async def test_it_leads_to_nothing_else() -> None:
         "zt_manager",
     }
     assert {name for name in dir(host.store) if not name.startswith("_")} == {"get_pool", "get_state", "set_state"}
+
+
+@pytest.mark.parametrize("vault", [{}, MappingProxyType({"[MINE]": "me"}), UserDict({"[PII_EMAIL_2]": "x"})])
+def test_the_vault_may_be_any_mapping(vault: Any) -> None:
+    security = Security()
+    security.pii_vault = vault
+    masked = security.mask_pii("bob@example.com and ann@example.com")
+    assert "example.com" not in masked
+    assert security.sanitize_response(masked) == "bob@example.com and ann@example.com"
+    assert set(vault) <= set(security.pii_vault)
+
+
+def reach(thing: Any, seen: dict[int, Any]) -> dict[int, Any]:
+    """All that attributes and entries lead to, loggers apart."""
+    if id(thing) in seen or isinstance(thing, Logger):
+        return seen
+    seen[id(thing)] = thing
+    below: list[Any] = []
+    if isinstance(thing, dict):
+        below = list(thing.values())
+    elif isinstance(thing, list | tuple | set | frozenset):
+        below = list(thing)
+    elif not isinstance(thing, str | bytes | int | float | type):
+        below = [getattr(thing, name, None) for name in dir(thing) if not name.startswith("__")]
+    for one in below:
+        reach(one, seen)
+    return seen
+
+
+@pytest.mark.parametrize("ring", ["ingress", "pre_flight", "background"])
+async def test_no_path_leads_to_a_credential_or_to_what_holds_them(ring: str) -> None:
+    course, found = Course(), []
+
+    async def look(ctx: Any) -> None:
+        breaker = ctx.metadata["rotator"].circuit_manager.get_breaker("alpha")
+        found.extend(reach([ctx, breaker], {}).values())
+
+    await course.add(look, ring, timeout_ms=5_000)
+    await course.chat()
+    assert len(found) > 10
+    assert not [one for one in found if isinstance(one, RingWorld | UpstreamLink | InboundRequest)]
+    assert not [one for one in found if isinstance(one, str | bytes) and "secret-0123456789" in str(one)]
+
+
+async def test_what_a_plugin_does_to_the_settings_no_other_request_sees() -> None:
+    course = Course(RingWorld(settings={"server": {"port": 8090, "tags": ["a"]}}))
+    seen: list[Any] = []
+
+    async def change(ctx: Any) -> None:
+        host = ctx.metadata["rotator"]
+        seen.append(json.dumps([ctx.state.config, host.config]))
+        for config in (ctx.state.config, host.config):
+            config["server"]["port"] = 1
+            config["server"]["tags"].append("b")
+        ctx.state.config = None
+
+    await course.add(change)
+    await course.chat()
+    await course.chat()
+    assert seen == [json.dumps([{"server": {"port": 8090, "tags": ["a"]}}] * 2)] * 2
 
 
 async def test_the_vault_is_the_requests_own() -> None:

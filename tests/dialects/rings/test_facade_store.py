@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from jackfield.clock import SystemClock
 from jackfield.dialects.rings.cache import MOST_ENTRIES, ResponseCache
 from jackfield.dialects.rings.counters import MOST_NAMES, Counters
-from jackfield.dialects.rings.store import MemoryValues, RingStore, ScratchStore
+from jackfield.dialects.rings.store import MOST_TOGETHER, OWNER, MemoryValues, OwnValues, RingStore, ScratchStore
 from jackfield.errors import Unavailable
+from jackfield.stores.database import Database
+from jackfield.stores.kv import KeyValueStore
 
 from .course import Course
 
@@ -22,16 +28,25 @@ class SlowValues(MemoryValues):
         super().__init__()
         self.gate = asyncio.Event()
         self.order: list[tuple[str, Any]] = []
+        self.written: list[int] = []
 
-    async def set(self, key: str, value: Any) -> None:
+    async def set_many(self, items: Mapping[str, Any]) -> None:
         await self.gate.wait()
-        self.order.append((key, value))
-        await super().set(key, value)
+        self.order += items.items()
+        self.written.append(len(items))
+        await super().set_many(items)
 
 
 class BrokenValues(MemoryValues):
-    async def set(self, key: str, value: Any) -> None:
+    async def set_many(self, items: Mapping[str, Any]) -> None:
         raise Unavailable("the disk is full")
+
+
+class ChoosyValues(MemoryValues):
+    async def set_many(self, items: Mapping[str, Any]) -> None:
+        if "odd" in items:
+            raise ValueError("nothing odd")
+        await super().set_many(items)
 
 
 async def test_a_value_comes_back_and_a_missing_one_is_the_default() -> None:
@@ -96,6 +111,42 @@ async def test_a_failing_write_is_told_to_who_waits_and_stops_no_other() -> None
     await asyncio.sleep(0)
     await store.aclose()
     assert await store.get_state("k") is None
+
+
+async def test_a_value_that_cannot_be_stored_keeps_no_other_from_it() -> None:
+    values = ChoosyValues()
+    store = RingStore(values)
+    writes = [store.set_state(key, 1) for key in ("a", "odd", "b")]
+    with capture_logs() as logs:
+        told = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(error) for error in told] == [type(None), ValueError, type(None)]
+    assert values.held == {"a": 1, "b": 1}
+    assert [(log["event"], log["state"]) for log in logs] == [("ring_state_not_written", "odd")]
+
+
+async def test_writes_that_wait_together_are_written_together() -> None:
+    values = SlowValues()
+    store = RingStore(values)
+    tasks = [asyncio.create_task(store.set_state(str(number), number)) for number in range(2 * MOST_TOGETHER)]
+    await asyncio.sleep(0)
+    last = asyncio.create_task(store.set_state("last", True))
+    await asyncio.sleep(0)
+    values.gate.set()
+    await asyncio.gather(*tasks, last)
+    assert values.written == [MOST_TOGETHER, MOST_TOGETHER, 1]
+
+
+async def test_all_that_nobody_waited_for_is_in_the_database_after_the_end(tmp_path: Path) -> None:
+    database = await Database.open("sqlite", tmp_path)
+    kv = KeyValueStore(database, SystemClock())
+    store = RingStore(OwnValues(kv))
+    writes = [store.set_state(str(number), {"number": number}) for number in range(5_000)]
+    await store.aclose()
+    for write in writes:
+        write.close()
+    kept = (await kv.usage(OWNER)).keys
+    await database.dispose()
+    assert kept == 5_000
 
 
 async def test_what_json_cannot_hold_is_refused_at_the_call() -> None:

@@ -65,6 +65,16 @@ def test_a_block_that_looks_like_an_answer_becomes_a_403(caplog: pytest.LogCaptu
     assert PluginResponse.block(status_code=429).status_code == 429
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"), [("429", 429), ("no", 403), (None, 403), (599, 599), (600, 403), (True, 403), (1e400, 403)]
+)
+def test_a_block_has_the_status_of_an_error_and_texts(stated: object, told: int) -> None:
+    block = PluginResponse("block", stated, 7, {"why": "\ud800"})  # type: ignore[arg-type]
+    assert (block.status_code, block.error_type) == (told, "7")
+    assert isinstance(block.message, str)
+    assert PluginResponse("modify", stated, message=5).message == 5  # type: ignore[arg-type, comparison-overlap]
+
+
 def test_an_unknown_action_is_refused() -> None:
     with pytest.raises(PluginResponseError, match=r"Invalid PluginResponse action 'stop'\. Must be one of: passthr"):
         PluginResponse(action="stop")
@@ -116,6 +126,8 @@ def test_prices_come_from_the_gateways_table() -> None:
     assert pricing.estimate_cost("gpt-4o", 1_000_000, 100_000) == 3.5
     assert pricing.estimate_cost_pre_flight("gpt-4o", 1_000_000) == 7.5
     assert pricing.estimate_cost_pre_flight("gpt-4o", 1_000_000, 0.1) == 3.5
+    assert pricing.estimate_cost_pre_flight("gpt-4o", 1_000_000, ratio=0.1) == 3.5
+    assert pricing.estimate_cost_pre_flight("gpt-4o", 1_000_000, output_ratio=0.1) == 3.5
 
 
 def test_the_longest_known_beginning_of_a_name_gives_its_price() -> None:

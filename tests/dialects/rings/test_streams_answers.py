@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 from starlette.responses import JSONResponse, Response
 
 from jackfield.dialects.rings.names.plugin_sdk import BasePlugin, PluginResponse
@@ -150,34 +151,62 @@ async def test_an_error_status_is_an_error(course: Course, stream: bool) -> None
     assert (await course.chat(stream=stream)).error == (451, "leaked", "leak")
 
 
-async def test_an_error_is_shown_with_its_status_and_may_be_answered_in_its_place(course: Course) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"messages": [{"role": "user", "content": 'echo: {"status": 418, "message": "no tea"}'}]},
+        {"model": "nobody-has-it"},
+        {"messages": "nonsense"},
+        {"messages": None},
+    ],
+    ids=["upstream", "model", "nonsense", "nothing"],
+)
+async def test_an_error_is_no_answer_to_look_at(course: Course, asked: Any, stream: bool) -> None:
     seen: list[Any] = []
 
     async def look(ctx: Any) -> None:
-        seen.append((ctx.response.status_code, json.loads(ctx.response.body)["error"]["message"], ctx.error))
+        seen.append(ctx.body["choices"])
 
-    async def console(ctx: Any) -> None:
-        ctx.response = {"choices": [{"message": {"role": "assistant", "content": "sorry"}}]}
-
-    await course.add(look, "post_flight", priority=1)
-    await course.add(console, "post_flight", edits=True, priority=2)
-    answered = await course.chat('echo: {"status": 418, "message": "no tea"}')
-    assert (answered.status, answered.text) == (200, "sorry")
-    assert seen == [(418, "no tea", "no tea")]
+    made = await course.add(look, "post_flight", edits=stream)
+    for _ in range(6):
+        assert (await course.post(CHAT, {**ASKED, "stream": stream, **asked})).status >= 400
+    stats = course.guards[made.id].stats
+    assert (seen, stats.errors, course.guards[made.id].quarantined) == ([], 0, False)
 
 
-@pytest.mark.parametrize("messages", ["nonsense", None])
-async def test_a_request_refused_as_malformed_is_shown_as_that_error(course: Course, messages: Any) -> None:
+async def test_a_refusal_is_not_shown_to_those_who_look_at_answers_but_to_the_background(course: Course) -> None:
     seen: list[Any] = []
 
-    async def look(ctx: Any) -> None:
-        seen.append((ctx.response.status_code, ctx.body.get("messages", [])))
+    class Gate(BasePlugin):
+        async def execute(self, ctx: Any) -> PluginResponse:
+            return PluginResponse.block(451, message="no")
 
-    await course.add(look, "pre_flight", priority=1)
-    made = await course.add(look, "post_flight")
-    assert (await course.post(CHAT, {"model": "echo", "messages": messages})).status == 400
-    assert seen == [(400, [])]
-    assert course.guards[made.id].stats.errors == 0
+    async def look(ctx: Any) -> None:
+        seen.append((ctx.response.status_code, ctx.error))
+
+    await course.add(Gate, "post_flight", edits=True, priority=1)
+    await course.add(look, "post_flight", priority=2)
+    await course.add(look, "background")
+    assert (await course.chat()).status == 451
+    assert seen == [(451, "no")]
+
+
+async def test_a_block_that_comes_too_late_is_counted_and_told(course: Course) -> None:
+    class Late(BasePlugin):
+        async def execute(self, ctx: Any) -> PluginResponse:
+            return PluginResponse.block(451)
+
+    made = await course.add(Late, "post_flight")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(6):
+            assert (await course.chat("hi", stream=True)).text == "hi"
+    told = [entry for entry in logs if entry["event"] == "refused_too_late"]
+    assert [(entry["plugin"], entry["log_level"]) for entry in told] == [(made.id, "error")] * 6
+    stats = course.guards[made.id].stats
+    assert (stats.errors, stats.last_error) == (6, "run: refused an answer that had been sent")
+    assert not course.guards[made.id].quarantined
+    assert (await course.chat("hi")).status == 451
 
 
 async def test_a_plugin_that_only_looks_does_not_hold_the_stream(course: Course) -> None:
@@ -238,19 +267,3 @@ async def test_an_answer_in_the_upstreams_place_is_looked_at_too(course: Course,
     await course.add(Cache, ring)
     await course.add(assign_body, "post_flight", edits=True)
     assert (await course.chat()).text == "edited"
-
-
-async def test_a_refusal_before_the_caller_is_known_is_shown_too(course: Course) -> None:
-    seen: list[int] = []
-
-    class Gate(BasePlugin):
-        async def execute(self, ctx: Any) -> PluginResponse:
-            return PluginResponse.block(451)
-
-    async def look(ctx: Any) -> None:
-        seen.append(ctx.response.status_code)
-
-    await course.add(Gate, "ingress")
-    await course.add(look, "post_flight")
-    assert (await course.chat()).status == 451
-    assert seen == [451]

@@ -12,7 +12,7 @@ from jackfield.dialects.rings.adapter import make_kind
 from jackfield.dialects.rings.document import read_entries
 from jackfield.dialects.rings.form import build_model
 from jackfield.dialects.rings.found import FILES, FoundEntry, Loaded, Place, stem_of
-from jackfield.dialects.rings.manifest import Source
+from jackfield.dialects.rings.manifest import LONGEST_TIMEOUT_MS, RingEntry, Source, is_timeout
 from jackfield.dialects.rings.modules import RingModules
 from jackfield.dialects.rings.names import plugin_engine, plugin_sdk, pricing, tokenizer
 from jackfield.dialects.rings.pins import Unpinned
@@ -64,7 +64,9 @@ class RingDialect:
             manifest=one.manifest,
             contents=one.contents,
             form=partial(_form_of, one),
+            hook=one.hook,
             forget=partial(self._modules.release, one),
+            modules=partial(self._modules.names_of, one),
             folder=place.shown,
             aliases=tuple(dict.fromkeys(one.aliases())),
         )
@@ -76,11 +78,19 @@ class RingDialect:
         entry = loaded.entry
         model = build_model(entry.id, entry.form, entry.config)
         try:
+            _check_timeout(entry, loaded.symbol)
             kind = make_kind(entry, loaded.symbol, edits=loaded.edits, model=model, world=self.world)
         except ManifestError:
             found.forget()
             raise
         return Blueprint(entry.manifest(), kind, list(entry.ui_schema), found.aliases)
+
+
+def _check_timeout(entry: RingEntry, symbol: object) -> None:
+    stated = getattr(symbol, "timeout_ms", None)
+    if stated is not None and not is_timeout(stated):
+        told = f"{entry.module}:{entry.symbol} states {stated!r:.40}: it is a number from 1 to {LONGEST_TIMEOUT_MS}"
+        raise ManifestError(told, field="timeout_ms")
 
 
 def _form_of(one: FoundEntry) -> Form:

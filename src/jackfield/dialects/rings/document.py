@@ -77,8 +77,9 @@ def read_entries(file: Path, shown: Path) -> list[RawEntry] | None:
         raise ManifestError(f"is not YAML: {error}", file=str(shown)) from error
     except EntryProblem as problem:
         raise ManifestError(problem.message, file=str(shown)) from problem
-    plugins = next((value for key, value in _pairs(root) if key == "plugins"), None)
+    plugins = _plugins_in(root)
     if plugins is None:
+        _refuse_attempt(root, shown)
         return None
     if isinstance(plugins, yaml.ScalarNode) and plugins.value in ("", "~", "null"):
         return []
@@ -86,6 +87,25 @@ def read_entries(file: Path, shown: Path) -> list[RawEntry] | None:
         line = plugins.start_mark.line + 1
         raise ManifestError("is a list of plugins", file=str(shown), line=line, field="plugins")
     return [RawEntry(index, node) for index, node in enumerate(plugins.value)]
+
+
+def _plugins_in(root: yaml.Node | None) -> yaml.Node | None:
+    """What is below `plugins:`, or a list of entries without that."""
+    if isinstance(root, yaml.SequenceNode) and any(map(_is_entry, root.value)):
+        return root
+    return next((value for key, value in _pairs(root) if key == "plugins"), None)
+
+
+def _is_entry(node: yaml.Node | None) -> bool:
+    return {"name", "entrypoint"} <= {key for key, _ in _pairs(node)}
+
+
+def _refuse_attempt(root: yaml.Node | None, shown: Path) -> None:
+    """One entry by itself, or entries by name: what is meant would be left out without a word."""
+    for node in (root, *(value for _, value in _pairs(root))):
+        if _is_entry(node) or (isinstance(node, yaml.SequenceNode) and any(map(_is_entry, node.value))):
+            line = node.start_mark.line + 1 if node is not None else None
+            raise ManifestError("is an entry of a ring manifest: put it under `plugins:`", file=str(shown), line=line)
 
 
 def write_entry(value: Any) -> bytes:

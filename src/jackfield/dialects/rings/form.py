@@ -101,7 +101,7 @@ def _check_array(item: Item, value: Any) -> None:
     if not isinstance(value, list):
         raise ValueError(f"expected a list, not {_shown(value)}")
     for number, element in enumerate(value, 1):
-        if not isinstance(element, str | int | float):
+        if not isinstance(element, str | int | float) or isinstance(element, bool):
             raise ValueError(f"expected texts or numbers: entry {number} is {_shown(element)}")
         if item.options:
             _check_select(item, element)

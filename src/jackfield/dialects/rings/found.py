@@ -7,19 +7,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jackfield.dialects.rings.adapter import DEFAULT_TIMEOUT_MS, POINTS, POLICIES, RingPlugin
 from jackfield.dialects.rings.document import RawEntry, write_entry
 from jackfield.dialects.rings.files import Folder, Tree
 from jackfield.dialects.rings.lint import refuse
-from jackfield.dialects.rings.manifest import RingEntry, Source, read_entry, slug_of
+from jackfield.dialects.rings.manifest import RingEntry, Source, is_timeout, read_entry, slug_of
 from jackfield.dialects.rings.modules import RingModules
 from jackfield.dialects.rings.pins import Unpinned, check_pin
 from jackfield.dialects.rings.problems import EntryProblem, name_closest
-from jackfield.dialects.rings.study import study
+from jackfield.dialects.rings.study import Study, study
 from jackfield.errors import ManifestError
 from jackfield.sdk.manifest import Manifest
-from jackfield.sources.base import Contents
+from jackfield.sources.base import Contents, Stated
 
 FILES: dict[Source, str] = {"bundled": "manifest.yaml", "installed": "installed/manifest.yaml"}
+OWN_HOOK = RingPlugin.run.__name__
 _UNTRUSTED = (
     "a Python plugin of an installed manifest runs inside the gateway: say allow_inprocess: true where you trust it"
 )
@@ -105,13 +107,30 @@ class FoundEntry:
         if not isinstance(read, RingEntry) or self._first != self._raw.index:
             return
         yield from (read.name, read.module, read.module.rpartition(".")[2])
+        name = self._stated("name")
+        if name and isinstance(name, str):
+            yield name
+
+    def hook(self) -> Stated | None:
+        """`None` where something is wrong with the entry."""
+        read = self._read
+        if not isinstance(read, RingEntry):
+            return None
+        stated = self._stated("timeout_ms")
+        timeout_ms = read.timeout_ms or (int(stated) if is_timeout(stated) else DEFAULT_TIMEOUT_MS)
+        return Stated(OWN_HOOK, POINTS[read.hook], read.fail_policy or POLICIES[read.hook], timeout_ms)
+
+    def _stated(self, attribute: str) -> object:
+        """What its class says of itself, as far as its file can be read."""
+        return None if self._study is None else self._study.stated_in(self.entry.symbol, attribute)
+
+    @cached_property
+    def _study(self) -> Study | None:
         try:
             folder = Folder(*self._place)
-            stated = study(folder.read(folder.entry_of(read.module))).name_in(read.symbol)
+            return study(folder.read(folder.entry_of(self.entry.module)))
         except (ManifestError, EntryProblem):
-            return
-        if stated:
-            yield stated
+            return None
 
     def load(self, modules: RingModules, unpinned: Unpinned) -> Loaded:
         """Runs its code. Raises `ManifestError`, `PluginSecurityError` and whatever the code raises."""

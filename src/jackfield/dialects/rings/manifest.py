@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -21,6 +21,7 @@ _PART = re.compile(r"[^\W\d][\w-]*")
 _SYMBOL = re.compile(r"[^\W\d]\w*")
 _NOT_A_SLUG = re.compile(r"[^a-z0-9]+")
 _QUOTED = re.compile(r"'(\w+)'")
+LONGEST_TIMEOUT_MS = 600_000
 # Written by the tools of other hosts for themselves.
 _IGNORED = frozenset({"_source"})
 
@@ -99,12 +100,16 @@ class _Fields(BaseModel):
     version: Annotated[str, BeforeValidator(_number_to_text)] = "0.0.0"
     author: str = "unknown"
     description: str = ""
-    timeout_ms: Annotated[int, Field(gt=0)] | None = None
+    timeout_ms: Annotated[int, Field(ge=1, le=LONGEST_TIMEOUT_MS)] | None = None
     fail_policy: Literal["open", "closed"] | None = None
     config: dict[str, Any] = {}
     ui_schema: list[Item] = []
     sha256: Annotated[str, StringConstraints(pattern=r"^(?i:sha256:)?[0-9a-fA-F]{64}$")] | None = None
     allow_inprocess: bool = False
+
+
+def is_timeout(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= LONGEST_TIMEOUT_MS
 
 
 def read_entry(raw: object, source: Source) -> RingEntry:

@@ -40,7 +40,7 @@ class _Source:
 
 
 class _Run:
-    """One execution of a file, and its module: half made until `done`. A run is given up where nobody holds the file any
+    """One execution of a file, and its module: half made until `done`. It is given up where nobody holds the file any
     more; a thread cannot be ended, so what it leaves is taken away when it ends by itself."""
 
     def __init__(self, module: ModuleType) -> None:

@@ -14,6 +14,8 @@ from jackfield.dialects.rings.lint import Finding, judge, parse
 from jackfield.dialects.rings.nodes import Nodes
 
 MOST_KEPT = 512
+# What is asked about a class without running it.
+ATTRIBUTES = frozenset({"name", "timeout_ms"})
 
 
 class Import(NamedTuple):
@@ -30,11 +32,11 @@ class Study(NamedTuple):
     faults: tuple[Finding, ...] = ()
     imports: tuple[Import, ...] = ()
     edits: bool = False
-    class_names: tuple[tuple[str, str], ...] = ()
+    stated: tuple[tuple[str, str, object], ...] = ()
 
-    def name_in(self, symbol: str) -> str | None:
-        """The attribute `name` that the class `symbol` states."""
-        return dict(self.class_names).get(symbol)
+    def stated_in(self, symbol: str, attribute: str) -> object:
+        """The constant that the class `symbol` states for an attribute; `None` where it states none."""
+        return next((value for kind, name, value in self.stated if (kind, name) == (symbol, attribute)), None)
 
 
 class _Shelf:
@@ -71,7 +73,7 @@ def _study(source: bytes, digest: str) -> Study:
     if not isinstance(tree, ast.Module):
         return Study(digest, (tree,))
     nodes = Nodes(tree)
-    return Study(digest, tuple(judge(nodes)), tuple(_imports(nodes)), does_edit(nodes), tuple(_class_names(tree)))
+    return Study(digest, tuple(judge(nodes)), tuple(_imports(nodes)), does_edit(nodes), tuple(_constants(tree)))
 
 
 def _imports(nodes: Nodes) -> Iterator[Import]:
@@ -92,11 +94,10 @@ def below_plugins(module: str) -> str | None:
     return below if root == "plugins" else None
 
 
-def _class_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str, object]]:
     for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
         for line in kind.body:
             if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(line.value, ast.Constant):
-                targets = line.targets if isinstance(line, ast.Assign) else [line.target]
-                named = any(isinstance(target, ast.Name) and target.id == "name" for target in targets)
-                if named and isinstance(line.value.value, str):
-                    yield kind.name, line.value.value
+                for target in line.targets if isinstance(line, ast.Assign) else [line.target]:
+                    if isinstance(target, ast.Name) and target.id in ATTRIBUTES:
+                        yield kind.name, target.id, line.value.value

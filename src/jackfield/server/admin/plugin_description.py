@@ -13,7 +13,8 @@ from jackfield.host.stage import Changed
 from jackfield.sdk.hooks import PointName
 from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.server.admin.masked_config import masked_config, masked_form
-from jackfield.settings import conceal
+from jackfield.settings import PluginConfig, conceal
+from jackfield.sources.base import Stated
 from jackfield.telemetry.text import escape_all_halves
 
 # The five rings of the ring guide, by the points that stand for them here.
@@ -48,7 +49,7 @@ def describe_plugin(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
         "reason": reason,
         "permissions": describe_permissions(plugin),
         "priority": plugin.settings.priority if plugin.settings.priority is not None else plugin.priority,
-        "hooks": [_describe_hook(hook) for hook in plugin.hooks],
+        "hooks": [_describe_hook(hook) for hook in own_hooks(plugin)],
         **_ring_fields(plugin),
         "config": masked_config(plugin),
         "ui_schema": masked_form(plugin),
@@ -104,13 +105,29 @@ def policy_of(hook: BoundHook) -> str:
 
 
 def _ring_fields(plugin: LoadedPlugin) -> dict[str, Any]:
-    """The fields that the ring guide has for a whole plugin: `None` where its hooks differ, or are not known because it
-    does not run."""
-    return {
-        "hook": _same(RINGS.get(hook.point.name) for hook in plugin.hooks),
+    """The fields that the ring guide has for a whole plugin: `None` where its hooks differ, or are not known."""
+    hooks, stated = own_hooks(plugin), plugin.found.hook()
+    fields = {
+        "hook": _same(RINGS.get(hook.point.name) for hook in hooks),
         "type": "python" if plugin.runtime == "inprocess" else plugin.runtime,
-        "timeout_ms": _same(hook.deadline_s * 1000 for hook in plugin.hooks),
-        "fail_policy": _same(policy_of(hook) for hook in plugin.hooks),
+        "timeout_ms": _same(hook.deadline_s * 1000 for hook in hooks),
+        "fail_policy": _same(policy_of(hook) for hook in hooks),
+    }
+    return fields if hooks or stated is None else fields | _stated_fields(stated, plugin.settings)
+
+
+def own_hooks(plugin: LoadedPlugin) -> list[BoundHook]:
+    """Without those that its dialect has bound beside the one of its author."""
+    stated = plugin.found.hook()
+    return [hook for hook in plugin.hooks if stated is None or hook.name == stated.name]
+
+
+def _stated_fields(hook: Stated, settings: PluginConfig) -> dict[str, Any]:
+    """As they will be once it runs: the operator's word over the author's."""
+    return {
+        "hook": RINGS.get(hook.point),
+        "timeout_ms": float(settings.timeout_ms or hook.timeout_ms),
+        "fail_policy": settings.on_failure or hook.on_failure,
     }
 
 
