@@ -14,7 +14,9 @@ from jackfield.wire.chat import FinishReason, Request, Response, Usage
 
 T = TypeVar("T")
 
-CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"proxy-authorization", b"cookie"})
+CREDENTIAL_HEADERS = frozenset(
+    {b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"proxy-authorization", b"cookie"}
+)
 
 
 class InboundRequest(msgspec.Struct, frozen=True):

@@ -262,6 +262,16 @@ def test_a_symbol_that_cannot_be_a_plugin_is_refused(tmp_path: Path, source: str
         dialect.read(found)
 
 
+@pytest.mark.parametrize("stated", ["0", "600_001", "True", "'50'", "float('nan')"])
+def test_a_deadline_that_a_class_states_is_a_possible_one(tmp_path: Path, stated: str) -> None:
+    source = PASSES.replace('name = "passes"', f"timeout_ms = {stated}")
+    dialect = RingDialect()
+    found = find_one(write_folder(tmp_path, entry(), files={"marketplace/my_plugin.py": source}), dialect)
+    with pytest.raises(ManifestError, match="it is a number from 1 to 600000") as caught:
+        dialect.read(found)
+    assert "timeout_ms" in str(caught.value)
+
+
 def test_costs_are_reckoned_with_the_gateways_own_prices(tmp_path: Path) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('[[prices]]\nmodels = ["ours"]\ninput = 7.0\noutput = 9.0\nas_of = 2026-01-01\n')

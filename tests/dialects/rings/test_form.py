@@ -73,6 +73,7 @@ def test_every_type_takes_its_values() -> None:
         ({"greeting": None}, "expected a text, not None"),
         ({"limit": "5"}, "expected a number, not '5'"),
         ({"limit": True}, "expected a number, not True"),
+        ({"topics": ["a", True]}, "expected texts or numbers: entry 2 is True"),
         ({"limit": float("nan")}, "expected a number, not nan"),
         ({"limit": 0}, "must be at least 1, not 0"),
         ({"limit": 10}, "must be at most 9.5, not 10"),
