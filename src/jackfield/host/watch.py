@@ -26,7 +26,9 @@ class _CodeFilter(DefaultFilter):
 
     def __call__(self, change: Change, path: str) -> bool:
         name = path.rpartition("/")[2]
-        return super().__call__(change, path) and (name.endswith(CODE) or name in MANIFESTS)
+        # Of a folder that is new or gone there may be no more than its own name.
+        folder = "." not in name and change is not Change.modified
+        return super().__call__(change, path) and (folder or name.endswith(CODE) or name in MANIFESTS)
 
 
 async def watch(host: Host, folders: Iterable[Path]) -> None:
