@@ -21,7 +21,7 @@ from jackfield.sdk.context import Exchange
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Answer, Continue, Outcome, Reject, Replace
 from jackfield.sdk.shapes import is_sound
-from jackfield.telemetry.text import escape_halves
+from jackfield.telemetry.text import describe_error
 from jackfield.wire.base import Operation
 
 
@@ -224,7 +224,7 @@ def _named(value: object) -> str:
 def _failed(hook: BoundHook, trace: Trace, problem: BaseException, began: int, duration: int) -> None:
     """Counts a failure; returns where the exchange goes on, raises the error of a closed hook."""
     timeout = isinstance(problem, Expired)
-    told = f"no answer within {hook.deadline_s * 1000:g} ms" if timeout else _describe(problem)
+    told = f"no answer within {hook.deadline_s * 1000:g} ms" if timeout else describe_error(problem)
     hook.guard.stats.add(duration)
     hook.guard.failed(hook.name, told, problem, timeout=timeout)
     trace.ran(hook.point.name, hook.plugin, hook.name, "timeout" if timeout else "failed", began, duration)
@@ -233,14 +233,6 @@ def _failed(hook: BoundHook, trace: Trace, problem: BaseException, began: int, d
     if timeout:
         raise PluginTimeout(f"plugin {hook.plugin} did not answer in time ({hook.name})", plugin=hook.plugin) from None
     raise PluginFailed(f"plugin {hook.plugin} failed ({hook.name})", plugin=hook.plugin) from None
-
-
-def _describe(problem: BaseException) -> str:
-    """The exception in words; its own `__str__` is a stranger's code too."""
-    try:
-        return escape_halves(f"{type(problem).__name__}: {problem}")
-    except Exception:  # noqa: BLE001 - what it says of itself is only for the log
-        return escape_halves(type(problem).__name__)
 
 
 def _pass_over(hook: BoundHook, trace: Trace) -> None:

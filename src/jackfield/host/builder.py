@@ -57,7 +57,7 @@ class Draft:
 
 class Built(msgspec.Struct):
     """`fresh` are the plugins that were started for it, in that order. `worse` tells, by id, what keeps plugins from
-    running that ran before or are new; `replaced` are the ids whose plugin is another than before."""
+    running that ran before or are new; `codes` are the copies that it runs or would run."""
 
     plugins: dict[str, LoadedPlugin]
     fresh: list[LoadedPlugin]
@@ -222,8 +222,11 @@ class _Making:
     def _stays_failed(self, former: LoadedPlugin) -> bool:
         """Whether it failed, and nobody has asked to try again what has not changed: that may take its time, each
         time."""
-        asked = self._retried == "all" or former.id in self._retried
-        return former.state == "failed" and not asked and self._forced != "all" and former.id not in self._forced
+        asked = self._retried == "all" or former.id in self._retried or self._is_forced(former.id)
+        return former.state == "failed" and not asked
+
+    def _is_forced(self, plugin_id: str) -> bool:
+        return self._forced == "all" or plugin_id in self._forced
 
     def _keep(self, former: LoadedPlugin, seen: Sighting) -> None:
         self.built.plugins[former.id] = former
@@ -301,8 +304,7 @@ class _Making:
     def _is_same(self, former: LoadedPlugin, plugin: LoadedPlugin) -> bool:
         return (
             (former.running or self._stays_failed(former))
-            and self._forced != "all"
-            and former.id not in self._forced
+            and not self._is_forced(former.id)
             and (former.place, former.digest, former.found.version)
             == (plugin.place, plugin.digest, plugin.found.version)
             and former.settings == plugin.settings

@@ -268,8 +268,9 @@ class Host:
 
     async def _approve(self, name: str, permissions: tuple[str, ...], actor: str) -> Changed:
         plugin = self._one(name)
-        asked = {*plugin.asked, *await self._asked_on_disk(plugin)}
-        for permission in permissions:
+        strange = [permission for permission in permissions if permission not in plugin.asked]
+        asked = await self._asked_on_disk(plugin) if strange else ()
+        for permission in strange:
             if permission not in asked:
                 _check_known(permission)
                 raise Unprocessable(f"{plugin.id} does not ask for {permission!r}", param="approve")

@@ -25,6 +25,7 @@ from jackfield.sdk.plugin import Health, Plugin, config_model
 from jackfield.sdk.services import Services
 from jackfield.settings import PluginConfig
 from jackfield.sources.base import Found
+from jackfield.telemetry.text import describe_error
 
 LIFE_S = 10.0
 NO_CONFIG = PluginConfig()
@@ -162,7 +163,7 @@ async def within(seconds: float, call: Callable[[], Any], step: LifeStep) -> Any
     except BaseException as error:
         if _is_ours(error):
             raise
-        raise PluginBroke(f"{step.name}: {describe(error)}") from error
+        raise PluginBroke(f"{step.name}: {describe_error(error)}") from error
 
 
 def _run(call: Callable[[], T]) -> T:
@@ -173,21 +174,13 @@ def _run(call: Callable[[], T]) -> T:
     except JackfieldError:
         raise
     except BaseException as error:
-        raise PluginBroke(describe(error)) from error
+        raise PluginBroke(describe_error(error)) from error
 
 
 def _is_ours(error: BaseException) -> bool:
     """Whether this is an interruption of the gateway itself: a plugin's `sys.exit` is not."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
-def describe(error: BaseException) -> str:
-    """The exception in words, with the place of a syntax error; its own `__str__` is a stranger's code too."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - what it says of itself is only for the operator
-        return type(error).__name__
 
 
 def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, priority: int) -> tuple[BoundHook, ...]:

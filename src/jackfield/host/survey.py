@@ -15,6 +15,7 @@ from jackfield.host.sealed import SealedCode
 from jackfield.host.world import NOTHING, Code, Entry
 from jackfield.sdk.manifest import Manifest
 from jackfield.sources.base import Contents, Found, Source
+from jackfield.telemetry.text import describe_error
 
 log = structlog.get_logger("jackfield.host")
 
@@ -91,7 +92,7 @@ class Surveyor:
             return Sighting(found=found, problem=str(error))
         except Exception as error:  # the boundary of the docstring
             log.exception("plugin_not_read", place=found.place)
-            return Sighting(found=found, problem=f"{type(error).__name__}: {error}")
+            return Sighting(found=found, problem=describe_error(error))
 
     def unseal(self, code: Code) -> Sighting:
         """The plugin as it was when its copy was made; its files are the copy's too. Raises `ManifestError` where the

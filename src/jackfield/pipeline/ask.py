@@ -17,7 +17,6 @@ from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamRejected, U
 from jackfield.hooks.dispatch import decide
 from jackfield.hooks.steps import Steps
 from jackfield.hooks.watchdog import BLOCKED_NS, report_blocked
-from jackfield.host.loader import describe
 from jackfield.host.routes import Destination, UpstreamLink
 from jackfield.pipeline.answers import ByteFlow, EventFlow, Got, Whole
 from jackfield.pipeline.exchange import State
@@ -27,6 +26,7 @@ from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider
 from jackfield.sdk.shapes import is_sound
 from jackfield.telemetry.masking import masked
+from jackfield.telemetry.text import describe_error
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 from jackfield.wire.anthropic_count_tokens import estimate_tokens
@@ -113,7 +113,7 @@ def _destination(state: State, link: UpstreamLink, candidate: Candidate) -> Dest
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise UpstreamBroken(f"provider {link.provider_id}: {describe(error)}", sent=False) from error
+        raise UpstreamBroken(f"provider {link.provider_id}: {describe_error(error)}", sent=False) from error
 
 
 def _outgoing(
@@ -352,7 +352,7 @@ async def _awaited(call: Callable[[], Awaitable[T]]) -> T:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        raise _Broke(describe(error)) from error
+        raise _Broke(describe_error(error)) from error
 
 
 async def _leave(task: asyncio.Task[T], name: str) -> None:

@@ -20,3 +20,11 @@ def escape_all_halves(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [escape_all_halves(inner) for inner in value]
     return value
+
+
+def describe_error(error: BaseException) -> str:
+    """A stranger's exception in words; its own `__str__` is a stranger's code too."""
+    try:
+        return escape_halves(f"{type(error).__name__}: {error}")
+    except Exception:  # noqa: BLE001 - what it says of itself is only for operators
+        return escape_halves(type(error).__name__)

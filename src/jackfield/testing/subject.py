@@ -17,10 +17,10 @@ from jackfield.control.prices import PriceTable
 from jackfield.dialects.base import Blueprint, Dialect
 from jackfield.dialects.rings.world import RingWorld
 from jackfield.errors import ConfigError, JackfieldError, ManifestError
-from jackfield.host.loader import describe
 from jackfield.sdk.manifest import MANIFEST_FILE, Manifest, read_manifest
 from jackfield.sdk.plugin import Plugin, id_of
 from jackfield.sources.base import Found
+from jackfield.telemetry.text import describe_error
 from jackfield.testing.check import subjects
 from jackfield.testing.check.ring_files import list_entries
 
@@ -95,7 +95,7 @@ def _read(found: Found, dialects: Dialects) -> Blueprint:
     except (JackfieldError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise ManifestError(describe(error), file=found.place) from error
+        raise ManifestError(describe_error(error), file=found.place) from error
 
 
 def refuse_unknown(path: Path, name: str | None) -> None:
