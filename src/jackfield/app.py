@@ -31,6 +31,7 @@ from jackfield.dialects.rings.dialect import RingDialect
 from jackfield.dialects.rings.store import OwnValues
 from jackfield.dialects.rings.world import RingWorld, tell_settings
 from jackfield.errors import ConfigError
+from jackfield.hooks.guard import PluginStats
 from jackfield.hooks.watchdog import Watchdog
 from jackfield.host.builder import Builder
 from jackfield.host.following import follow
@@ -52,7 +53,11 @@ from jackfield.server.listening import allow_many_connections, listen, url_of
 from jackfield.server.operations import Operations
 from jackfield.server.process import EmbeddedServer, HttpServer, Orders
 from jackfield.server.supervisor import Place, Supervisor
-from jackfield.services.grants import ServiceFactory
+from jackfield.services.base import Silence
+from jackfield.services.grants import Grant, Offer, ServiceFactory
+from jackfield.services.kv import STORAGE, PluginStorage
+from jackfield.services.tool_gate import ToolGate
+from jackfield.services.tools import EXECUTE, REGISTER, PluginTools
 from jackfield.settings import PluginSettings, Settings
 from jackfield.sources.base import Source
 from jackfield.sources.builtin import BuiltinSource
@@ -168,12 +173,29 @@ class Gateway:
         stack.push_async_callback(world.aclose)
         dialects = make_dialects(world)
         surveyor = Surveyor(find_sources(plugins, dialects), dialects, SealedCode(settings.store.data_dir / "code"))
-        builder = Builder(dialects, plugins, ServiceFactory(kv, clock).build, Prober(clock), clock)
+        grants = ServiceFactory(self._offers(kv), clock)
+        builder = Builder(dialects, plugins, grants.build, Prober(clock), clock)
         generations = Generations(self.database)
         stage = Stage(builder, generations, self.links.routes, clock, settings.server.request_timeout_s)
         host = Host(surveyor, stage, generations, plugins.config)
         stack.push_async_callback(host.stop)
         return host
+
+    def _offers(self, kv: KeyValueStore) -> dict[str, Offer]:
+        """What there is to be granted."""
+        gate = ToolGate(Silence(), lambda caller, tool: True, self._stats_of)
+
+        def tools(grant: Grant) -> PluginTools:
+            return PluginTools(grant.allowance, grant.tools, gate, lambda: self.host.snapshot.tools)
+
+        return {
+            "kv": Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, kv)),
+            "tools": Offer(frozenset({REGISTER, EXECUTE}), tools),
+        }
+
+    def _stats_of(self, plugin: str) -> PluginStats | None:
+        found = self.host.snapshot.plugins.get(plugin)
+        return found.guard.stats if found is not None else None
 
     def _assemble(self, stack: AsyncExitStack) -> GatewayServer:
         settings = self.settings

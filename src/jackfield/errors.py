@@ -20,7 +20,9 @@
     ├── PluginError            a plugin broke
     │   ├── PluginFailed       502
     │   ├── PluginTimeout      504
-    │   └── PluginQuarantined  503
+    │   ├── PluginQuarantined  503
+    │   ├── SessionLost        502, the process that it runs in is gone
+    │   └── SessionDenied      502, its code answered with an error
     ├── UpstreamError          an upstream, or the way to it, broke
     │   ├── EgressRefused      502, the address is not allowed
     │   ├── ConnectFailed      502
@@ -183,6 +185,17 @@ class PluginQuarantined(PluginError):
     code = "plugin_quarantined"
     status = 503
     transient = True
+
+
+class SessionLost(PluginError):
+    code = "plugin_lost"
+    transient = True
+
+
+class SessionDenied(PluginError):
+    """The message is the plugin's own."""
+
+    code = "plugin_failed"
 
 
 class UpstreamError(JackfieldError):

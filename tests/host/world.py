@@ -15,7 +15,8 @@ from jackfield.host.routes import Routes
 from jackfield.host.sealed import SealedCode
 from jackfield.host.stage import Stage
 from jackfield.host.survey import Surveyor
-from jackfield.sdk.services import NO_SERVICES, Services
+from jackfield.services.allowance import Allowance
+from jackfield.services.grants import Asker, Grant
 from jackfield.settings import PluginConfig, PluginSettings
 from jackfield.sources.base import Source
 from jackfield.sources.folder import FolderSource
@@ -94,9 +95,9 @@ class World:
         generations = Generations(database)
         return Host(surveyor, Stage(builder, generations, self._make_routes, StillClock(), 5.0), generations, made)
 
-    def _grant(self, plugin: str, approved: frozenset[str]) -> Services:
-        self.granted[plugin] = approved
-        return NO_SERVICES
+    def _grant(self, asker: Asker) -> Grant:
+        self.granted[asker.plugin] = asker.approved
+        return Grant(asker, Allowance.of(asker.plugin, asker.approved, StillClock()))
 
     async def _probe(self, plugin: LoadedPlugin) -> list[Trouble]:
         return self.troubles.get(plugin.id, [])

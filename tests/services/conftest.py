@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jackfield.services.grants import ServiceFactory
+from jackfield.sdk.services import Services
+from jackfield.services.grants import Asker, Offer, ServiceFactory
+from jackfield.services.kv import STORAGE, PluginStorage
 from jackfield.stores.database import Database
 from jackfield.stores.kv import KeyValueStore
 
@@ -35,6 +37,17 @@ async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[KeyValueStore
     await database.dispose()
 
 
+class Factory:
+    """Only what is stored; `build` hands out the services themselves."""
+
+    def __init__(self, store: KeyValueStore, clock: HandClock) -> None:
+        kv = Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, store))
+        self._factory = ServiceFactory({"kv": kv}, clock)
+
+    def build(self, plugin: str, approved: frozenset[str]) -> Services:
+        return self._factory.build(Asker(plugin=plugin, approved=approved)).services
+
+
 @pytest.fixture
-def factory(store: KeyValueStore, clock: HandClock) -> ServiceFactory:
-    return ServiceFactory(store, clock)
+def factory(store: KeyValueStore, clock: HandClock) -> Factory:
+    return Factory(store, clock)

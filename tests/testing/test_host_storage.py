@@ -11,7 +11,8 @@ import pytest
 
 from jackfield.errors import RateLimited
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded
-from jackfield.services.grants import ServiceFactory
+from jackfield.services.allowance import Allowance
+from jackfield.services.kv import PluginStorage
 from jackfield.stores.database import Database
 from jackfield.stores.kv import Amount, KeyValueStore
 from jackfield.testing.memory import HandClock, MemoryStore
@@ -38,7 +39,7 @@ async def store(request: pytest.FixtureRequest, clock: HandClock, tmp_path: Path
 
 @pytest.fixture
 def kv(store: KeyValueStore, clock: HandClock) -> KeyValue:
-    return ServiceFactory(store, clock).build("tested", BOTH).kv
+    return PluginStorage(Allowance.of("tested", BOTH, clock), store)
 
 
 @pytest.mark.parametrize("value", [1, "x", None, [1, {"a": 2.5}], b"\x00", datetime(2026, 1, 2, tzinfo=UTC)])
@@ -111,11 +112,9 @@ async def test_only_so_much_fits(store: KeyValueStore, clock: HandClock) -> None
 
 
 async def test_each_verb_needs_its_permission(store: KeyValueStore, clock: HandClock) -> None:
-    services = ServiceFactory(store, clock)
+    reader = PluginStorage(Allowance.of("reader", frozenset({"storage:read"}), clock), store)
     with pytest.raises(NotGranted, match="storage:write"):
-        await services.build("reader", frozenset({"storage:read"})).kv.set("key", 1)
-    with pytest.raises(NotGranted, match="storage:read"):
-        _ = services.build("nobody", frozenset()).kv
+        await reader.set("key", 1)
 
 
 async def test_only_so_often(kv: KeyValue, clock: HandClock) -> None:

@@ -126,7 +126,9 @@ def _manifest(found: Found, kind: type[Plugin[Any]]) -> Manifest:
     if stated is not None:
         return stated
     try:
-        return Manifest(id=id_of(kind), version=kind.version, description=kind.description)
+        return Manifest(
+            id=id_of(kind), version=kind.version, description=kind.description, permissions=tuple(kind.permissions)
+        )
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise ManifestError(

@@ -22,13 +22,11 @@ from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Code, Entry, World
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
-from jackfield.sdk.services import Services
+from jackfield.services.grants import Asker, Grant, GrantServices
 from jackfield.settings import PluginConfig, PluginSettings
 from jackfield.sources.base import Found
 
 log = structlog.get_logger("jackfield.host")
-
-GrantServices = Callable[[str, frozenset[str]], Services]
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -132,8 +130,8 @@ class Builder:
         allowed = {*(word if isinstance(word, tuple) else ()), *(draft.entry.approved or ())}
         return tuple(name for name in asked if name in allowed)
 
-    def grant(self, plugin_id: str, approved: Iterable[str]) -> Services:
-        return self._grant(plugin_id, frozenset(approved))
+    def grant(self, plugin: LoadedPlugin) -> Grant:
+        return self._grant(Asker(plugin=plugin.id, name=plugin.name, approved=frozenset(plugin.approved)))
 
     async def probe(self, plugin: LoadedPlugin) -> list[Trouble]:
         return await self._probe(plugin)
@@ -316,15 +314,17 @@ class _Making:
             plugin.found = (await _anew(draft.sighting)).found
         blueprint = draft.blueprint or await self._builder.read(plugin.found)
         plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
-        services = self._builder.grant(draft.id, plugin.approved)
-        prepare = partial(loader.prepare, blueprint, draft.settings, services, plugin.guard, plugin.priority)
+        grant = self._builder.grant(plugin)
+        prepare = partial(loader.prepare, blueprint, draft.settings, grant.services, plugin.guard, plugin.priority)
         prepared = await loader.run_own(prepare)
         try:
             degraded = await loader.start(prepared.instance, draft.id)
         except BaseException:
+            await grant.aclose()
             await end_strays(prepared.instance, plugin.found, draft.id)
             raise
-        plugin.take(prepared.instance, prepared.hooks, prepared.config, prepared.ui_schema)
+        plugin.take(prepared.instance, prepared.hooks, grant)
+        plugin.show(prepared.config, prepared.ui_schema)
         self.built.fresh.append(plugin)
         if self._probed:
             degraded = await self._try(plugin) or degraded
@@ -402,6 +402,8 @@ async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
             if plugin.state != "draining":
                 plugin.move("draining")
             await loader.stop(plugin.instance, plugin.id)
+            if plugin.grant is not None:
+                await plugin.grant.aclose()
             await end_strays(plugin.instance, plugin.found, plugin.id)
             plugin.let_go()
             plugin.move("unloaded")

@@ -20,9 +20,12 @@ from jackfield.hooks.deadline import Expired, finish_within
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
 from jackfield.host.aside import run_aside
+from jackfield.sdk.events import subscriptions_of
 from jackfield.sdk.hooks import POINTS, HookSpec, Policy, hooks_of
 from jackfield.sdk.plugin import Health, Plugin, config_model
+from jackfield.sdk.scheduler import tasks_of
 from jackfield.sdk.services import Services
+from jackfield.sdk.tools import tools_of
 from jackfield.settings import PluginConfig
 from jackfield.sources.base import Found
 from jackfield.telemetry.text import describe_error
@@ -130,7 +133,9 @@ class LifeStep(msgspec.Struct, frozen=True):
 
 
 async def start(plugin: Plugin[Any], plugin_id: str) -> str | None:
-    """Runs `on_load` and `health`; returns why it is degraded, if it is. Raises `PluginBroke`."""
+    """Takes in the methods that are marked, runs `on_load` and `health`; returns why it is degraded, if it is. Raises
+    `PluginBroke`."""
+    await within(LIFE_S, partial(_enlist, plugin), LifeStep(plugin_id, "its marked methods"))
     await within(LIFE_S, plugin.on_load, LifeStep(plugin_id, "on_load"))
     try:
         health = await within(LIFE_S, plugin.health, LifeStep(plugin_id, "health"))
@@ -140,6 +145,16 @@ async def start(plugin: Plugin[Any], plugin_id: str) -> str | None:
         await stop(plugin, plugin_id)
         raise
     return None if health.ok else str(health.detail) or "its health check says so"
+
+
+async def _enlist(plugin: Plugin[Any]) -> None:
+    """Raises `NotGranted`, and `ValueError` or `TypeError` for what is marked wrongly."""
+    for spec, handler in tools_of(plugin):
+        plugin.services.tools.register(spec, handler)
+    for type_, handle in subscriptions_of(plugin):
+        plugin.services.events.on(type_, handle)
+    for name, when, timezone, run in tasks_of(plugin):
+        await plugin.services.scheduler.schedule(name, when, run, timezone=timezone)
 
 
 async def stop(plugin: Plugin[Any], plugin_id: str) -> None:

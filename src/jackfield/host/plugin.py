@@ -11,16 +11,17 @@ from jackfield.hooks.table import BoundHook
 from jackfield.host.states import PluginState, step
 from jackfield.sdk.manifest import Manifest
 from jackfield.sdk.plugin import Plugin
+from jackfield.services.grants import Grant
 from jackfield.settings import PluginConfig, conceal
 from jackfield.sources.base import Found
 from jackfield.telemetry.text import escape_all_halves, escape_halves
 
 
 class LoadedPlugin:
-    """`instance` is `None` unless it runs. `settings` is its config as a whole, from file and operator; `overlay` what
-    of it the operator has set through the API. `digest` tells its code apart. `spare` is whether its id is another
-    plugin's and it is listed under a name made for it. `uses` counts the snapshots that hold it
-    and are not drained."""
+    """`instance` and `grant`, what it was given, are `None` unless it runs. `settings` is its config as a whole, from
+    file and operator; `overlay` what of it the operator has set through the API. `digest` tells its code apart. `spare`
+    is whether its id is another plugin's and it is listed under a name made for it. `uses` counts the snapshots that
+    hold it and are not drained."""
 
     __slots__ = (
         "_own",
@@ -29,6 +30,7 @@ class LoadedPlugin:
         "dialect",
         "digest",
         "found",
+        "grant",
         "guard",
         "hooks",
         "id",
@@ -56,6 +58,7 @@ class LoadedPlugin:
         self.state: PluginState = "discovered"
         self.reason: str | None = None
         self.instance: Plugin[Any] | None = None
+        self.grant: Grant | None = None
         self.hooks: tuple[BoundHook, ...] = ()
         self.ui_schema: Any = None
         self._own: dict[str, Any] | None = None
@@ -104,9 +107,8 @@ class LoadedPlugin:
     def running(self) -> bool:
         return self.instance is not None
 
-    def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], own: dict[str, Any], ui_schema: Any) -> None:
-        self.instance, self.hooks = instance, hooks
-        self.show(own, ui_schema)
+    def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], grant: Grant) -> None:
+        self.instance, self.hooks, self.grant = instance, hooks, grant
 
     def show(self, own: dict[str, Any], ui_schema: Any) -> None:
         """`own` is its config and `ui_schema` the form of it, as they are shown."""
@@ -121,7 +123,7 @@ class LoadedPlugin:
 
     def let_go(self) -> None:
         """Frees its code."""
-        self.instance = self._own = None
+        self.instance = self.grant = self._own = None
         self.hooks = ()
         self.found.forget()
 

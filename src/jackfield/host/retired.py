@@ -27,6 +27,8 @@ class Retired:
         for plugin in snapshot.plugins.values():
             if plugin.running and successor.plugins.get(plugin.id) is not plugin:
                 plugin.move("draining")
+                if plugin.grant is not None:
+                    plugin.grant.rest()
         task = asyncio.create_task(self._drain(snapshot), name=f"drain-generation-{snapshot.generation}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

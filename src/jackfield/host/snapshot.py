@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from jackfield.hooks.table import HookTable
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
+from jackfield.services.tool_table import ToolDirectory
 
 
 class Snapshot:
-    """`pins` counts the requests that run against it: whoever takes it for a request adds one, and calls `unpin` when
-    the request is settled."""
+    """`tools` are those of the plugins that run. `pins` counts the requests that run against it: whoever takes it for a
+    request adds one, and calls `unpin` when the request is settled."""
 
-    __slots__ = ("_drained", "generation", "pins", "plugins", "routes", "table")
+    __slots__ = ("_drained", "generation", "pins", "plugins", "routes", "table", "tools")
 
     def __init__(
         self, *, generation: int, plugins: Mapping[str, LoadedPlugin], table: HookTable, routes: Routes
     ) -> None:
         self.generation, self.plugins, self.table, self.routes = generation, plugins, table, routes
+        self.tools = ToolDirectory(plugin.grant.tools for plugin in plugins.values() if plugin.grant is not None)
         self.pins = 0
         self._drained: asyncio.Event | None = None
 

@@ -174,6 +174,9 @@ class Stage:
                 plugin.uses = 1
         else:
             self.retired.retire(former, snapshot)
+        for plugin in snapshot.plugins.values():
+            if plugin.grant is not None and (former is None or former.plugins.get(plugin.id) is not plugin):
+                plugin.grant.open()
 
     def _describe(
         self, number: int, actor: str, action: str, plugins: Iterable[str], world: World, back: int | None

@@ -21,6 +21,9 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "users:read": "See who a user is, and their preferences",
         "tools:register": "Offer tools to models",
         "tools:execute": "Run tools of other plugins",
+        "tools:refuse": "Refuse tool calls before they run, those of other plugins too",
+        "users:any": "Deal with what is stored of users other than the one who asks",
+        "mcp:connect": "Connect to the MCP servers that it lists, and offer their tools",
     }
 )
 

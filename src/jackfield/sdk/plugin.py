@@ -42,6 +42,8 @@ class Plugin(Generic[C]):
     id: str = ""
     version: str = "0.0.0"
     description: str = ""
+    # What it asks for where it has no manifest.
+    permissions: tuple[str, ...] = ()
     # Tells what the gateway has counted of its hooks; nothing outside of one.
     counted: Callable[[], Mapping[str, Any]] = dict
 

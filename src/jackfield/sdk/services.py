@@ -6,10 +6,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from jackfield.sdk.events import Events
+from jackfield.sdk.http import Http
+from jackfield.sdk.memory import Memories
 from jackfield.sdk.permissions import PERMISSIONS
+from jackfield.sdk.scheduler import Scheduler
+from jackfield.sdk.tools import Tools
+from jackfield.sdk.users import Users
 
 # Each service with a permission that brings it; without any of its permissions a service is absent.
-NEEDED: Mapping[str, str] = MappingProxyType({"kv": "storage:read"})
+NEEDED: Mapping[str, str] = MappingProxyType(
+    {
+        "kv": "storage:read",
+        "http": "http:outbound",
+        "events": "events:subscribe",
+        "scheduler": "scheduler:write",
+        "memory": "memory:read",
+        "users": "users:read",
+        "tools": "tools:register",
+    }
+)
 
 
 class NotGranted(Exception):
@@ -93,6 +109,42 @@ class Services:
     def kv(self) -> KeyValue:
         """Needs `storage:read` or `storage:write`. Raises `NotGranted`."""
         found: KeyValue = self._get("kv")
+        return found
+
+    @property
+    def http(self) -> Http:
+        """Needs `http:outbound`. Raises `NotGranted`."""
+        found: Http = self._get("http")
+        return found
+
+    @property
+    def events(self) -> Events:
+        """Needs `events:subscribe` or `events:emit`. Raises `NotGranted`."""
+        found: Events = self._get("events")
+        return found
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """Needs `scheduler:read` or `scheduler:write`. Raises `NotGranted`."""
+        found: Scheduler = self._get("scheduler")
+        return found
+
+    @property
+    def memory(self) -> Memories:
+        """Needs `memory:read` or `memory:write`. Raises `NotGranted`."""
+        found: Memories = self._get("memory")
+        return found
+
+    @property
+    def users(self) -> Users:
+        """Needs `users:read`. Raises `NotGranted`."""
+        found: Users = self._get("users")
+        return found
+
+    @property
+    def tools(self) -> Tools:
+        """Needs `tools:register` or `tools:execute`. Raises `NotGranted`."""
+        found: Tools = self._get("tools")
         return found
 
     def _get(self, name: str) -> Any:

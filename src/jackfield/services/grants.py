@@ -2,34 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
 from jackfield.clock import Clock
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
 from jackfield.sdk.services import NEEDED, Services
-from jackfield.services.kv import STORAGE, PluginStorage
+from jackfield.services.allowance import Allowance
+from jackfield.services.base import Part
 from jackfield.services.limits import OperationLimit
-from jackfield.stores.kv import KeyValueStore
+from jackfield.services.tool_table import ToolTable
+
+
+class Asker(msgspec.Struct, frozen=True, kw_only=True):
+    """The plugin that is to have services. `name` is its display name; `http_hosts` are the hosts that its manifest
+    lists, `None` where it lists none."""
+
+    plugin: str
+    approved: frozenset[str]
+    name: str = ""
+    http_hosts: tuple[str, ...] | None = None
+
+
+class Grant:
+    """What one plugin was given, for as long as it lives."""
+
+    __slots__ = ("allowance", "asker", "parts", "services", "tools")
+
+    def __init__(self, asker: Asker, allowance: Allowance) -> None:
+        self.asker, self.allowance = asker, allowance
+        self.tools = ToolTable(asker.plugin, asker.name)
+        self.parts: list[Part] = []
+        self.services = Services(asker.plugin, {}, NEEDED)
+
+    def open(self) -> None:
+        for part in self.parts:
+            part.open()
+
+    def rest(self) -> None:
+        for part in self.parts:
+            part.rest()
+
+    async def aclose(self) -> None:
+        for part in reversed(self.parts):
+            await part.aclose()
+        self.tools.clear()
+
+
+class Maker(Protocol):
+    """Makes one service for one plugin; a part of it that lives is put into `grant.parts`."""
+
+    def __call__(self, grant: Grant) -> Any: ...
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A service, and the permissions any of which brings it."""
+
+    permissions: frozenset[str]
+    make: Maker
 
 
 class ServiceFactory:
     """A plugin's operations are counted for as long as the factory lives: to reload does not start a new minute."""
 
-    def __init__(self, store: KeyValueStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, offers: Mapping[str, Offer], clock: Clock) -> None:
+        """`offers` by the name that the service has in `Services`."""
+        self._offers, self._clock = dict(offers), clock
         self._limits: dict[str, OperationLimit] = {}
 
-    def build(self, plugin: str, approved: frozenset[str]) -> Services:
+    def build(self, asker: Asker) -> Grant:
         """Raises `ValueError` where there is no such permission."""
-        approved = frozenset(map(check_permission, approved))
-        limit = self._limits.setdefault(plugin, OperationLimit(plugin, self._clock))
-        granted: dict[str, Any] = {}
-        if approved & STORAGE:
-            granted["kv"] = PluginStorage(plugin, approved, self._store, limit)
-        return Services(plugin, granted, NEEDED)
+        approved = frozenset(map(check_permission, asker.approved))
+        limit = self._limits.setdefault(asker.plugin, OperationLimit(asker.plugin, self._clock))
+        grant = Grant(asker, Allowance(asker.plugin, approved, limit))
+        granted = {name: offer.make(grant) for name, offer in self._offers.items() if approved & offer.permissions}
+        grant.services = Services(asker.plugin, granted, NEEDED)
+        return grant
+
+
+GrantServices = Callable[[Asker], Grant]
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jackfield.sdk.services import NotGranted
-from jackfield.services.limits import OperationLimit
+from jackfield.services.allowance import Allowance
 from jackfield.stores.kv import Amount, KeyValueStore
 
 QUOTA = Amount(keys=1000, size=10 * 1024 * 1024)
@@ -36,18 +35,15 @@ def owner_of(plugin: str) -> str:
 class PluginStorage:
     """`KeyValue` for one plugin. Each verb checks its permission, then counts as an operation."""
 
-    __slots__ = ("_approved", "_limit", "_owner", "_plugin", "_store")
+    __slots__ = ("_allowance", "_owner", "_store")
 
-    def __init__(self, plugin: str, approved: frozenset[str], store: KeyValueStore, limit: OperationLimit) -> None:
-        self._plugin, self._approved, self._store, self._limit = plugin, approved, store, limit
-        self._owner = owner_of(plugin)
+    def __init__(self, allowance: Allowance, store: KeyValueStore) -> None:
+        self._allowance, self._store = allowance, store
+        self._owner = owner_of(allowance.plugin)
 
     def _begin(self, verb: str) -> None:
         """Raises `NotGranted` and `RateLimited`."""
-        for permission in VERBS[verb]:
-            if permission not in self._approved:
-                raise NotGranted(self._plugin, permission)
-        self._limit.take()
+        self._allowance.take(*VERBS[verb])
 
     async def get(self, key: str, default: Any = None, *, namespace: str = "", user: str | None = None) -> Any:
         self._begin("get")

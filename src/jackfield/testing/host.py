@@ -34,7 +34,8 @@ from jackfield.sdk.outcomes import Identity
 from jackfield.sdk.plugin import Plugin
 from jackfield.sdk.services import Services
 from jackfield.server.inference import ROUTES
-from jackfield.services.grants import ServiceFactory
+from jackfield.services.grants import Asker, Offer, ServiceFactory
+from jackfield.services.kv import STORAGE, PluginStorage
 from jackfield.settings import PluginConfig
 from jackfield.stores.kv import KeyValueStore
 from jackfield.testing.asked import Api, Asked, caller_hook
@@ -119,8 +120,8 @@ class FakeHost:
         manifest = prepared.blueprint.manifest
         approved = frozenset(manifest.permissions if self._approve is None else self._approve)
         self.kv = MemoryStore(self.clock)
-        factory = ServiceFactory(self._meddling.storage(self.kv), self.clock)
-        services = self._services or factory.build(manifest.id, approved)
+        self._grant = self._make_factory().build(Asker(plugin=manifest.id, name=manifest.name, approved=approved))
+        services = self._services or self._grant.services
         self.guard = PluginGuard(manifest.id, self.clock)
         self._life = Life(prepared.blueprint, self._read_settings(manifest.id), services, self.guard)
         self.plugin = self._life.plugin
@@ -128,6 +129,10 @@ class FakeHost:
         self.degraded = await self._life.start()
         altered = (self._meddling.hook(hook) for hook in self._life.hooks)
         self.hooks = tuple(hook for hook in altered if hook is not None)
+
+    def _make_factory(self) -> ServiceFactory:
+        kv = self._meddling.storage(self.kv)
+        return ServiceFactory({"kv": Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, kv))}, self.clock)
 
     def _read_settings(self, plugin_id: str) -> PluginConfig:
         try:
@@ -142,6 +147,7 @@ class FakeHost:
     ) -> None:
         try:
             await self._life.stop()
+            await self._grant.aclose()
         finally:
             await self._prepared.aclose()
 

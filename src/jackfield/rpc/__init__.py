@@ -1,0 +1,1 @@
+"""Speaking with other processes: frames, and calls both ways over them."""

@@ -1,0 +1,1 @@
+"""Where plugins run: in this process or in one of their own, behind one protocol."""

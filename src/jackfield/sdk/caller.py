@@ -1,0 +1,45 @@
+"""On whose behalf something runs. It travels with the task, so that no plugin has to pass it on, and none can forge
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import msgspec
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """`user` is whoever the request is made for: the identity's user, else whom the app names as its own end user, with
+    the app before it (`app/alice`), else the credential. `depth` counts the tool calls that this one stands in."""
+
+    user: str | None = None
+    app: str | None = None
+    credential: str | None = None
+    conversation: str | None = None
+    request: str | None = None
+    models: frozenset[str] = frozenset()
+    depth: int = 0
+
+
+_CALLER: ContextVar[Caller | None] = ContextVar("jackfield_caller", default=None)
+
+
+def current_caller() -> Caller | None:
+    """`None` where nobody asked: in `on_load`, in scheduled tasks."""
+    return _CALLER.get()
+
+
+def act_for(caller: Caller | None) -> None:
+    """For the rest of the running task."""
+    _CALLER.set(caller)
+
+
+@contextmanager
+def acting_for(caller: Caller | None) -> Iterator[None]:
+    former = _CALLER.set(caller)
+    try:
+        yield
+    finally:
+        _CALLER.reset(former)

@@ -1,0 +1,159 @@
+"""The one way to a tool, whoever calls: a model, an MCP client, or another plugin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import perf_counter_ns
+from typing import Any
+
+import msgspec
+import structlog
+
+from jackfield.errors import JackfieldError
+from jackfield.hooks.deadline import Expired, finish_within
+from jackfield.hooks.guard import PluginStats
+from jackfield.ids import new_id
+from jackfield.sdk.caller import Caller, acting_for
+from jackfield.sdk.tools import DEEPEST, ToolContext, ToolFailed, ToolReply
+from jackfield.services.base import Announcer
+from jackfield.services.tool_table import OfferedTool, ToolDirectory
+from jackfield.settings import conceal
+from jackfield.telemetry.text import describe_error, escape_halves
+
+LARGEST_RESULT = 1024 * 1024
+
+log = structlog.get_logger("jackfield.tools")
+
+Allows = Callable[[Caller, OfferedTool], bool]
+StatsOf = Callable[[str], PluginStats | None]
+
+
+class ToolStep(msgspec.Struct, frozen=True):
+    """A tool call, as it is reported while it keeps the loop."""
+
+    plugin: str
+    name: str
+
+
+class ToolGate:
+    """`allows` says whether a caller may use a tool; `stats_of` finds the statistics of a plugin by its id."""
+
+    def __init__(self, announcer: Announcer, allows: Allows, stats_of: StatsOf) -> None:
+        self._announcer, self._allows, self._stats_of = announcer, allows, stats_of
+
+    def offered(self, tools: ToolDirectory, caller: Caller) -> tuple[OfferedTool, ...]:
+        """What this caller may use."""
+        return tuple(tool for tool in tools if self._allows(caller, tool))
+
+    async def run(
+        self, tools: ToolDirectory, name: str, arguments: Any, caller: Caller, *, call: str | None = None
+    ) -> ToolReply:
+        """Runs the tool with this full name. Never raises what the tool does: that is the reply. Cancelling it cancels
+        the tool."""
+        tool = tools.find(name)
+        if tool is None or not self._allows(caller, tool):
+            return _failure(f"Unknown tool: {name[:200]}")
+        return await self.run_tool(tool, arguments, caller, call=call)
+
+    async def run_tool(
+        self, tool: OfferedTool, arguments: Any, caller: Caller, *, call: str | None = None
+    ) -> ToolReply:
+        """The same for one that was found, and is allowed."""
+        if caller.depth >= DEEPEST:
+            return _failure(f"Tools call one another more than {DEEPEST} deep")
+        if (problems := tool.problems(arguments)) is not None:
+            return _failure(f"Invalid input for {tool.name}: {problems}")
+        call = call or new_id("call")
+        caller = msgspec.structs.replace(caller, depth=caller.depth + 1)
+        told = {
+            "toolName": tool.name,
+            "input": arguments,
+            "userId": caller.user,
+            "conversationId": caller.conversation,
+            "callId": call,
+        }
+        refused = await self._announcer.ask("tool:before_execute", told)
+        if refused is not None:
+            plugin, refusal = refused
+            return _failure(f"Refused by {plugin}: {refusal.reason}")
+        began = perf_counter_ns()
+        context = ToolContext(plugin=tool.plugin, tool=tool.spec.name, call=call, caller=caller)
+        reply = await self._call(tool, arguments, context)
+        after: dict[str, Any] = {"success": reply.success, "durationMs": (perf_counter_ns() - began) / 1e6}
+        if reply.error is not None:
+            after["error"] = reply.error
+        self._announcer.announce("tool:after_execute", told | after)
+        return reply
+
+    async def _call(self, tool: OfferedTool, arguments: dict[str, Any], context: ToolContext) -> ToolReply:
+        """A boundary: whatever the tool raises or answers becomes the reply."""
+        began = perf_counter_ns()
+        timeout = False
+        try:
+            with acting_for(context.caller):
+                answer = await finish_within(
+                    ToolStep(tool.plugin, tool.spec.name), _start(tool, arguments, context), tool.spec.timeout_s
+                )
+            return _reply(answer)
+        except Expired:
+            timeout = True
+            error = f"Execution timed out after {tool.spec.timeout_s * 1000:.0f}ms"
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            error = "the tool was cancelled from within"
+        except ToolFailed as failed:
+            return _failure(str(failed))
+        except JackfieldError as failed:
+            error = failed.message
+        except Exception as failed:  # noqa: BLE001 - a boundary: it is the call's error
+            error = describe_error(failed)
+        finally:
+            self._count(tool, perf_counter_ns() - began)
+        self._note(tool, error, timeout=timeout)
+        return _failure(error)
+
+    def _count(self, tool: OfferedTool, duration_ns: int) -> None:
+        if (stats := self._stats_of(tool.plugin)) is not None:
+            stats.add(duration_ns)
+
+    def _note(self, tool: OfferedTool, error: str, *, timeout: bool) -> None:
+        if (stats := self._stats_of(tool.plugin)) is not None:
+            stats.errors += 1
+            stats.timeouts += timeout
+            stats.last_error = conceal(escape_halves(f"{tool.spec.name}: {error}"))
+        log.warning("tool_failed", plugin=tool.plugin, tool=tool.spec.name, error=conceal(escape_halves(error)))
+
+
+async def _start(tool: OfferedTool, arguments: dict[str, Any], context: ToolContext) -> Any:
+    return await tool.handler(arguments, context)
+
+
+def _failure(error: str) -> ToolReply:
+    return ToolReply(success=False, error=conceal(escape_halves(error)))
+
+
+def _reply(answer: Any) -> ToolReply:
+    """Raises `ValueError` for what no model could be told."""
+    reply = answer if isinstance(answer, ToolReply) else ToolReply(success=True, result=answer)
+    try:
+        size = len(msgspec.json.encode(reply.result))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the result is no JSON: {error}") from error
+    if size > LARGEST_RESULT:
+        raise ValueError(f"the result has {size:,} bytes; at most {LARGEST_RESULT:,} are passed on")
+    if not reply.success and not reply.error:
+        return ToolReply(success=False, result=reply.result, error="the tool failed without saying why")
+    return reply
+
+
+def parse_arguments(text: str) -> tuple[Mapping[str, Any] | None, str | None]:
+    """A model's arguments as it wrote them: the object, or what is wrong with it."""
+    try:
+        arguments = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError as error:
+        return None, f"the arguments are no JSON: {error}"
+    if not isinstance(arguments, dict):
+        return None, "the arguments are no JSON object"
+    return arguments, None
