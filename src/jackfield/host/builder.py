@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -37,6 +38,8 @@ class Trouble(msgspec.Struct, frozen=True):
     closed: bool
 
 
+NOTHING: Mapping[str, LoadedPlugin] = MappingProxyType({})
+
 Probe = Callable[[LoadedPlugin], Awaitable[list[Trouble]]]
 
 
@@ -54,17 +57,21 @@ class Draft:
 
 
 class Built(msgspec.Struct):
-    """`fresh` are the plugins that were started for it, in that order. `worse` tells, by id, what keeps plugins from
+    """`fresh` are the plugins that were started for it, in that order, `woken` those that were loaded but disabled.
+    `worse` tells, by id, what keeps plugins from
     running that ran before or are new; `codes` are the copies that it runs or would run."""
 
     plugins: dict[str, LoadedPlugin]
     fresh: list[LoadedPlugin]
+    woken: list[LoadedPlugin]
     worse: dict[str, JackfieldError]
     codes: dict[str, Code]
 
     async def discard(self) -> None:
-        """Unloads what was started for a world that is not to be."""
+        """Unloads what was started for a world that is not to be, and puts to rest again what rested."""
         await stop_all(self.fresh)
+        for plugin in self.woken:
+            await put_to_rest(plugin)
 
 
 class Builder:
@@ -89,12 +96,14 @@ class Builder:
         former: Mapping[str, LoadedPlugin],
         stats: Mapping[str, PluginStats],
         *,
+        resting: Mapping[str, LoadedPlugin] = NOTHING,
         forced: Collection[str] | Literal["all"] = (),
         retried: Collection[str] | Literal["all"] = (),
         probed: bool = True,
     ) -> Built:
-        """Starts what is not there yet. Whatever is wrong with a plugin makes only that plugin `failed`."""
-        making = _Making(self, world, former, stats, forced, retried, probed=probed)
+        """Starts what is not there yet; of those `resting`, which are loaded but disabled, it enables what is as it
+        was. Whatever is wrong with a plugin makes only that plugin `failed`."""
+        making = _Making(self, world, former, stats, resting, forced, retried, probed=probed)
         try:
             await making.run(sightings)
         except BaseException:
@@ -152,17 +161,19 @@ class _Making:
         world: World,
         former: Mapping[str, LoadedPlugin],
         stats: Mapping[str, PluginStats],
+        resting: Mapping[str, LoadedPlugin],
         forced: Collection[str] | Literal["all"],
         retried: Collection[str] | Literal["all"],
         *,
         probed: bool,
     ) -> None:
+        self._resting = resting
         self._retried, self._builtins = retried, frozenset[str]()
         self._builder, self._world, self._former, self._stats = builder, world, former, stats
         self._forced, self._probed = forced, probed
         self._known = {_mark(plugin.found.place, plugin.digest, plugin): plugin for plugin in former.values()}
         self._replaced: set[str] = set()
-        self.built = Built({}, [], {}, {})
+        self.built = Built({}, [], [], {}, {})
 
     async def run(self, sightings: Iterable[Sighting]) -> None:
         every = list(sightings)
@@ -292,22 +303,42 @@ class _Making:
         if former is not None and not anew and self._is_same(former, plugin):
             self.built.plugins[draft.id] = former
             return
-        self._replaced.add(draft.id)
-        plugin.move("loading")
+        resting = self._resting.get(draft.id)
         try:
+            if resting is not None and not anew and self._rests_as(resting, plugin):
+                await self._wake(resting, plugin)
+                return
+            self._replaced.add(draft.id)
+            plugin.move("loading")
             await self._start(draft, plugin)
         except (JackfieldError, loader.PluginBroke) as error:
             self._fail(draft, _as_error(error, draft.id))
 
     def _is_same(self, former: LoadedPlugin, plugin: LoadedPlugin) -> bool:
+        return (former.running or self._stays_failed(former)) and self._is_alike(former, plugin)
+
+    def _rests_as(self, resting: LoadedPlugin, plugin: LoadedPlugin) -> bool:
+        """Whether one that was disabled is still as it is to be now."""
+        enabled = {"enabled": plugin.settings.enabled}
+        return self._is_alike(resting, plugin, settings=resting.settings.model_copy(update=enabled))
+
+    def _is_alike(self, known: LoadedPlugin, plugin: LoadedPlugin, settings: PluginConfig | None = None) -> bool:
         return (
-            (former.running or self._stays_failed(former))
-            and not self._is_forced(former.id)
-            and (former.place, former.digest, former.found.version)
-            == (plugin.place, plugin.digest, plugin.found.version)
-            and former.settings == plugin.settings
-            and former.approved == plugin.approved
+            not self._is_forced(known.id)
+            and (known.place, known.digest, known.found.version) == (plugin.place, plugin.digest, plugin.found.version)
+            and (settings or known.settings) == plugin.settings
+            and known.approved == plugin.approved
         )
+
+    async def _wake(self, resting: LoadedPlugin, plugin: LoadedPlugin) -> None:
+        assert resting.instance is not None
+        degraded = await loader.enable(resting.instance, resting.id)
+        resting.wake(plugin)
+        self.built.plugins[resting.id] = resting
+        self.built.woken.append(resting)
+        if self._probed:
+            degraded = await self._try(resting) or degraded
+        resting.move("degraded" if degraded else "active", degraded)
 
     async def _start(self, draft: Draft, plugin: LoadedPlugin) -> None:
         if draft.blueprint is None:
@@ -395,13 +426,23 @@ def _spare_name(name: str, seen: Sighting, plugins: Mapping[str, LoadedPlugin]) 
     return f"{name}@{seen.found.source}:{seen.found.place}" if name in plugins else name
 
 
+async def put_to_rest(plugin: LoadedPlugin) -> None:
+    """Disables one that is loaded, and keeps it loaded."""
+    if plugin.state != "draining":
+        plugin.move("draining")
+    if plugin.instance is not None:
+        await loader.disable(plugin.instance, plugin.id)
+    plugin.move("disabled")
+
+
 async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
     """Unloads what runs, last started first."""
     for plugin in reversed(list(plugins)):
         if plugin.instance is not None:
+            rested = plugin.state == "disabled"
             if plugin.state != "draining":
                 plugin.move("draining")
-            await loader.stop(plugin.instance, plugin.id)
+            await (loader.unload if rested else loader.stop)(plugin.instance, plugin.id)
             if plugin.grant is not None:
                 await plugin.grant.aclose()
             await end_strays(plugin.instance, plugin.found, plugin.id)

@@ -263,6 +263,7 @@ class Host:
         if world.entry(plugin.id).installed:
             entries = {name: entry for name, entry in world.entries.items() if name != plugin.id}
             return await self._change(World(entries), self._without(plugin.id), actor, "uninstall")
+        plugin.ends = True
         world = world.with_entry(plugin.id, enabled=False, config={}, approved=None)
         return await self._change(world, self._stage.sightings, actor, "uninstall")
 

@@ -133,16 +133,26 @@ class LifeStep(msgspec.Struct, frozen=True):
 
 
 async def start(plugin: Plugin[Any], plugin_id: str) -> str | None:
-    """Takes in the methods that are marked, runs `on_load` and `health`; returns why it is degraded, if it is. Raises
-    `PluginBroke`."""
+    """Takes in the methods that are marked, runs `on_load` and `on_enable`; returns why it is degraded, if it is.
+    Raises `PluginBroke`."""
     await within(LIFE_S, partial(_enlist, plugin), LifeStep(plugin_id, "its marked methods"))
     await within(LIFE_S, plugin.on_load, LifeStep(plugin_id, "on_load"))
+    try:
+        return await enable(plugin, plugin_id)
+    except BaseException:
+        await unload(plugin, plugin_id)
+        raise
+
+
+async def enable(plugin: Plugin[Any], plugin_id: str) -> str | None:
+    """Runs `on_enable` and `health` of one that is loaded. Raises `PluginBroke`; then it is as before."""
+    await within(LIFE_S, plugin.on_enable, LifeStep(plugin_id, "on_enable"))
     try:
         health = await within(LIFE_S, plugin.health, LifeStep(plugin_id, "health"))
         if not isinstance(health, Health):
             raise PluginBroke(f"health: answered {type(health).__name__}, not Health")
     except BaseException:
-        await stop(plugin, plugin_id)
+        await disable(plugin, plugin_id)
         raise
     return None if health.ok else str(health.detail) or "its health check says so"
 
@@ -157,11 +167,26 @@ async def _enlist(plugin: Plugin[Any]) -> None:
         await plugin.services.scheduler.schedule(name, when, run, timezone=timezone)
 
 
+async def disable(plugin: Plugin[Any], plugin_id: str) -> None:
+    await _end(plugin.on_disable, LifeStep(plugin_id, "on_disable"))
+
+
+async def unload(plugin: Plugin[Any], plugin_id: str) -> None:
+    """For one that is disabled, or never was enabled."""
+    await _end(plugin.on_unload, LifeStep(plugin_id, "on_unload"))
+
+
 async def stop(plugin: Plugin[Any], plugin_id: str) -> None:
+    await disable(plugin, plugin_id)
+    await unload(plugin, plugin_id)
+
+
+async def _end(call: Callable[[], Any], step: LifeStep) -> None:
+    """What cannot be undone goes on, whatever the plugin says to it."""
     try:
-        await within(LIFE_S, plugin.on_unload, LifeStep(plugin_id, "on_unload"))
+        await within(LIFE_S, call, step)
     except PluginBroke as error:
-        log.warning("plugin_unload_failed", plugin=plugin_id, reason=str(error))
+        log.warning("plugin_unload_failed", plugin=step.plugin, reason=str(error))
 
 
 async def within(seconds: float, call: Callable[[], Any], step: LifeStep) -> Any:

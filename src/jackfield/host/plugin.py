@@ -21,7 +21,7 @@ class LoadedPlugin:
     """`instance` and `grant`, what it was given, are `None` unless it runs. `settings` is its config as a whole, from
     file and operator; `overlay` what of it the operator has set through the API. `digest` tells its code apart. `spare`
     is whether its id is another plugin's and it is listed under a name made for it. `uses` counts the snapshots that
-    hold it and are not drained."""
+    hold it and are not drained. `ends` is whether it is to be unloaded also where it stays listed as disabled."""
 
     __slots__ = (
         "_own",
@@ -29,6 +29,7 @@ class LoadedPlugin:
         "approved",
         "dialect",
         "digest",
+        "ends",
         "found",
         "grant",
         "guard",
@@ -63,6 +64,7 @@ class LoadedPlugin:
         self.ui_schema: Any = None
         self._own: dict[str, Any] | None = None
         self.uses = 0
+        self.ends = False
         self.spare = False
 
     @property
@@ -109,10 +111,26 @@ class LoadedPlugin:
 
     def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], grant: Grant) -> None:
         self.instance, self.hooks, self.grant = instance, hooks, grant
+        instance.report = self.note_health
 
     def show(self, own: dict[str, Any], ui_schema: Any) -> None:
         """`own` is its config and `ui_schema` the form of it, as they are shown."""
         self._own, self.ui_schema = escape_all_halves(own), escape_all_halves(ui_schema)
+
+    def wake(self, listed: LoadedPlugin) -> None:
+        """Takes the place of itself as it was listed while it was disabled."""
+        self.settings, self.overlay = listed.settings, listed.overlay
+        self.guard.stats = listed.guard.stats
+        self.move("loading")
+
+    def note_health(self, ok: bool, detail: str = "") -> None:
+        """What the plugin says of itself while it runs."""
+        if self.state == "active" and not ok:
+            self.move("degraded", detail or "it says so itself")
+        elif self.state == "degraded" and ok:
+            self.move("active")
+        elif self.state == "degraded":
+            self.reason = conceal(escape_halves(detail or "it says so itself"))
 
     def is_called(self, name: str) -> bool:
         return name in (self.id, self.name, self.found.name) or name in self.aliases or name in self.found.aliases

@@ -108,7 +108,13 @@ class Stage:
         former = self.snapshot
         counters = {**self._stats, **draft.stats}
         built = await self._builder.build(
-            draft.sightings, draft.world, former.plugins, counters, forced=draft.forced, retried=draft.retried
+            draft.sightings,
+            draft.world,
+            former.plugins,
+            counters,
+            resting=self.retired.resting,
+            forced=draft.forced,
+            retried=draft.retried,
         )
         try:
             _refuse_worse(built, draft.must_run)
@@ -133,7 +139,10 @@ class Stage:
 
     async def take_over(self, generation: Generation, world: World, sightings: list[Sighting]) -> None:
         """Switches to what another worker has made. Raises what keeps this one from serving the same."""
-        built = await self._builder.build(sightings, world, self.snapshot.plugins, self._stats, probed=False)
+        resting = self.retired.resting
+        built = await self._builder.build(
+            sightings, world, self.snapshot.plugins, self._stats, resting=resting, probed=False
+        )
         try:
             _refuse_worse(built, ())
             snapshot = self._snap(generation.number, built)

@@ -12,13 +12,13 @@ PluginState = Literal[
 
 _NEXT: dict[PluginState, frozenset[PluginState]] = {
     "discovered": frozenset({"loading", "disabled", "failed"}),
-    "loading": frozenset({"active", "degraded", "failed"}),
+    "loading": frozenset({"active", "degraded", "failed", "disabled"}),
     "active": frozenset({"degraded", "quarantined", "draining"}),
     "degraded": frozenset({"active", "quarantined", "draining"}),
     "quarantined": frozenset({"active", "degraded", "draining"}),
-    "disabled": frozenset({"loading", "unloaded"}),
+    "disabled": frozenset({"loading", "draining", "unloaded"}),
     "failed": frozenset({"loading", "disabled", "unloaded"}),
-    "draining": frozenset({"unloaded"}),
+    "draining": frozenset({"disabled", "unloaded"}),
     "unloaded": frozenset(),
 }
 

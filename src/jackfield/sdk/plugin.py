@@ -46,6 +46,8 @@ class Plugin(Generic[C]):
     permissions: tuple[str, ...] = ()
     # Tells what the gateway has counted of its hooks; nothing outside of one.
     counted: Callable[[], Mapping[str, Any]] = dict
+    # Call it when its health changes while it runs: whether it is well, and for operators why not.
+    report: Callable[[bool, str], None] = staticmethod(lambda ok, detail: None)
 
     def __init__(self, plugin_id: str, config: C, services: Services = NO_SERVICES) -> None:
         self.id = plugin_id
@@ -55,6 +57,13 @@ class Plugin(Generic[C]):
 
     async def on_load(self) -> None:
         """Runs before the plugin sees its first exchange. Raising keeps the plugin out."""
+
+    async def on_enable(self) -> None:
+        """Runs whenever it begins to serve: after `on_load`, and again after it was disabled. Raising keeps the plugin
+        out."""
+
+    async def on_disable(self) -> None:
+        """Runs whenever it no longer serves: when it was disabled, and before `on_unload`."""
 
     async def on_unload(self) -> None:
         """Runs after its last exchange. Cancel tasks and close what `on_load` opened."""

@@ -107,7 +107,9 @@ class ToolGate:
             return _failure(str(failed))
         except JackfieldError as failed:
             error = failed.message
-        except Exception as failed:  # noqa: BLE001 - a boundary: it is the call's error
+        except GeneratorExit:
+            raise
+        except BaseException as failed:  # noqa: BLE001 - a boundary: it is the call's error, `sys.exit` too
             error = describe_error(failed)
         finally:
             self._count(tool, perf_counter_ns() - began)

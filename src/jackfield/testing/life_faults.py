@@ -15,11 +15,14 @@ from jackfield.testing.target import Target, end_tasks
 from jackfield.testing.tasks import leftovers, quiet_tasks
 from jackfield.testing.verdicts import Verdict
 
-POLICIES: Mapping[str, str] = {"on_load": "kept out", "health": "kept out", "on_unload": "unloaded"}
+STARTING = ("on_load", "on_enable", "health")
+POLICIES: Mapping[str, str] = {**dict.fromkeys(STARTING, "kept out"), "on_disable": "unloaded", "on_unload": "unloaded"}
 STALL = "hangs where it waits"
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "on_load": ("raises ValueError", "raises SystemExit", "raises CancelledError", "hangs"),
+    "on_enable": ("raises ValueError", "hangs"),
     "health": ("raises ValueError", "answers None", "hangs"),
+    "on_disable": ("raises ValueError", "hangs"),
     "on_unload": ("raises ValueError", "raises SystemExit", "hangs"),
 }
 
@@ -55,13 +58,13 @@ async def _try_stalling(target: Target, step: str, known: set[str]) -> list[Verd
 
 
 async def _try_life(target: Target, meddling: FaultyLife | None, step: str | None = None) -> list[str]:
-    """One life, with one exchange where it gets so far. `step` must keep it from starting, but for `on_unload`."""
+    """One life, with one exchange where it gets so far. A `step` of its start must keep it from starting."""
     before = await quiet_tasks()
     told: list[str] = []
     try:
         async with target.host(meddling) as host:
             await host.request(target.given, **next(target.ways()))
-            if step in ("on_load", "health"):
+            if step in STARTING:
                 told.append("is started all the same")
     except PluginBroke as error:
         if step is not None and step not in str(error):

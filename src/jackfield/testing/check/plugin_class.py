@@ -10,7 +10,7 @@ from jackfield.testing.check.source import Source, text_of
 
 PLUGIN = frozenset({"jackfield.sdk.Plugin", "jackfield.sdk.plugin.Plugin"})
 HOOK = frozenset({"jackfield.sdk.hook", "jackfield.sdk.hooks.hook"})
-LIFE = ("on_load", "on_unload", "health")
+LIFE = ("on_load", "on_enable", "on_disable", "on_unload", "health")
 PROVIDER = ("complete", "stream", "embed")
 _OURS = ("jackfield.", "builtins.", "typing.", "abc.", "pydantic.")
 
