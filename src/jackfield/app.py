@@ -52,6 +52,7 @@ from jackfield.server.inference import Inference
 from jackfield.server.listening import allow_many_connections, listen, url_of
 from jackfield.server.operations import Operations
 from jackfield.server.process import EmbeddedServer, HttpServer, Orders
+from jackfield.server.readiness import Readiness
 from jackfield.server.supervisor import Place, Supervisor
 from jackfield.services.base import Silence
 from jackfield.services.grants import Grant, Offer, ServiceFactory
@@ -211,7 +212,8 @@ class Gateway:
         pipeline = Pipeline(self.directory, settler, settings.server.request_timeout_s)
         self._add_gauges()
         inference = Inference(pipeline, self.host, self.in_flight, settings.server.max_body_bytes)
-        operations = Operations(self.reasons, self.notes, self.board.snapshots)
+        readiness = Readiness(self.host, self.recorder, self.directory)
+        operations = Operations(readiness.reasons, readiness.notes, self.board.snapshots)
         return GatewayServer(inference, operations, self._make_admin)
 
     def _add_gauges(self) -> None:
@@ -239,35 +241,6 @@ class Gateway:
             generations=self.board.generations,
         )
         return AdminApi(services, self.settings.server.max_body_bytes)
-
-    def reasons(self) -> list[str]:
-        """Why this worker could not serve now."""
-        links = self.host.snapshot.routes.links.values()
-        if not links:
-            return ["no upstream has a provider that runs"]
-        if all(link.breaker.state == "open" for link in links):
-            return ["every upstream is paused after repeated failures"]
-        return []
-
-    def notes(self) -> list[str]:
-        """What is not as it should be, while the gateway still serves."""
-        notes = [
-            f"upstream {link.name} is paused after repeated failures"
-            for link in self.host.snapshot.routes.links.values()
-            if link.breaker.state != "closed"
-        ]
-        for plugin in self.host.snapshot.plugins.values():
-            if plugin.state in ("failed", "degraded"):
-                notes.append(f"plugin {plugin.id} is {plugin.state}")
-            elif plugin.guard.quarantined:
-                notes.append(f"plugin {plugin.id} is quarantined")
-        if self.host.behind is not None:
-            notes.append(f"the newest generation of plugins cannot be served: {self.host.behind}")
-        if self.recorder.failures:
-            notes.append(f"the store is failing: {self.recorder.depth} usage records wait")
-        if self.directory.stale_since is not None:
-            notes.append("the store is failing: keys are as they were last read")
-        return notes
 
 
 def name_run() -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from jackfield.hooks.guard import PluginGuard
@@ -49,16 +50,19 @@ class BoundHook:
 
 
 Hooks = tuple[BoundHook, ...]
+NOBODY: Mapping[str, str | None] = MappingProxyType({})
 
 
 class HookRow:
     """The hooks that see one operation. `holds` is whether a stream must be held for a hook that edits the whole,
-    `collects` whether the whole answer must be known in its canonical form at the end."""
+    `collects` whether the whole answer must be known in its canonical form at the end. `barred` names the plugin that
+    must see the operation and does not, and says why."""
 
     __slots__ = (
         "attempt",
         "auth",
         "background",
+        "barred",
         "collects",
         "holds",
         "ingress",
@@ -69,7 +73,8 @@ class HookRow:
         "routing",
     )
 
-    def __init__(self, at: dict[PointName, Hooks]) -> None:
+    def __init__(self, at: dict[PointName, Hooks], barred: tuple[str, str] | None = None) -> None:
+        self.barred = barred
         self.ingress = at["ingress"]
         self.auth = at["auth"]
         self.pre_flight = at["pre_flight"]
@@ -89,14 +94,18 @@ class HookRow:
 
 class HookTable:
     """Immutable. Post points are in reverse, so that the first plugin to see a request is the last to see its
-    answer."""
+    answer.
+
+    `required` are the plugins that must see every operation, by id, each with the reason why it does not run, if it
+    does not."""
 
     __slots__ = ("_rows", "hooks")
 
-    def __init__(self, hooks: Iterable[BoundHook]) -> None:
+    def __init__(self, hooks: Iterable[BoundHook], required: Mapping[str, str | None] = NOBODY) -> None:
         self.hooks = tuple(hooks)
         ordered = {name: in_order(hook for hook in self.hooks if hook.spec.point == name) for name in POINTS}
-        self._rows = {operation: HookRow(_seen_by(operation, ordered)) for operation in OPERATIONS}
+        seen = {operation: _seen_by(operation, ordered) for operation in OPERATIONS}
+        self._rows = {name: HookRow(rows, _barred(name, rows, required)) for name, rows in seen.items()}
 
     def row(self, operation: Operation) -> HookRow:
         return self._rows[operation]
@@ -108,6 +117,20 @@ def _seen_by(operation: Operation, ordered: dict[PointName, Hooks]) -> dict[Poin
         seen = tuple(hook for hook in hooks if operation in hook.spec.operations)
         rows[name] = _in_reverse(seen) if POINTS[name].post else seen
     return rows
+
+
+def _barred(
+    operation: Operation, rows: dict[PointName, Hooks], required: Mapping[str, str | None]
+) -> tuple[str, str] | None:
+    # Only chat is streamed.
+    points = rows if operation == "chat" else rows.keys() - {"response_chunk"}
+    seeing = {hook.plugin for point in points for hook in rows[point]}
+    for plugin, reason in required.items():
+        if reason is not None:
+            return plugin, f"plugin {plugin} is required and does not run: {reason}"
+        if plugin not in seeing:
+            return plugin, f"plugin {plugin} is required and has no hook that sees {operation}"
+    return None
 
 
 def _in_reverse(hooks: Hooks) -> Hooks:

@@ -89,6 +89,11 @@ class Builder:
         self._dialects, self._settings = dialects, settings
         self._grant, self._probe, self._clock = grant, probe, clock
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The ids of plugins without which nothing is served."""
+        return self._settings.required
+
     async def build(
         self,
         sightings: Iterable[Sighting],

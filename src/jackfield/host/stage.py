@@ -117,6 +117,7 @@ class Stage:
             retried=draft.retried,
         )
         try:
+            self._refuse_lack(built)
             _refuse_worse(built, draft.must_run)
             world = draft.world.with_code(built.codes)
             if world == self.world and not built.fresh and _listing(built.plugins) == _listing(former.plugins):
@@ -162,6 +163,14 @@ class Stage:
         current = {one.code.digest for one in self.sightings if one.code is not None}
         return digests_of(generation.body for generation in kept) | current
 
+    def _refuse_lack(self, built: Built) -> None:
+        """What is required and runs may be replaced, never lost."""
+        for name in self._builder.required:
+            former, plugin = self.snapshot.plugins.get(name), built.plugins.get(name)
+            if former is not None and former.running and (plugin is None or not plugin.running):
+                lost = Conflict("it is required, and would not run", plugin=name)
+                built.worse.setdefault(name, lost)
+
     def _snap(self, number: int, built: Built) -> Snapshot:
         plugins = built.plugins
         absent = frozenset(name for name, plugin in plugins.items() if plugin.instance is None)
@@ -169,7 +178,10 @@ class Stage:
         return Snapshot(
             generation=number,
             plugins=MappingProxyType(plugins),
-            table=HookTable(hook for plugin in plugins.values() for hook in plugin.hooks),
+            table=HookTable(
+                (hook for plugin in plugins.values() for hook in plugin.hooks),
+                {name: _lack(plugins.get(name)) for name in self._builder.required},
+            ),
             routes=self._make_routes(running, absent),
         )
 
@@ -218,6 +230,13 @@ def _refuse_worse(built: Built, must_run: Iterable[str]) -> None:
     if worse:
         told = "; ".join(f"{name}: {error}" for name, error in worse.items())
         raise Conflict(f"{len(worse)} plugins would not run: {told}", plugin=next(iter(worse)))
+
+
+def _lack(plugin: LoadedPlugin | None) -> str | None:
+    """Why a plugin does not run; what is secret about that stands in the list of plugins."""
+    if plugin is None:
+        return "it is not there"
+    return None if plugin.running else f"it is {plugin.state}"
 
 
 def _listing(plugins: Mapping[str, LoadedPlugin]) -> dict[str, tuple[str, str | None]]:

@@ -45,6 +45,9 @@ class Pipeline:
     async def _run(self, state: State) -> Answer:
         """Each phase with hooks is a call of its own; one without costs nothing."""
         row = state.row
+        if row.barred is not None:
+            plugin, reason = row.barred
+            raise Unavailable(reason, plugin=plugin)
         decision = await enter(state) if row.ingress else None
         if decision is None:
             identify(state, await ask_authenticators(state) if row.auth else None, self._directory)

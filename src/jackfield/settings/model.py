@@ -21,6 +21,7 @@ Table = dict[str, Any]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HOST_PATTERN = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _FRAMING_HEADERS = re.compile(
     "connection|content-length|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade", re.IGNORECASE
 )
