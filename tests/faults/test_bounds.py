@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jackfield.server.coalesce import MOST_HEAD_BYTES, MOST_HEADERS
+from jackfield.server.protocol import MOST_HEAD_BYTES, MOST_HEADERS
 from jackfield.testing import Answer, Upstream
 from jackfield.testing.setup import link
 

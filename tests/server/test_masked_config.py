@@ -42,7 +42,8 @@ def plugin(file: dict[str, Any] | None = None, overlay: dict[str, Any] | None = 
     own = {**(file or {}), **(overlay or {})}
     made.settings, made.overlay = Settings.model_validate(own), overlay or {}
     instance = Plugin[Wide]("wide", Wide.model_validate(own))
-    made.take(instance, (), instance.config.model_dump(mode="json"), None)
+    made.instance = instance
+    made.show(instance.config.model_dump(mode="json"), None)
     return made
 
 

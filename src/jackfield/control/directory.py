@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import structlog
 
@@ -17,34 +17,67 @@ from jackfield.stores.database import Database
 from jackfield.stores.objects import Objects, StoredObject
 
 POLL_S = 0.25
+MOST_KNOWN = 4096
 
 log = structlog.get_logger(__name__)
 
 
+class Follower(Protocol):
+    """Knows objects of its kinds in memory."""
+
+    @property
+    def kinds(self) -> frozenset[str]: ...
+
+    def take(self, stored: StoredObject) -> None:
+        """An object that is new, changed, or deleted. Must not raise: what is not understood is the follower's own to
+        judge."""
+
+
 class Directory:
-    """As an async context manager it loads, then follows the store. While the store is down the last view
+    """Credentials, and through `followers` what else the hot path knows of the store's objects.
+
+    As an async context manager it loads, then follows the store. While the store is down the last view
     stays, and `stale_since` (wall time) says since when; a store that is down at the start is an error."""
 
-    def __init__(self, database: Database, secret: bytes, clock: Clock, *, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self,
+        database: Database,
+        secret: bytes,
+        clock: Clock,
+        *,
+        followers: Iterable[Follower] = (),
+        poll_s: float = POLL_S,
+    ) -> None:
         self.stale_since: float | None = None
         self.revision = -1
         self._objects = Objects(database)
         self._hasher = Hasher(secret)
         self._clock = clock
+        self._followers = tuple(followers)
         self._poll_s = poll_s
         self._by_digest: Mapping[bytes, Credential] = {}
         self._digests: dict[str, bytes] = {}
+        # What keys that are in use hash to: it is asked for with every request.
+        self._known: dict[str | bytes, bytes] = {}
         self._task: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
 
     def identify(self, presented: str | bytes) -> Credential | None:
         """The live credential that a key stands for; `None` for a key that is unknown, revoked or expired."""
-        found = self._by_digest.get(self._hasher.digest(presented))
+        digest = self._known.get(presented)
+        found = self._by_digest.get(digest if digest is not None else self._hasher.digest(presented))
         if found is None:
             return None
+        if digest is None:
+            self._remember(presented)
         if found.expires_at is not None and found.expires_at <= self._clock.wall():
             return None
         return found
+
+    def _remember(self, presented: str | bytes) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[presented] = self._hasher.digest(presented)
 
     async def __aenter__(self) -> Self:
         await self.refresh()
@@ -74,6 +107,9 @@ class Directory:
         for stored in changed:
             if stored.kind == KIND:
                 self._take(stored, by_digest)
+            for follower in self._followers:
+                if stored.kind in follower.kinds:
+                    follower.take(stored)
         self._by_digest = by_digest
         self.revision = max([latest, *(stored.revision for stored in changed)])
 

@@ -65,6 +65,13 @@ async def send_error(send: Send, error: JackfieldError, headers: Headers = ()) -
     await send_whole(send, error.status, (*JSON, *headers), encode_error(error))
 
 
+def encode_fault() -> tuple[int, Headers, bytes]:
+    """Status, headers and body of what a client is told of a fault of the gateway itself."""
+    error = fault()
+    body = encode_error(error)
+    return error.status, (*JSON, (b"content-length", b"%d" % len(body))), body
+
+
 def fault() -> JackfieldError:
     """What a client is told of a fault of the gateway itself: that there was one, and no more."""
     return JackfieldError("The gateway failed; the request id leads its operator to the reason")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from jackfield.server.coalesce import CoalescingProtocol
 from jackfield.server.gateway import GatewayServer
+from jackfield.server.protocol import GatewayProtocol
 
 KEEP_ALIVE_S = 75
 # How long a connection may take to close; a client that reads nothing never lets it.
@@ -55,7 +55,7 @@ class HttpServer(uvicorn.Server):
         not finished the head of a request in all the time that an idle connection may stay."""
         closing: dict[HttpToolsProtocol, float] = {}
         for connection in self.server_state.connections:
-            assert isinstance(connection, CoalescingProtocol)
+            assert isinstance(connection, GatewayProtocol)
             if connection.head_since is not None and now - connection.head_since > KEEP_ALIVE_S:
                 connection.transport.close()
             if not connection.transport.is_closing():
@@ -69,7 +69,7 @@ class HttpServer(uvicorn.Server):
 def _config(gateway: GatewayServer, drain_s: float) -> uvicorn.Config:
     config = uvicorn.Config(
         gateway,
-        http=CoalescingProtocol,
+        http=GatewayProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -227,10 +227,12 @@ def may_repeat(body: bytes, *names: bytes) -> bool:
     """Whether one of the quoted names may stand twice in an object, in whatever case. Cheap, and never wrong in
     saying no: a name inside a text has its quotes escaped, and a letter of a name is escaped only as looked for here.
     """
+    # One pass of the decoder is quicker than several searches.
+    fields = _read_fields(Raw(body), "")
+    if _compact_size(fields) == len(body):
+        return _may_be_disguised(fields)
     if len(body) > LONG_BODY:
-        # One pass of the decoder is quicker than several searches.
-        fields = _read_fields(Raw(body), "")
-        return _compact_size(fields) != len(body) or _may_be_disguised(fields)
+        return True
     lowered = body.lower()
     for name in names:
         if lowered.count(name) > 1:
