@@ -13,10 +13,11 @@ from rich.console import Console
 from bench import facts, lifetimes, report, scenarios, swaps
 from bench.cores import choose_cores
 from bench.dispatch import dispatch
+from bench.isolated import isolated
 from bench.rounds import Recorder, disturbed
 from bench.scenarios import Scenario
 from bench.stage import open_stage
-from bench.verdicts import Row, broken, missing
+from bench.verdicts import Row, broken
 
 SCENARIOS: dict[str, Scenario] = {
     "plain": scenarios.plain,
@@ -31,9 +32,9 @@ SCENARIOS: dict[str, Scenario] = {
     "growth": lifetimes.growth,
     "start": lifetimes.start,
     "swap": swaps.swap,
+    "isolated": isolated,
 }
 QUICK: dict[str, Scenario] = {"growth": functools.partial(lifetimes.growth, first=2_000, last=20_000)}
-ABSENT = (missing("isolated", "one isolated hook", "<= 150 us", "there is no isolated runtime in this version"),)
 
 
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         facts=known,
         rounds_each=chosen.rounds,
         seconds_each=chosen.seconds,
-        rows=(*rows, *ABSENT) if whole else tuple(rows),
+        rows=tuple(rows),
         rounds=tuple(recorder.rounds),
         disturbed=report.disturbance(recorder.rounds),
     )

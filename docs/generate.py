@@ -28,7 +28,9 @@ from jackfield.control.usage import PARAMETERS
 from jackfield.sdk.hooks import POINTS, HookPoint, hook
 from jackfield.sdk.manifest import Manifest
 from jackfield.sdk.permissions import PERMISSIONS
+from jackfield.server.agents import AGENTS
 from jackfield.server.inference import MODELS, ROUTES
+from jackfield.server.mcp import MCP_PATH
 from jackfield.server.operations import PATHS
 from jackfield.services.kv import QUOTA, VERBS
 from jackfield.services.limits import OPERATIONS, WINDOW_S
@@ -38,7 +40,7 @@ from jackfield.telemetry.logs import configure_logs
 from jackfield.telemetry.metrics import Snapshot
 from jackfield.testing import Caller
 
-OWN_HEADER = re.compile(r'b"(x-jackfield-[a-z-]+)"')
+OWN_HEADER = re.compile(r'"(x-jackfield-[a-z-]+)"')
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -94,6 +96,11 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[[upstreams]]", "upstreams[]", settings.Upstream),
     ("[plugins]", "plugins", settings.PluginSettings),
     ("[plugins.config.<id>]", "plugins.config.<id>", settings.PluginConfig),
+    ("[secrets.<name>]", "secrets.<name>", settings.NamedSecret),
+    ("[mcp]", "mcp", settings.McpSettings),
+    ("[[mcp.servers]]", "mcp.servers[]", settings.McpServer),
+    ("[memory]", "memory", settings.MemorySettings),
+    ("[isolation]", "isolation", settings.IsolationSettings),
     ("[logs]", "logs", settings.LogSettings),
     ("[usage]", "usage", settings.UsageSettings),
     ("[telemetry]", "telemetry", settings.TelemetrySettings),
@@ -101,11 +108,11 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
 
 
 def without_tables(model: type[BaseModel]) -> type[BaseModel]:
-    """`[plugins]` without `config`, which has a section of its own."""
+    """Without those of its keys that have a section of their own."""
     kept = {
         name: field
         for name, field in model.model_fields.items()
-        if (model, name) != (settings.PluginSettings, "config")
+        if (model, name) not in ((settings.PluginSettings, "config"), (settings.McpSettings, "servers"))
     }
     return type(model.__name__, (), {"model_fields": kept})
 
@@ -317,6 +324,10 @@ def http_page(facts: Facts) -> str:
     told = meanings("operations", PATHS)
     inference = [(code(route.name), code(route.format.name)) for route in ROUTES.values()]
     inference += [(code(f"GET {MODELS}"), "both"), (code(f"GET {MODELS}/{{model}}"), "both")]
+    agents = "of its own: see [Let models use tools](../how-to/agents.md)"
+    inference += [(code(f"POST {AGENTS}/{{id}}"), agents), (code(f"GET {AGENTS}"), agents)]
+    mcp = "JSON-RPC, with an inference key: see [Speak MCP, both ways](../how-to/mcp.md)"
+    inference.append((code(f"POST {MCP_PATH}"), mcp))
     admin = [
         (code(f"{method.upper()} {path}"), prose(operation.get("description") or operation.get("summary")))
         for path, methods in facts.openapi["paths"].items()
@@ -335,19 +346,19 @@ def http_page(facts: Facts) -> str:
         "## Admin API\n\n" + TEXTS["admin"],
         table(("path", "what"), admin),
         "## Request headers",
-        table(("header", "what"), pairs(MEANINGS["headers"]["request"])),
+        table(("header", "what"), pairs(headers()["request"])),
         "## Answer headers",
-        table(("header", "what"), pairs(answer_headers())),
+        table(("header", "what"), pairs(headers()["answer"])),
     )
 
 
-def answer_headers() -> Mapping[str, str]:
-    """Raises `ValueError` where the code sends a header of ours that has no words, or the other way round."""
+def headers() -> Mapping[str, Mapping[str, str]]:
+    """Raises `ValueError` where the code knows a header of ours that has no words, or the other way round."""
     source = Path(inspect.getfile(errors)).parent
-    sent = {name for file in source.rglob("*.py") for name in OWN_HEADER.findall(file.read_text(encoding="utf-8"))}
-    told: Mapping[str, str] = MEANINGS["headers"]["answer"]
-    if sent != {name for name in told if name.startswith("x-jackfield-")}:
-        raise ValueError(f"docs/meanings.toml [headers.answer] does not fit what is sent: {', '.join(sorted(sent))}")
+    known = {name for file in source.rglob("*.py") for name in OWN_HEADER.findall(file.read_text(encoding="utf-8"))}
+    told: Mapping[str, Mapping[str, str]] = MEANINGS["headers"]
+    if known != {name for table in told.values() for name in table if name.startswith("x-jackfield-")}:
+        raise ValueError(f"docs/meanings.toml [headers] does not fit the code: {', '.join(sorted(known))}")
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -11,6 +12,9 @@ from pydantic import BaseModel
 from writing import MEANINGS, TEXTS, code, codes, default_of, page, prose, table, type_name
 
 from jackfield import sdk
+
+# What stands in quotes since it is not evaluated; the quotes of defaults stay.
+_ANNOTATION = re.compile(r"(: |-> )'([^']*)'")
 
 
 def sdk_page() -> str:
@@ -42,10 +46,13 @@ def member_part(name: str, member: Any) -> str:
             lines.append(prose(own_doc(member)))
         lines.append(fields_of(member) + methods_of(member))
     elif inspect.isfunction(member):
-        lines.append(f"`{name}{inspect.signature(member)}`".replace("'", ""))
-        lines.append("See [hooks](hooks.md#hook).")
-    elif isinstance(member, dict):
+        lines.append(code(name + _ANNOTATION.sub(r"\1\2", str(inspect.signature(member)))))
+        lines.append("See [hooks](hooks.md#hook)." if name == "hook" else prose(inspect.getdoc(member)))
+    elif name == "POINTS":
         lines.append("The nine hook points by name; see [hooks](hooks.md).")
+    elif isinstance(member, Mapping):
+        rows = [(code(key), codes(value)) for key, value in member.items()]
+        lines += ["What the gateway emits, and the keys of its data.", table(("type", "data"), rows)]
     else:
         lines.append("One of " + codes(getattr(each, "__name__", str(each)) for each in get_args(member)) + ".")
     return "\n\n".join(line for line in lines if line.strip())

@@ -1,4 +1,4 @@
-"""Gateways and scripted upstreams for every test that wants one."""
+"""Gateways, scripted upstreams and real servers for every test that wants one."""
 
 from __future__ import annotations
 
@@ -55,3 +55,21 @@ async def spawn(tmp_path: Path) -> AsyncIterator[StartGateway]:
             return await stack.enter_async_context(spawn_gateway(folder, *arguments, **settings))
 
         yield start
+
+
+@pytest.fixture
+async def postgres_url() -> AsyncIterator[str]:
+    """An empty database of a real PostgreSQL (with pgvector), for this test alone."""
+    from servers import empty_postgres
+
+    async with empty_postgres() as url:
+        yield url
+
+
+@pytest.fixture
+async def redis_url() -> AsyncIterator[str]:
+    """An empty database of a real Redis, for this test alone."""
+    from servers import empty_redis
+
+    async with empty_redis() as url:
+        yield url

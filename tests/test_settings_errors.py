@@ -222,7 +222,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[store]\nredis = "redis://127.0.0.1"\n', "2: store.redis: Redis is not used by this version"),
+        ('[store]\nredis = "http://127.0.0.1"\n', "2: store.redis: expected redis://host:port/number"),
+        ('[store]\nurl = "mysql://h/db"\n', "2: store.url: expected sqlite, sqlite:///path or postgresql://"),
+        ('[store]\nurl = "postgresql://u:p/w@h/db"\n', "2: store.url: is not understood: in its user and password"),
+        ('[store]\nurl = "postgresql://u@h/db?password=x"\n', "2: store.url: has its password in the query"),
     ],
 )
 def test_what_has_no_effect_yet_is_refused(tmp_path: Path, text: str, said: str) -> None:

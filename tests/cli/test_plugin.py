@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from .conftest import StartGateway
 from .operator import BROKEN, QUIET, Operator
 
 
@@ -74,11 +77,20 @@ async def test_a_reload_for_the_worse_says_why_and_changes_nothing(operator: Ope
     assert (await operator.gateway.plugin("quiet"))["state"] == "active"
 
 
+async def test_a_reload_of_one_that_still_fails_says_why(
+    operator: Operator, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = await start_gateway(plugins={"bad": BROKEN})
+    monkeypatch.setenv("JACKFIELD_URL", gateway.url)
+    assert (await operator.refused("reload", "bad")).startswith("nothing has changed: bad: SyntaxError")
+    assert await operator.said("reload") == "nothing had changed\n"
+
+
 async def test_changes_are_listed_and_rolled_back(operator: Operator) -> None:
     await operator.said("disable", "quiet")
     heading, newest, first = (await operator.said("history")).splitlines()
     assert heading.split()[:4] == ["GENERATION", "AT", "BY", "ACTION"]
-    assert newest.split()[3:] == ["key_environment_admin", "disable", "quiet", "1"]
+    assert newest.split()[3:] == ["key_environment_admin", "disable", "quiet:", "disabled", "1"]
     assert first.split()[0] == "1"
     assert await operator.said("rollback") == "rolled back quiet (generation 3)\n"
     assert "no earlier generation" in await operator.refused("rollback")

@@ -107,7 +107,7 @@ def test_a_broken_manifest_is_told_by_way_of_any_of_its_files(run: Run, project:
         assert "manifest.yaml" in done.out + done.err
 
 
-@pytest.mark.parametrize("kind", ["factory", "toolbox", "provider"])
+@pytest.mark.parametrize("kind", ["factory", "provider"])
 def test_dialects_that_this_version_does_not_run_are_told(run: Run, kind: str) -> None:
     assert run("plugin", "new", kind, "tried").code == 0
     for command in (("run",), ("test", "--chaos")):
@@ -117,13 +117,22 @@ def test_dialects_that_this_version_does_not_run_are_told(run: Run, kind: str) -
 
 
 def test_beside_others_one_that_is_not_run_is_passed_over_unless_it_is_named(run: Run, folder: Path) -> None:
-    assert run("plugin", "new", "toolbox", "tried").code == 0
+    assert run("plugin", "new", "provider", "tried").code == 0
     (folder / "quiet").mkdir()
     (folder / "quiet" / "plugin.py").write_text(NATIVE)
     assert run("plugin", "run", ".").code == 0
-    told = "this version does not run plugins of the toolbox dialect"
+    told = "this version does not run plugins of the provider dialect"
     assert told in run("plugin", "run", ".", "--name", "tried").err
-    assert told in run("plugin", "run", "tried/index.js").err
+    assert told in run("plugin", "run", "tried/plugin.yaml").err
+
+
+def test_a_toolbox_plugin_runs_in_its_own_process_and_is_not_broken_there(run: Run, folder: Path) -> None:
+    assert run("plugin", "new", "toolbox", "tried").code == 0
+    for place in ("tried", "tried/index.js", "tried/manifest.json"):
+        assert run("plugin", "run", place).out.startswith("tried 0.1.0\n")
+    done = run("plugin", "test", "tried", "--chaos")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "jackfield: tried: runs in a process of its own, and --chaos breaks what runs in this one\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

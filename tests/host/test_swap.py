@@ -101,6 +101,19 @@ async def test_one_that_failed_is_tried_again(world: World) -> None:
     assert states(world.running.snapshot.plugins) == {"one": "active"}
 
 
+async def test_one_that_still_fails_when_it_is_reloaded_by_name_is_told(world: World) -> None:
+    """That nothing has changed would hide why. With the others it is passed over, as long as it is no worse."""
+    world.write("bad", "1 / 0")
+    write(world)
+    await world.start()
+    write(world, version="2")
+    await refused(world.running.reload(["one", "bad"], actor="me"), Conflict, "ZeroDivisionError")
+    await refused(world.running.reload(["bad"], actor="me"), Conflict, "ZeroDivisionError")
+    assert (await world.running.reload(actor="me")).plugins == ("one",)
+    await world.running.toggle("bad", enabled=False, actor="me")
+    assert not (await world.running.reload(["bad"], actor="me")).changed
+
+
 async def test_requests_keep_their_generation_until_they_are_done(world: World) -> None:
     write(world)
     await world.start()

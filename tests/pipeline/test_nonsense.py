@@ -36,3 +36,26 @@ async def test_garbage_inside_an_outcome_is_a_failure(open_gate: OpenGate, metho
     stats = (await gate.gateway.plugin("a"))["stats"]
     assert stats["errors"] == 1
     assert "wrong values in it" in stats["last_error"] or "sound" in stats["last_error"]
+
+
+@pytest.mark.parametrize(
+    ("deep", "statuses"), [(b"[" * 127 + b"]" * 127, {200}), (b"[" * 128 + b"]" * 128, {200, 400})], ids=["128", "129"]
+)
+async def test_how_deep_a_body_may_be_is_asked_where_somebody_reads_it(
+    open_gate: OpenGate, deep: bytes, statuses: set[int]
+) -> None:
+    """What is too deep is the client's fault; what nobody reads is forwarded as it came."""
+    reads = """
+        @hook("pre_flight", on_failure="open")
+        async def check(self, exchange):
+            exchange.request
+    """
+    body = b'{"model":"scripted","messages":[{"role":"user","content":"hello"}],"x":%s}' % deep
+    told = set()
+    for plugins in ({}, {"a": reads}):
+        gate = await open_gate(plugins)
+        async with gate.gateway.caller() as caller:
+            told.add((await caller.post("/v1/chat/completions", body)).status)
+        if plugins:
+            assert (await gate.gateway.plugin("a"))["stats"]["errors"] == 0
+    assert told == statuses

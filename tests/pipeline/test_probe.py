@@ -31,7 +31,7 @@ def loaded(kind: type[Plugin]) -> LoadedPlugin:
         "tried", Found(name="tried", source="t", dialect="native", place="p", load=lambda: kind), guard
     )
     instance = kind("tried", PluginConfig())
-    plugin.take(instance, bind_hooks(instance, guard, NO_CONFIG, 100), {}, {})
+    plugin.instance, plugin.hooks = instance, bind_hooks(instance, guard, NO_CONFIG, 100)
     return plugin
 
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-import jackfield.app
+import jackfield.app.gateway
 from jackfield.telemetry.otel import OtelSpans
 from jackfield.testing import Answer, Reply, until
 
@@ -46,7 +46,7 @@ class Exported:
 @pytest.fixture
 def exported(monkeypatch: pytest.MonkeyPatch) -> Exported:
     found = Exported()
-    monkeypatch.setattr(jackfield.app, "open_span_sink", lambda settings: found.sink)
+    monkeypatch.setattr(jackfield.app.gateway, "open_span_sink", lambda settings: found.sink)
     return found
 
 

@@ -27,7 +27,7 @@ from jackfield.sdk import (
     UpstreamBroken,
     UpstreamRejected,
 )
-from jackfield.wire.chat import Thinking, ToolCall
+from jackfield.wire.chat import Thinking, ToolCall, ToolResult
 from jackfield.wire.collect import StreamCollector
 
 ECHO = Echo("echo", PluginConfig())
@@ -135,7 +135,36 @@ async def test_a_scripted_wait_is_waited() -> None:
     assert time.monotonic() - began >= 0.02
 
 
+def after(request: ChatRequest, *messages: Message) -> ChatRequest:
+    return msgspec.structs.replace(request, messages=(*request.messages, *messages))
+
+
+async def test_a_script_of_several_turns_is_said_turn_by_turn() -> None:
+    call = {"tool_calls": [{"name": "look"}]}
+    request = script(delay_ms=0, turns=[call, {"text": "It gave {results}."}])
+    first = (await ECHO.complete(request, PLAIN)).choices[0]
+    assert (first.finish_reason, first.message.tool_calls()[0].name) == ("tool_calls", "look")
+    results = tuple(ToolResult(tool_call_id="call", parts=(Text(text=text),)) for text in ("this", "that"))
+    request = after(request, first.message, Message(role="tool", parts=results))
+    assert (await ECHO.complete(request, PLAIN)).text() == "It gave this; that."
+    assert (await stream(request)).response().text() == "It gave this; that."
+
+
+async def test_the_last_turn_is_said_again_and_a_new_question_begins_anew() -> None:
+    upstream = Upstream(name="echo", options={"turns": [{"text": "one"}, {"text": "two"}]})
+    said = Message(role="assistant", parts=(Text(text="said"),))
+    request = ask("hello")
+    assert [(await ECHO.complete(after(request, *[said] * turn), upstream)).text() for turn in range(3)] == [
+        "one",
+        "two",
+        "two",
+    ]
+    again = after(request, said, said, *ask("and now?").messages)
+    assert (await ECHO.complete(again, upstream)).text() == "one"
+
+
 WRONG = [
+    'echo: {"turns": [{"txt": "typo"}]}',
     "echo: not json",
     "echo: []",
     'echo: {"txt": "typo"}',

@@ -26,14 +26,14 @@ async def test_order_services_and_each_plugin_are_told(start_gateway: StartGatew
     await done(gateway, "hot-swap")
     told = (await gateway.admin(path)).json
     order = told["initialization_order"]
-    assert set(order) == {"anthropic", "echo", "openai", "door", "pricing", "consumer"}
+    assert set(order) == {"anthropic", "echo", "mcp", "openai", "door", "pricing", "consumer"}
     assert order.index("consumer") > max(order.index("pricing"), order.index("door"))
     assert told["services"] == {"pricing": "pricing"}
     plugins = {plugin["name"]: plugin for plugin in told["plugins"]}
     kinds = {name: plugin["type"] for name, plugin in plugins.items()}
     assert kinds == {
         **dict.fromkeys(("anthropic", "echo", "openai"), "provider"),
-        **dict.fromkeys(("pricing", "consumer", "broken"), "system"),
+        **dict.fromkeys(("pricing", "consumer", "broken", "mcp"), "system"),
         "door": "auth_provider",
     }
     needed = [plugins["consumer"][key] for key in ("provides", "requires", "optional_requires")]

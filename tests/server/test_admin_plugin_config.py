@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .admin import CHAT, refused
-from .plugins import GREETER, PLUGINS, StartGateway, generation, put_config
+from .plugins import GREETER, PLUGINS, StartGateway, done, generation, put_config
 
 PATH = f"{PLUGINS}/greeter/config"
 STOP = CHAT | {"messages": [{"role": "user", "content": "stop"}]}
@@ -57,8 +57,53 @@ async def test_a_disabled_plugin_keeps_its_secrets_to_itself(start_gateway: Star
     gateway = await start_gateway(plugins={"greeter": GREETER})
     await put_config(gateway, "greeter", {"salt": "sea", "enabled": False})
     told = await gateway.admin(PATH)
-    assert (told.json["state"], told.json["config"]) == ("disabled", {"salt": "***"})
+    shown = {"greeting": "hello", "api_key": "***", "salt": "**********"}
+    assert (told.json["state"], told.json["config"]) == ("disabled", shown)
     assert (await put_config(gateway, "greeter", told.json["overlay"])).json["changed"] is False
+    again = await start_gateway(
+        plugins={"greeter": GREETER}, **{"plugins.config.greeter": {"enabled": False, "salt": "sea"}}
+    )
+    told = await again.admin(PATH)
+    assert (told.json["state"], told.json["config"]) == ("disabled", {"salt": "***"}), "its code has not run"
+
+
+async def test_a_disabled_plugin_is_configured_by_the_form_that_it_had_when_it_ran(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(plugins={"greeter": GREETER})
+    wrong = {"greeting": ["no", "text"], "enabled": False}
+    param = "plugins.config.greeter.greeting"
+    refused(await put_config(gateway, "greeter", wrong), 422, "config_error", param, changed=False, plugin="greeter")
+    assert (await gateway.plugin("greeter"))["state"] == "active"
+    await put_config(gateway, "greeter", {"enabled": False})
+    refused(await put_config(gateway, "greeter", wrong), 422, "config_error", param, changed=False, plugin="greeter")
+    told = (await put_config(gateway, "greeter", {"greeting": "moin"})).json
+    assert (told["config"]["greeting"], set(told["ui_schema"]["properties"])) == ("moin", set(told["config"]))
+    assert (await done(gateway, "toggle", {"name": "greeter", "enabled": True}))["changed"] is True
+    async with gateway.caller() as caller:
+        assert (await caller.post("/v1/chat/completions", STOP)).json["error"]["message"] == "moin"
+
+
+async def test_a_validator_that_breaks_is_no_fault_of_the_gateways(start_gateway: StartGateway) -> None:
+    picky = """
+        from pydantic import field_validator
+
+        from jackfield.sdk import Plugin, PluginConfig
+
+        class PickyConfig(PluginConfig):
+            word: str = "fine"
+
+            @field_validator("word")
+            @classmethod
+            def check(cls, value):
+                return {"fine": value, "good": value}[value]
+
+        class Picky(Plugin[PickyConfig]):
+            pass
+    """
+    gateway = await start_gateway(plugins={"picky": picky})
+    await done(gateway, "toggle", {"name": "picky", "enabled": False})
+    assert (await put_config(gateway, "picky", {"word": "good"})).status == 200
+    told = refused(await put_config(gateway, "picky", {"word": "bad"}), 409, "conflict", changed=False, plugin="picky")
+    assert "KeyError" in told
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -58,6 +58,25 @@ async def test_a_plugin_that_runs_keeps_what_it_asks_for_until_it_is_disabled(st
     assert (taken["approved"], taken["state"]) == ([], "disabled")
 
 
+async def test_what_the_file_approves_is_not_taken_away_here(start_gateway: StartGateway) -> None:
+    """It would be approved all the same, so it is not said that it was revoked."""
+    settings = {"plugins.config.keeper": {"approve": ["storage:read"]}}
+    gateway = await start_gateway(plugins={"quiet": QUIET}, **settings)
+    put(gateway, "keeper", QUIET, jackfield_toml=KEEPER)
+    await done(gateway, "hot-swap")
+    before = (await gateway.admin(PATH)).json
+    assert before["approved"] == ["storage:read"]
+    for approve in ([], ["storage:write"]):
+        called = await gateway.admin(PATH, "POST", {"approve": approve})
+        told = refused(called, 409, "conflict", "approve", changed=False, plugin="keeper")
+        assert "plugins.config.keeper.approve approves 'storage:read'" in told
+    assert (await gateway.admin(PATH)).json == before
+    every = await done(gateway, "keeper/permissions", {"approve": ["storage:read", "storage:write"]})
+    assert every["state"] == "active"
+    await done(gateway, "toggle", {"name": "keeper", "enabled": False})
+    assert (await done(gateway, "keeper/permissions", {"approve": ["storage:read"]}))["approved"] == ["storage:read"]
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

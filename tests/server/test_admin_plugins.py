@@ -18,7 +18,7 @@ async def test_every_plugin_is_listed_also_one_that_failed_or_is_off(start_gatew
     )
     listed = (await gateway.admin(PLUGINS)).json
     states = {plugin["id"]: plugin["state"] for plugin in listed["plugins"]}
-    builtin = {"openai": "active", "anthropic": "active", "echo": "active"}
+    builtin = {"openai": "active", "anthropic": "active", "echo": "active", "mcp": "active"}
     assert states == builtin | {"greeter": "active", "broken": "failed", "off": "disabled"}
     assert listed["generation"] == 1
     by_id = {plugin["id"]: plugin for plugin in listed["plugins"]}
@@ -74,7 +74,7 @@ async def test_the_statistics_of_all_by_name(start_gateway: StartGateway) -> Non
     stats = (await gateway.admin(f"{PLUGINS}/stats")).json
     assert stats["greeter"] == (await gateway.plugin("greeter"))["stats"]
     assert stats["greeter"]["calls"] == 1
-    assert set(stats) == {"openai", "anthropic", "echo", "greeter", "one", "two"}
+    assert set(stats) == {"openai", "anthropic", "echo", "mcp", "greeter", "one", "two"}
 
 
 async def put_twins(gateway: RunningGateway, manifest: str) -> None:

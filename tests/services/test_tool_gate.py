@@ -10,7 +10,7 @@ import pytest
 
 from jackfield.hooks.guard import PluginStats
 from jackfield.sdk.caller import Caller, acting_for, current_caller
-from jackfield.sdk.events import Refusal
+from jackfield.sdk.events import ToolRefusal
 from jackfield.sdk.services import NotGranted
 from jackfield.sdk.tools import DEEPEST, ToolContext, ToolFailed, ToolReply, ToolSpec
 from jackfield.services.allowance import Allowance
@@ -28,7 +28,7 @@ class Listening:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, Mapping[str, Any]]] = []
-        self.refusal: Refusal | None = None
+        self.refusal: ToolRefusal | None = None
 
     def is_wanted(self, name: str) -> bool:
         return True
@@ -36,7 +36,7 @@ class Listening:
     def announce(self, name: str, data: Mapping[str, Any]) -> None:
         self.heard.append((name, data))
 
-    async def ask(self, name: str, data: Mapping[str, Any]) -> tuple[str, Refusal] | None:
+    async def ask(self, name: str, data: Mapping[str, Any]) -> tuple[str, ToolRefusal] | None:
         self.heard.append((name, data))
         return ("guard", self.refusal) if self.refusal is not None else None
 
@@ -179,7 +179,7 @@ async def test_who_is_asked_may_refuse(scene: Scene) -> None:
         raise AssertionError
 
     scene.offer(handler)
-    scene.listening.refusal = Refusal("not on Sundays")
+    scene.listening.refusal = ToolRefusal("not on Sundays")
     assert (await scene.run()).error == "Refused by guard: not on Sundays"
 
 

@@ -17,6 +17,8 @@ from jackfield.stores.journal import COLUMNS, Journal
 from jackfield.stores.ledger import Ledger, UsageFilter
 from jackfield.stores.sqlite import SqliteBackend
 
+from .conftest import Place
+
 
 def batch(*numbers: int, **more: Any) -> tuple[bytes, int]:
     rows = [[{"id": f"r{number}", "at": number, **more}.get(name) for name in COLUMNS] for number in numbers]
@@ -72,9 +74,9 @@ async def test_reading_finds_what_is_still_in_the_journal(database: Database) ->
 async def test_a_transaction_that_fails_half_way_moves_nothing(database: Database) -> None:
     journal = Journal(database)
     await journal.append(*batch(1, 2))
-    move, _ = journal._unfolding
-    with pytest.raises(Unavailable, match="no such table: nowhere"):
-        await database.run_together((move, (10, 10)), ("DELETE FROM nowhere", ()))
+    (move, mentions), _ = journal._unfolding
+    with pytest.raises(Unavailable, match="nowhere"):
+        await database.run_together((move, (10,) * mentions), ("DELETE FROM nowhere", ()))
     assert (await journaled(database), await arrived(database)) == ([(1, 2)], [])
     assert await journal.unfold() == 2
     assert await arrived(database) == ["r1", "r2"]
@@ -90,14 +92,14 @@ async def test_a_batch_that_was_written_twice_arrives_once(database: Database) -
     assert await arrived(database) == ["r1", "r2", "r3"]
 
 
-async def test_workers_take_apart_one_journal_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_workers_take_apart_one_journal_at_the_same_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jackfield.stores.journal.AT_ONCE", 10)
     monkeypatch.setattr("jackfield.stores.journal.AT_ONCE_STANDING_BACK", 10)
-    databases = [await Database.open("sqlite", tmp_path) for _ in range(3)]
+    databases = [await Database.open(place.url, place.data_dir) for _ in range(3)]
     journals = [Journal(database) for database in databases]
     for number in range(60):
         await journals[number % 3].append(*batch(*range(number * 5, number * 5 + 5)))
-    moved = await asyncio.gather(*(journal.unfold(stands_back=place == 0) for place, journal in enumerate(journals)))
+    moved = await asyncio.gather(*(journal.unfold(stands_back=turn == 0) for turn, journal in enumerate(journals)))
     assert moved == [10, 10, 10]
     await asyncio.gather(*(journal.unfold_all() for journal in journals))
     assert await arrived(databases[0]) == [f"r{number}" for number in range(300)]

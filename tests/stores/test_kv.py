@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
 
-from jackfield.errors import Unavailable
 from jackfield.sdk.services import QuotaExceeded
-from jackfield.stores.database import Database
-from jackfield.stores.kv import Amount, KeyValueStore
-from jackfield.stores.tables import kv as table
+from jackfield.stores.kv_base import Amount, KeyValues
 
+from .conftest import Place
 from .kv_clock import HandClock
 
 PLACES: list[dict[str, Any]] = [
@@ -28,22 +23,7 @@ PLACES: list[dict[str, Any]] = [
 ODD = ["%", "_", "*", "[", "]", "?", "\\", "'", '"', "a:b", "a b", "ü", "İ", "\U0001f600", "A", "a"]
 
 
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def kv(database: Database, clock: HandClock) -> KeyValueStore:
-    return KeyValueStore(database, clock)
-
-
-async def rows(database: Database) -> int:
-    async with database.reading() as connection:
-        return (await connection.execute(select(func.count()).select_from(table))).scalar_one()
-
-
-async def test_a_value_is_there_until_it_is_deleted(kv: KeyValueStore) -> None:
+async def test_a_value_is_there_until_it_is_deleted(kv: KeyValues) -> None:
     assert await kv.get("o", "k") is None
     assert await kv.get("o", "k", "none yet") == "none yet"
     await kv.set("o", "k", {"a": [1, None]})
@@ -55,22 +35,20 @@ async def test_a_value_is_there_until_it_is_deleted(kv: KeyValueStore) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 0, "", b"", b"\x00\xff", datetime(2026, 1, 1, tzinfo=UTC), 2**80, -0.0])
-async def test_a_value_keeps_its_type(kv: KeyValueStore, value: Any) -> None:
+async def test_a_value_keeps_its_type(kv: KeyValues, value: Any) -> None:
     await kv.set("o", "k", value)
     found = await kv.get("o", "k", "none")
     assert (type(found), repr(found)) == (type(value), repr(value))
 
 
-async def test_what_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
-    database = await Database.open("sqlite", tmp_path)
-    await KeyValueStore(database, HandClock()).set("o", "k", 1)
-    await database.dispose()
-    database = await Database.open("sqlite", tmp_path)
-    assert await KeyValueStore(database, HandClock()).get("o", "k") == 1
-    await database.dispose()
+async def test_what_was_stored_is_there_after_a_restart(kv_place: Place) -> None:
+    async with kv_place.open_kv(HandClock()) as kv:
+        await kv.set("o", "k", 1)
+    async with kv_place.open_kv(HandClock()) as kv:
+        assert await kv.get("o", "k") == 1
 
 
-async def test_many_are_set_together_or_not_at_all(kv: KeyValueStore) -> None:
+async def test_many_are_set_together_or_not_at_all(kv: KeyValues) -> None:
     await kv.set("o", "a", 0)
     await kv.set_many("o", {"a": 1, "b": [2]})
     await kv.set_many("o", {})
@@ -81,7 +59,7 @@ async def test_many_are_set_together_or_not_at_all(kv: KeyValueStore) -> None:
     assert {key: await kv.get("o", key) for key in await kv.list("o")} == {"a": 1, "b": [2]}
 
 
-async def test_every_scope_has_keys_of_its_own(kv: KeyValueStore) -> None:
+async def test_every_scope_has_keys_of_its_own(kv: KeyValues) -> None:
     for number, place in enumerate(PLACES):
         await kv.set("o", "k", number, **place)
     await kv.set("other", "k", "theirs")
@@ -95,7 +73,7 @@ async def test_every_scope_has_keys_of_its_own(kv: KeyValueStore) -> None:
     assert await kv.get("other", "k") == "theirs"
 
 
-async def test_scopes_are_not_confused_by_how_they_are_spelled(kv: KeyValueStore) -> None:
+async def test_scopes_are_not_confused_by_how_they_are_spelled(kv: KeyValues) -> None:
     await kv.set("o", "b:c", 1, namespace="a")
     assert await kv.get("o", "c", namespace="a:b") is None
     await kv.set("o", "k", 1, namespace="*")
@@ -104,7 +82,7 @@ async def test_scopes_are_not_confused_by_how_they_are_spelled(kv: KeyValueStore
     assert await kv.get("o", "k", namespace="x") == 2
 
 
-async def test_no_character_of_a_key_or_prefix_has_a_meaning(kv: KeyValueStore) -> None:
+async def test_no_character_of_a_key_or_prefix_has_a_meaning(kv: KeyValues) -> None:
     keys = sorted(ODD + [odd + "tail" for odd in ODD])
     for key in keys:
         await kv.set("o", key, key)
@@ -130,19 +108,19 @@ async def test_no_character_of_a_key_or_prefix_has_a_meaning(kv: KeyValueStore) 
         ({"key": "k", "user": "u" * 513}, "user: has 513 bytes"),
     ],
 )
-async def test_places_that_cannot_be_are_refused_by_name(kv: KeyValueStore, place: dict[str, Any], told: str) -> None:
+async def test_places_that_cannot_be_are_refused_by_name(kv: KeyValues, place: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         await kv.set("o", value=1, **place)
     with pytest.raises(ValueError, match=told):
         await kv.get("o", **place)
 
 
-async def test_the_longest_key_fits(kv: KeyValueStore) -> None:
+async def test_the_longest_key_fits(kv: KeyValues) -> None:
     await kv.set("o", "ü" * 256, 1, namespace="n" * 128, user="u" * 512)
     assert await kv.list("o", "ü" * 256, namespace="n" * 128, user="u" * 512) == ("ü" * 256,)
 
 
-async def test_a_value_is_gone_at_the_end_of_its_life(kv: KeyValueStore, clock: HandClock) -> None:
+async def test_a_value_is_gone_at_the_end_of_its_life(kv: KeyValues, clock: HandClock) -> None:
     await kv.set("o", "k", 1, ttl_s=10)
     clock.now += 9.9
     assert await kv.get("o", "k") == 1
@@ -155,7 +133,7 @@ async def test_a_value_is_gone_at_the_end_of_its_life(kv: KeyValueStore, clock: 
     assert await kv.clear("o") == 0
 
 
-async def test_setting_again_without_a_life_means_for_ever(kv: KeyValueStore, clock: HandClock) -> None:
+async def test_setting_again_without_a_life_means_for_ever(kv: KeyValues, clock: HandClock) -> None:
     await kv.set("o", "k", 1, ttl_s=10)
     await kv.set("o", "k", 2)
     clock.now += 1e9
@@ -163,52 +141,12 @@ async def test_setting_again_without_a_life_means_for_ever(kv: KeyValueStore, cl
 
 
 @pytest.mark.parametrize("ttl_s", [0, -1, float("nan"), float("inf")])
-async def test_lives_that_cannot_be_are_refused(kv: KeyValueStore, ttl_s: float) -> None:
+async def test_lives_that_cannot_be_are_refused(kv: KeyValues, ttl_s: float) -> None:
     with pytest.raises(ValueError, match=r"ttl_s: .* is no time to live"):
         await kv.set("o", "k", 1, ttl_s=ttl_s)
 
 
-async def test_the_sweep_removes_what_has_expired_a_little_at_a_time(
-    database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("kv", "kv_statements"):
-        monkeypatch.setattr(f"jackfield.stores.{module}.SWEPT_AT_ONCE", 3)
-    kv = KeyValueStore(database, clock)
-    for number in range(7):
-        await kv.set("o", f"short {number}", 1, ttl_s=1)
-        await kv.set("o", f"long {number}", 1, ttl_s=100)
-    clock.now += 1
-    assert await kv.sweep() == 7
-    assert await kv.sweep() == 0
-    assert await rows(database) == 7
-
-
-async def test_sweeping_goes_on_though_the_store_fails_once(
-    kv: KeyValueStore, clock: HandClock, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await kv.set("o", "k", 1, ttl_s=1)
-    clock.now += 1
-    sweep, sweeps = kv.sweep, 0
-    twice = asyncio.Event()
-
-    async def fail_first() -> int:
-        nonlocal sweeps
-        sweeps += 1
-        if sweeps == 1:
-            raise Unavailable("the store is away")
-        gone = await sweep()
-        twice.set()
-        return gone
-
-    monkeypatch.setattr(kv, "sweep", fail_first)
-    sweeping = asyncio.create_task(kv.keep_swept(every_s=0))
-    await asyncio.wait_for(twice.wait(), 5)
-    sweeping.cancel()
-    await asyncio.wait([sweeping])
-    assert await rows(database) == 0
-
-
-async def test_counting_begins_at_nothing(kv: KeyValueStore) -> None:
+async def test_counting_begins_at_nothing(kv: KeyValues) -> None:
     assert [await kv.increment("o", "n"), await kv.increment("o", "n", 5), await kv.increment("o", "n", -9)] == [
         1,
         6,
@@ -217,7 +155,7 @@ async def test_counting_begins_at_nothing(kv: KeyValueStore) -> None:
     assert await kv.get("o", "n") == -3
 
 
-async def test_a_counter_lives_from_its_beginning(kv: KeyValueStore, clock: HandClock) -> None:
+async def test_a_counter_lives_from_its_beginning(kv: KeyValues, clock: HandClock) -> None:
     await kv.increment("o", "n", ttl_s=10)
     clock.now += 6
     assert await kv.increment("o", "n", ttl_s=10) == 2
@@ -234,14 +172,14 @@ async def test_a_counter_lives_from_its_beginning(kv: KeyValueStore, clock: Hand
         (2**63 - 1, 1, "more than 64 bits"),
     ],
 )
-async def test_what_cannot_be_counted_is_refused_and_stays(kv: KeyValueStore, value: Any, by: Any, told: str) -> None:
+async def test_what_cannot_be_counted_is_refused_and_stays(kv: KeyValues, value: Any, by: Any, told: str) -> None:
     await kv.set("o", "n", value)
     with pytest.raises(ValueError, match=told):
         await kv.increment("o", "n", by)
     assert await kv.get("o", "n") == value
 
 
-async def test_compare_and_set_acts_on_what_get_would_answer(kv: KeyValueStore, clock: HandClock) -> None:
+async def test_compare_and_set_acts_on_what_get_would_answer(kv: KeyValues, clock: HandClock) -> None:
     assert await kv.compare_and_set("o", "k", 1, 2) is False
     assert await kv.compare_and_set("o", "k", None, {"a": 1, "b": 2}, ttl_s=10) is True
     assert await kv.compare_and_set("o", "k", None, 3) is False
@@ -252,14 +190,14 @@ async def test_compare_and_set_acts_on_what_get_would_answer(kv: KeyValueStore, 
     assert await kv.get("o", "k") == b"x"
 
 
-async def test_compare_and_set_refuses_what_can_never_be_there(kv: KeyValueStore) -> None:
+async def test_compare_and_set_refuses_what_can_never_be_there(kv: KeyValues) -> None:
     with pytest.raises(ValueError, match="value: set is not JSON"):
         await kv.compare_and_set("o", "k", {1}, 1)
     with pytest.raises(ValueError, match="value: set is not JSON"):
         await kv.compare_and_set("o", "k", None, {1})
 
 
-async def test_totals_are_exact_in_bytes(kv: KeyValueStore, clock: HandClock) -> None:
+async def test_totals_are_exact_in_bytes(kv: KeyValues, clock: HandClock) -> None:
     assert await kv.usage("o") == Amount(0, 0)
     await kv.set("o", "ü", b"12345")
     await kv.set("o", "key", [1, 2], user="u", namespace="n")
@@ -276,7 +214,7 @@ async def test_totals_are_exact_in_bytes(kv: KeyValueStore, clock: HandClock) ->
     assert await kv.usage("o") == Amount(0, 0)
 
 
-async def test_an_owner_may_have_exactly_its_quota(kv: KeyValueStore) -> None:
+async def test_an_owner_may_have_exactly_its_quota(kv: KeyValues) -> None:
     quota = Amount(keys=2, size=20)
     await kv.set("o", "a", b"x" * 9, quota=quota)
     await kv.set("o", "b", b"x" * 9, quota=quota, user="u")
@@ -291,7 +229,7 @@ async def test_an_owner_may_have_exactly_its_quota(kv: KeyValueStore) -> None:
     await kv.set("other", "a", b"x" * 19, quota=quota)
 
 
-async def test_counting_and_comparing_keep_to_the_quota(kv: KeyValueStore) -> None:
+async def test_counting_and_comparing_keep_to_the_quota(kv: KeyValues) -> None:
     quota = Amount(keys=1, size=2)
     assert await kv.increment("o", "n", 9, quota=quota) == 9
     with pytest.raises(QuotaExceeded):
@@ -303,9 +241,7 @@ async def test_counting_and_comparing_keep_to_the_quota(kv: KeyValueStore) -> No
     assert (await kv.get("o", "n"), await kv.usage("o")) == (9, quota)
 
 
-async def test_what_has_expired_makes_room_without_a_sweep(
-    kv: KeyValueStore, clock: HandClock, database: Database
-) -> None:
+async def test_what_has_expired_makes_room_without_a_sweep(kv: KeyValues, clock: HandClock) -> None:
     quota = Amount(keys=2, size=100)
     await kv.set("o", "a", 1, ttl_s=1, quota=quota)
     await kv.set("o", "b", 1, ttl_s=1, quota=quota)
@@ -315,21 +251,14 @@ async def test_what_has_expired_makes_room_without_a_sweep(
     clock.now += 1
     assert await kv.compare_and_set("o", "e", None, 1, quota=quota)
     assert await kv.list("o") == ("c", "e")
-    assert await rows(database) == 2
+    assert await kv.sweep() == 0
 
 
-async def test_short_lives_do_not_take_more_room_than_the_quota(
-    kv: KeyValueStore, clock: HandClock, database: Database
-) -> None:
-    for number in range(50):
-        await kv.set("o", f"k{number}", 1, ttl_s=1, quota=Amount(keys=5, size=1000))
-        clock.now += 1
-        assert await rows(database) <= 5
-
-
-async def test_totals_are_summed_over_an_index_alone(database: Database, kv: KeyValueStore) -> None:
-    async with database.reading() as connection:
-        query = select(func.count(), func.sum(table.c.size)).where(table.c.owner == "o")
-        sql = str(query.compile(dialect=database.engine.dialect, compile_kwargs={"literal_binds": True}))
-        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")).all()
-    assert "COVERING INDEX kv_size" in str(plan)
+async def test_the_sweep_removes_what_has_expired_of_all_owners(kv: KeyValues, clock: HandClock) -> None:
+    for number in range(7):
+        await kv.set(f"o{number % 2}", f"short {number}", 1, ttl_s=1)
+        await kv.set(f"o{number % 2}", f"long {number}", 1, ttl_s=100, user="u")
+    clock.now += 1
+    assert await kv.sweep() == 7
+    assert await kv.sweep() == 0
+    assert await kv.usage("o0") == Amount(4, 4 * len("long 0") + 4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from jackfield.sdk.services import QuotaExceeded
-from jackfield.stores.database import Database
-from jackfield.stores.kv import Amount, KeyValueStore
+from jackfield.stores.kv_base import Amount, KeyValues
 
+from .conftest import Place
 from .kv_clock import HandClock
 
-Place = tuple[str, str | None, str, str]
+Spot = tuple[str, str | None, str, str]
 
 QUOTAS = {"free": None, "bounded": Amount(keys=4, size=30)}
 OWNERS = st.sampled_from(sorted(QUOTAS))
@@ -40,50 +39,50 @@ class Expected:
 
     def __init__(self, clock: HandClock) -> None:
         self._clock = clock
-        self._items: dict[Place, tuple[Any, float | None]] = {}
+        self._items: dict[Spot, tuple[Any, float | None]] = {}
 
-    def living(self) -> dict[Place, tuple[Any, float | None]]:
+    def living(self) -> dict[Spot, tuple[Any, float | None]]:
         now = self._clock.now
         self._items = {place: item for place, item in self._items.items() if item[1] is None or item[1] > now}
         return self._items
 
-    def get(self, place: Place) -> Any:
+    def get(self, place: Spot) -> Any:
         return self.living().get(place, (None, None))[0]
 
     def expiry(self, ttl_s: float | None) -> float | None:
         return None if ttl_s is None else self._clock.now + ttl_s
 
-    def amount(self, owner: str, *, without: Place | None = None) -> Amount:
+    def amount(self, owner: str, *, without: Spot | None = None) -> Amount:
         held = {place: item for place, item in self.living().items() if place[0] == owner and place != without}
         return Amount(len(held), sum(size_of(place, value) for place, (value, _) in held.items()))
 
-    def put(self, place: Place, value: Any, expires_at: float | None) -> bool:
+    def put(self, place: Spot, value: Any, expires_at: float | None) -> bool:
         quota, others = QUOTAS[place[0]], self.amount(place[0], without=place)
         if quota and (others.keys + 1 > quota.keys or others.size + size_of(place, value) > quota.size):
             return False
         self._items[place] = (value, expires_at)
         return True
 
-    def drop(self, places: list[Place]) -> None:
+    def drop(self, places: list[Spot]) -> None:
         for place in places:
             del self._items[place]
 
-    def within(self, scope: tuple[str, str | None, str]) -> list[Place]:
+    def within(self, scope: tuple[str, str | None, str]) -> list[Spot]:
         return [place for place in self.living() if place[:3] == scope]
 
 
-def size_of(place: Place, value: Any) -> int:
+def size_of(place: Spot, value: Any) -> int:
     return len(place[3].encode()) + len(value if isinstance(value, bytes) else msgspec.json.encode(value))
 
 
 class StoreMachine(RuleBasedStateMachine):
-    database: Database
+    kv: KeyValues
+    clock: HandClock
     runner: asyncio.Runner
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = HandClock()
-        self.kv, self.expected = KeyValueStore(self.database, self.clock), Expected(self.clock)
+        self.expected = Expected(self.clock)
 
     def teardown(self) -> None:
         for owner in QUOTAS:
@@ -99,7 +98,7 @@ class StoreMachine(RuleBasedStateMachine):
             return False, None
 
     @rule(place=PLACES, value=VALUES, ttl_s=LIVES)
-    def set(self, place: Place, value: Any, ttl_s: float | None) -> None:
+    def set(self, place: Spot, value: Any, ttl_s: float | None) -> None:
         owner, user, namespace, key = place
         done, _ = self.attempt(
             self.kv.set(owner, key, value, ttl_s=ttl_s, user=user, namespace=namespace, quota=QUOTAS[owner])
@@ -107,7 +106,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert done == self.expected.put(place, value, self.expected.expiry(ttl_s))
 
     @rule(place=PLACES, by=st.integers(-5, 5), ttl_s=LIVES)
-    def increment(self, place: Place, by: int, ttl_s: float | None) -> None:
+    def increment(self, place: Spot, by: int, ttl_s: float | None) -> None:
         owner, user, namespace, key = place
         before, expires_at = self.expected.living().get(place, (0, self.expected.expiry(ttl_s)))
         action = self.kv.increment(owner, key, by, ttl_s=ttl_s, user=user, namespace=namespace, quota=QUOTAS[owner])
@@ -120,7 +119,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert after == (before + by if done else None)
 
     @rule(place=PLACES, guess=VALUES, knows=st.booleans(), value=VALUES, ttl_s=LIVES)
-    def compare_and_set(self, place: Place, guess: Any, knows: bool, value: Any, ttl_s: float | None) -> None:
+    def compare_and_set(self, place: Spot, guess: Any, knows: bool, value: Any, ttl_s: float | None) -> None:
         owner, user, namespace, key = place
         found = self.expected.get(place)
         expected = found if knows else guess
@@ -136,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert (done, changed) == (True, False)
 
     @rule(place=PLACES)
-    def delete(self, place: Place) -> None:
+    def delete(self, place: Spot) -> None:
         owner, user, namespace, key = place
         there = place in self.expected.living()
         assert self.run(self.kv.delete(owner, key, user=user, namespace=namespace)) is there
@@ -158,7 +157,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.run(self.kv.sweep())
 
     @rule(place=PLACES)
-    def look(self, place: Place) -> None:
+    def look(self, place: Spot) -> None:
         owner, user, namespace, key = place
         found = self.run(self.kv.get(owner, key, user=user, namespace=namespace))
         assert is_equal(found, self.expected.get(place))
@@ -181,13 +180,14 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def test_the_store_does_what_a_dictionary_would(runner: asyncio.Runner, tmp_path: Path) -> None:
-    database = runner.run(Database.open("sqlite", tmp_path))
-    machine = type("Machine", (StoreMachine,), {"database": database, "runner": runner})
+def test_the_store_does_what_a_dictionary_would(kv_place: Place, clock: HandClock, runner: asyncio.Runner) -> None:
+    opened = kv_place.open_kv(clock)
+    kv = runner.run(opened.__aenter__())
+    machine = type("Machine", (StoreMachine,), {"kv": kv, "clock": clock, "runner": runner})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=10, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
-    runner.run(database.dispose())
+    runner.run(opened.__aexit__(None, None, None))

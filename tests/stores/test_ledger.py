@@ -62,6 +62,12 @@ async def test_a_record_is_kept_once_however_often_it_is_written(database: Datab
     assert [(record["id"], record["status"]) for record in found] == [("r2", 200), ("r1", 200)]
 
 
+async def test_what_no_database_keeps_in_a_text_keeps_no_record_out(database: Database) -> None:
+    ledger = await append(database, {"id": "r1", "at": 1, "model": "a\0b"}, {"id": "r2", "at": 2, "model": "a\\u0000"})
+    found = {record["id"]: record["model"] for record in (await ledger.page(UsageFilter())).records}
+    assert found == {"r1": "a\ufffdb", "r2": "a\\u0000"}
+
+
 async def test_an_empty_batch_is_nothing(database: Database) -> None:
     ledger = await append(database)
     assert await ids(ledger) == []
@@ -184,6 +190,7 @@ async def test_what_is_older_than_the_retention_is_forgotten(
     assert await ids(ledger) == ["r9", "r8"]
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("condition", "index"),
     [

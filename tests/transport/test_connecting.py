@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from scripted_peer import WITHIN_S, answer_always, sized
 
 from conftest import MakeClient, Serve
 from jackfield.errors import ConnectFailed, EgressRefused
-from jackfield.transport import Deadlines, EgressPolicy, HttpClient, OutgoingRequest, SystemResolver
+from jackfield.transport import Deadlines, EgressPolicy, HttpClient, OutgoingRequest, SystemResolver, ThreadedResolver
 from jackfield.transport.connect import _alternate_families
 
 
@@ -164,3 +165,37 @@ async def test_what_is_remembered_is_bounded() -> None:
 
 async def test_the_system_knows_this_machine() -> None:
     assert set(await SystemResolver().resolve("localhost")) & {"127.0.0.1", "::1"}
+
+
+async def test_threads_of_its_own_know_it_too() -> None:
+    assert set(await ThreadedResolver().resolve("localhost")) & {"127.0.0.1", "::1"}
+
+
+async def test_threads_of_its_own_tell_what_the_system_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr("jackfield.transport.resolve.socket.getaddrinfo", fail)
+    with pytest.raises(OSError, match="Name or service not known"):
+        await ThreadedResolver().resolve("nobody.example")
+
+
+async def test_names_that_take_their_time_keep_only_a_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = threading.Semaphore(0), threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        begun.release()
+        ended.wait(WITHIN_S)
+        return [(0, 0, 0, "", ("192.0.2.1", 0))]
+
+    monkeypatch.setattr("jackfield.transport.resolve.socket.getaddrinfo", look_up)
+    resolver = ThreadedResolver(most_threads=2)
+    waiting = [asyncio.create_task(resolver.resolve(f"{name}.example")) for name in "ab"]
+    for _ in waiting:
+        await asyncio.to_thread(begun.acquire, timeout=WITHIN_S)
+    waiting[0].cancel()
+    with pytest.raises(OSError, match="2 other names are being looked up"):
+        await resolver.resolve("c.example")
+    ended.set()
+    assert await waiting[1] == ("192.0.2.1",)
+    assert await resolver.resolve("c.example") == ("192.0.2.1",)

@@ -1,1 +1,1 @@
-"""Agents: a model and tools, turn after turn, until it is done."""
+"""Models that use tools: one request, several turns."""

@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from jackfield.clock import SystemClock
 from jackfield.errors import ConfigError, JackfieldError
 from jackfield.settings import Settings, Upstream, inspect
+from jackfield.settings.store_urls import is_postgres
 
 CONNECT_S = 5.0
 STORE_S = 10.0
@@ -46,6 +48,7 @@ async def diagnose(config_file: Path | None, overrides: Mapping[str, Any], envir
     findings += await check_plugins(settings)
     findings += [check_data_folder(settings.store.data_dir), check_port(settings)]
     findings.append(await check_store(settings))
+    findings += await check_redis(settings)
     findings += await asyncio.gather(*(check_upstream(upstream) for upstream in settings.upstreams))
     return findings
 
@@ -180,23 +183,34 @@ async def check_store(settings: Settings) -> Finding:
     except TimeoutError:
         return Finding("store", "fail", f"did not open within {STORE_S:.0f} s", "see which process holds it")
     except (JackfieldError, OSError) as error:
-        return Finding("store", "fail", str(error), "restore a backup, or use another --data-dir")
+        embedded = not is_postgres(settings.store.url.reveal())
+        advice = "restore a backup, or use another --data-dir" if embedded else "check store.url, and that it runs"
+        return Finding("store", "fail", str(error), advice)
     return Finding("store", "ok", place)
+
+
+async def check_redis(settings: Settings) -> list[Finding]:
+    """Nothing where none is named."""
+    if settings.store.redis is None:
+        return []
+    from jackfield.stores.redis_kv import RedisKeyValueStore
+
+    try:
+        async with RedisKeyValueStore.open(settings.store.redis.reveal(), SystemClock()) as store:
+            return [Finding("redis", "ok", store.place)]
+    except JackfieldError as error:
+        return [Finding("redis", "fail", str(error), "check store.redis, and that it runs")]
 
 
 async def _open_store(settings: Settings) -> str:
     from jackfield.stores.database import Database, backend_for
 
     backend = backend_for(settings.store.url.reveal(), settings.store.data_dir)
-    if not _exists(backend.place):
+    if not await backend.is_made():
         return f"{backend.place} will be made at the first start"
     database = await Database.over(backend)
     await database.dispose()
     return backend.place
-
-
-def _exists(place: str) -> bool:
-    return Path(place).exists()
 
 
 async def check_upstream(upstream: Upstream) -> Finding:

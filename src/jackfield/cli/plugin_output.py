@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -70,15 +70,20 @@ def print_config(told: Told) -> None:
 
 
 def print_generations(generations: list[Told]) -> None:
-    headings = ("GENERATION", "AT", "BY", "ACTION", "PLUGINS", "GOES BACK TO")
+    headings = ("GENERATION", "AT", "BY", "ACTION", "CHANGES", "GOES BACK TO")
     print_table(headings, map(_generation_row, generations))
 
 
 def _generation_row(told: Told) -> tuple[str, ...]:
     back = told["goes_back_to"]
-    plugins = ", ".join(told["plugins"]) or "-"
+    changes = "; ".join(_tell_changes(name, told["changes"].get(name, ())) for name in told["plugins"])
     made = (str(told["number"]), show_time(told["at"]), told["actor"], told["action"])
-    return (*made, plugins, "-" if back is None else str(back))
+    return (*made, one_line(changes), "-" if back is None else str(back))
+
+
+def _tell_changes(plugin: str, lines: Sequence[str]) -> str:
+    """Generations of earlier versions have no lines."""
+    return f"{plugin}: {', '.join(lines)}" if lines else plugin
 
 
 def tell_change(told: Told, done: str, already: str) -> None:

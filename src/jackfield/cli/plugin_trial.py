@@ -106,12 +106,12 @@ def run_tests(
     from jackfield.testing.check import find_subjects
     from jackfield.testing.fixtures import SUBJECT
     from jackfield.testing.own_tests import find_tests
-    from jackfield.testing.subject import refuse_unknown
+    from jackfield.testing.subject import refuse_unbreakable
     from jackfield.testing.target import Target
 
     find_subjects(path)
     if chaos:
-        refuse_unknown(path, name)
+        refuse_unbreakable(path, name)
     tests = find_tests(path)
     if tests is None and not chaos:
         raise ConfigError("has no tests: there is no test_*.py and no *.test.js in it or beside it", file=str(path))

@@ -16,13 +16,16 @@ class Blueprint(msgspec.Struct, frozen=True):
     """A plugin ready to be configured and started.
 
     `ui_schema` is the form of its config where the dialect has one of its own; else it is the JSON Schema of the config
-    model. `aliases` are names it can be asked for by, beside its id and its display name.
+    model. `aliases` are names it can be asked for by, beside its id and its display name. `runtime` is where its code
+    runs, `agent` what its HTTP requests call it, before its id.
     """
 
     manifest: Manifest
     kind: type[Plugin[Any]]
     ui_schema: Any = None
     aliases: tuple[str, ...] = ()
+    runtime: str = "inprocess"
+    agent: str = "Jackfield-Plugin"
 
 
 class Dialect(Protocol):

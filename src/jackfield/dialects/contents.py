@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from jackfield.errors import ManifestError
@@ -12,17 +12,19 @@ from jackfield.sources.base import Contents
 MOST_FILES = 5_000
 MOST_BYTES = 64 * 1024 * 1024
 # Made by tools, made again where they are needed, and no part of what the author wrote.
-_MADE = frozenset({"__pycache__", "node_modules", "venv"})
+_PACKAGES = "node_modules"
+_MADE = frozenset({"__pycache__", _PACKAGES, "venv"})
 
 
-def collect(folder: Path) -> Contents:
-    """By path below the folder's parent. Raises `ManifestError` for a link out of the folder, and where there is more
-    than a plugin may bring."""
+def collect(folder: Path, *, packages: bool = False) -> Contents:
+    """By path below the folder's parent; with `packages` what npm has installed belongs to it. Raises `ManifestError`
+    for a link out of the folder, and where there is more than a plugin may bring."""
+    made = _MADE - {_PACKAGES} if packages else _MADE
     found: dict[str, Path | bytes] = {}
     size = 0
     try:
         root = folder.resolve()
-        for file in _files(folder):
+        for file in _files(folder, made):
             if not file.resolve().is_relative_to(root):
                 raise ManifestError("leads out of the plugin's folder", file=str(file))
             if file.is_dir():
@@ -38,10 +40,10 @@ def collect(folder: Path) -> Contents:
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, made: Set[str]) -> Iterator[Path]:
     for place, folders, files in os.walk(folder, onerror=_raise):
         here = Path(place)
-        folders[:] = sorted(name for name in folders if name not in _MADE and not name.startswith("."))
+        folders[:] = sorted(name for name in folders if name not in made and not name.startswith("."))
         yield from (here / name for name in folders if (here / name).is_symlink())
         yield from (here / name for name in sorted(files) if not name.startswith("."))
 

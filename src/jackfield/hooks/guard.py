@@ -71,11 +71,12 @@ class PluginGuard:
     """Stands before every call of one plugin's hooks. A plugin is quarantined as a whole, after `QUARANTINE_AFTER`
     failures in a row of any one of its hooks: a hook that works cannot hide one that fails."""
 
-    __slots__ = ("_in_a_row", "breaker", "plugin", "stats")
+    __slots__ = ("_clock", "_in_a_row", "breaker", "plugin", "stats")
 
     def __init__(self, plugin: str, clock: Clock, stats: PluginStats | None = None) -> None:
         """`stats` are those to count on with: of the plugin's former version."""
         self.plugin = plugin
+        self._clock = clock
         self.stats = stats or PluginStats()
         self.breaker = Breaker(clock.monotonic, failures=1, cool_down_s=QUARANTINE_S)
         self._in_a_row: dict[str, int] = {}
@@ -83,6 +84,10 @@ class PluginGuard:
     @property
     def quarantined(self) -> bool:
         return self.breaker.state != "closed"
+
+    def inner(self) -> InnerGuard:
+        """For hooks of its dialect, beside the plugin's own."""
+        return InnerGuard(self.plugin, self._clock)
 
     def succeeded(self, hook: str) -> None:
         if self._in_a_row:
@@ -92,13 +97,16 @@ class PluginGuard:
     def failed(self, hook: str, error: str, cause: BaseException, *, timeout: bool) -> None:
         """A hook that brought the plugin into quarantine does so again with its first failure after it, until it has
         succeeded once."""
+        self._note(hook, error, cause, timeout=timeout)
+        count = self._in_a_row[hook] = min(self._in_a_row.get(hook, 0) + 1, QUARANTINE_AFTER)
+        if count == QUARANTINE_AFTER or self.quarantined:
+            self.breaker.failure()
+
+    def _note(self, hook: str, error: str, cause: BaseException, *, timeout: bool) -> None:
         self.stats.errors += 1
         self.stats.timeouts += timeout
         self.stats.last_error = conceal(escape_halves(f"{hook}: {error}"))
         log.warning("hook_failed", plugin=self.plugin, hook=hook, error=error, exc_info=None if timeout else cause)
-        count = self._in_a_row[hook] = min(self._in_a_row.get(hook, 0) + 1, QUARANTINE_AFTER)
-        if count == QUARANTINE_AFTER or self.quarantined:
-            self.breaker.failure()
 
     def refused_late(self, hook: str, request: str) -> None:
         """Counts and reports a refusal of what had gone out to its client. It is no failure that would bring the plugin
@@ -111,3 +119,12 @@ class PluginGuard:
         """Counts and reports what kept the event loop to itself for `step_ns` without a break."""
         self.stats.blocked_loop += 1
         report_blocked(who, step_ns)
+
+
+class InnerGuard(PluginGuard):
+    """Reports what goes wrong, and never brings into quarantine: others rely on what such a hook does."""
+
+    __slots__ = ()
+
+    def failed(self, hook: str, error: str, cause: BaseException, *, timeout: bool) -> None:
+        self._note(hook, error, cause, timeout=timeout)

@@ -124,7 +124,7 @@ def _barred(
 ) -> tuple[str, str] | None:
     # Only chat is streamed.
     points = rows if operation == "chat" else rows.keys() - {"response_chunk"}
-    seeing = {hook.plugin for point in points for hook in rows[point]}
+    seeing = {hook.plugin for point in points for hook in rows[point] if not hook.spec.inner}
     for plugin, reason in required.items():
         if reason is not None:
             return plugin, f"plugin {plugin} is required and does not run: {reason}"

@@ -17,15 +17,17 @@ from jackfield.dialects.base import Blueprint, Dialect
 from jackfield.errors import ConfigError, Conflict, JackfieldError
 from jackfield.hooks.guard import PluginGuard, PluginStats
 from jackfield.host import loader
-from jackfield.host.plugin import LoadedPlugin, forget_generics
-from jackfield.host.resolve import Node, resolve
+from jackfield.host.endings import put_to_rest, stop_all
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.resolve import Node, Resolved, resolve
 from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Code, Entry, World
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
+from jackfield.sdk.plugin import config_model
 from jackfield.services.grants import Asker, Grant, GrantServices
 from jackfield.settings import PluginConfig, PluginSettings
-from jackfield.sources.base import Found
+from jackfield.sources.base import Form, Found
 
 log = structlog.get_logger("jackfield.host")
 
@@ -144,8 +146,15 @@ class Builder:
         allowed = {*(word if isinstance(word, tuple) else ()), *(draft.entry.approved or ())}
         return tuple(name for name in asked if name in allowed)
 
-    def grant(self, plugin: LoadedPlugin) -> Grant:
-        return self._grant(Asker(plugin=plugin.id, name=plugin.name, approved=frozenset(plugin.approved)))
+    def grant(self, plugin: LoadedPlugin, blueprint: Blueprint) -> Grant:
+        asker = Asker(
+            plugin=plugin.id,
+            name=plugin.name,
+            approved=frozenset(plugin.approved),
+            http_hosts=blueprint.manifest.http.hosts,
+            agent=blueprint.agent,
+        )
+        return self._grant(asker)
 
     async def probe(self, plugin: LoadedPlugin) -> list[Trouble]:
         return await self._probe(plugin)
@@ -189,23 +198,45 @@ class _Making:
         by_id = {draft.id: draft for draft in drafts}
         for name, reason in resolved.refused.items():
             self._fail(by_id[name], Conflict(reason, plugin=name))
-        for name in resolved.order:
-            lost = next((need for need in resolved.needs[name] if not self.built.plugins[need].running), None)
-            if lost is not None:
-                self._fail(by_id[name], Conflict(f"requires the plugin {lost!r}, which failed", plugin=name))
-                continue
-            await self._enliven(by_id[name], anew=bool(resolved.needs[name] & self._replaced))
+        await self._start_in_order(resolved, by_id)
         started = {name: self.built.plugins[name] for name in resolved.order}
         self.built.plugins = started | self.built.plugins
+
+    async def _start_in_order(self, resolved: Resolved, drafts: Mapping[str, Draft]) -> None:
+        """One after the other; but those in processes of their own side by side, since each takes its time to begin."""
+        starting: dict[str, asyncio.Task[None]] = {}
+        try:
+            for name in resolved.order:
+                for need in resolved.needs[name] & starting.keys():
+                    await starting[need]
+                begun = self._begin(drafts[name], resolved.needs[name])
+                if drafts[name].sighting.found.runtime == "inprocess":
+                    await begun
+                else:
+                    starting[name] = asyncio.create_task(begun, name=f"start-{name}")
+            for task in starting.values():
+                await task
+        except BaseException:
+            for task in starting.values():
+                task.cancel()
+            await asyncio.gather(*starting.values(), return_exceptions=True)
+            raise
+
+    async def _begin(self, draft: Draft, needs: frozenset[str]) -> None:
+        lost = next((need for need in needs if not self.built.plugins[need].running), None)
+        if lost is not None:
+            self._fail(draft, Conflict(f"requires the plugin {lost!r}, which failed", plugin=draft.id))
+        else:
+            await self._enliven(draft, anew=bool(needs & self._replaced))
 
     async def _draft(self, seen: Sighting) -> Draft | None:
         """Names one plugin. The first that has an id keeps it; a later one is listed as failed beside it. `None` where
         it is not to be started."""
         same = self._known.get(_mark(seen.found.place, seen.digest, seen))
         name = same.id if same is not None and seen.manifest is None else seen.stated_id
-        draft = Draft(name, seen, self._world.entry(name))
+        draft = Draft(name, _with_manifest(seen, same), self._world.entry(name))
         try:
-            if name not in self.built.plugins and self._rests(draft):
+            if name not in self.built.plugins and await self._rests(draft):
                 return None
             if seen.problem is not None:
                 raise ConfigError(seen.problem)
@@ -218,7 +249,7 @@ class _Making:
                 draft.sighting = await _anew(seen)
                 draft.blueprint = await self._builder.read(draft.sighting.found)
                 draft = self._renamed(draft)
-                if draft.id not in self.built.plugins and self._rests(draft):
+                if draft.id not in self.built.plugins and await self._rests(draft):
                     draft.sighting.found.forget()
                     return None
         except (JackfieldError, loader.PluginBroke) as error:
@@ -255,14 +286,14 @@ class _Making:
         renamed.blueprint = draft.blueprint
         return renamed
 
-    def _rests(self, draft: Draft) -> bool:
+    async def _rests(self, draft: Draft) -> bool:
         """Whether it is disabled, or waits for an approval; then it is listed as that."""
         draft.settings = self._builder.settings_of(draft.id, (draft.sighting.found.name,), draft.entry)
         manifest = draft.sighting.manifest
         draft.approved = self._builder.approved(draft)
         enabled = draft.settings.enabled if draft.settings.enabled is not None else not manifest or manifest.enabled
         if not enabled:
-            self._rest(draft)
+            await self._rest(draft)
             return True
         missing = [name for name in (manifest.permissions if manifest else ()) if name not in draft.approved]
         if not missing:
@@ -274,21 +305,27 @@ class _Making:
             self.built.worse[draft.id] = Conflict(f"asks for more than was approved: {asked}", plugin=draft.id)
         return True
 
-    def _rest(self, draft: Draft) -> None:
+    async def _rest(self, draft: Draft) -> None:
         """Lists it as disabled, with the form of its config where that is known. A config that does not fit it may not
         be set; one that was there already waits until it is enabled."""
         plugin = self._list(draft)
         plugin.move("disabled")
-        form = draft.sighting.found.form()
+        form = draft.sighting.found.form() or self._form_in_memory(plugin)
         if form is None:
             return
         try:
-            own = loader.read_config(form.model, draft.id, draft.settings)
-            plugin.show(own.model_dump(mode="json"), form.ui_schema)
-        except ConfigError as error:
+            plugin.show(await loader.check_config(form.model, draft.id, draft.settings), form.ui_schema)
+        except (ConfigError, loader.PluginBroke) as error:
             former = self._former.get(draft.id)
             if former is not None and former.settings != draft.settings:
-                self.built.worse[draft.id] = error
+                self.built.worse[draft.id] = _as_error(error, draft.id)
+
+    def _form_in_memory(self, plugin: LoadedPlugin) -> Form | None:
+        """That of one whose code runs here already, or has run and is kept: none is run for it."""
+        for known in (self._resting.get(plugin.id), self._former.get(plugin.id)):
+            if known is not None and known.instance is not None and _version_of(known) == _version_of(plugin):
+                return Form(known.ui_schema, config_model(type(known.instance)))
+        return None
 
     def _list(self, draft: Draft) -> LoadedPlugin:
         plugin = LoadedPlugin(
@@ -330,7 +367,7 @@ class _Making:
     def _is_alike(self, known: LoadedPlugin, plugin: LoadedPlugin, settings: PluginConfig | None = None) -> bool:
         return (
             not self._is_forced(known.id)
-            and (known.place, known.digest, known.found.version) == (plugin.place, plugin.digest, plugin.found.version)
+            and _version_of(known) == _version_of(plugin)
             and (settings or known.settings) == plugin.settings
             and known.approved == plugin.approved
         )
@@ -350,7 +387,7 @@ class _Making:
             plugin.found = (await _anew(draft.sighting)).found
         blueprint = draft.blueprint or await self._builder.read(plugin.found)
         plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
-        grant = self._builder.grant(plugin)
+        grant = self._builder.grant(plugin, blueprint)
         prepare = partial(loader.prepare, blueprint, draft.settings, grant.services, plugin.guard, plugin.priority)
         prepared = await loader.run_own(prepare)
         try:
@@ -395,6 +432,13 @@ class _Making:
             log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=str(error))
 
 
+def _with_manifest(seen: Sighting, same: LoadedPlugin | None) -> Sighting:
+    """One without a manifest file says of itself what it said when its code was read."""
+    if seen.manifest is not None or same is None:
+        return seen
+    return msgspec.structs.replace(seen, manifest=same.manifest)
+
+
 async def _anew(seen: Sighting) -> Sighting:
     """Its code may run in another generation, or have run in one: this start gets modules of its own."""
     if seen.find_again is None:
@@ -409,6 +453,10 @@ def _check_approved(plugin_id: str, word: object) -> None:
             check_permission(name)
     except ValueError as error:
         raise ConfigError(str(error), field=f"plugins.config.{plugin_id}.approve", plugin=plugin_id) from error
+
+
+def _version_of(plugin: LoadedPlugin) -> tuple[str, str | None, str]:
+    return _mark(plugin.place, plugin.digest, plugin)
 
 
 def _mark(place: str, digest: str | None, of: LoadedPlugin | Sighting) -> tuple[str, str | None, str]:
@@ -429,30 +477,3 @@ def _as_error(error: JackfieldError | loader.PluginBroke, plugin_id: str) -> Jac
 def _spare_name(name: str, seen: Sighting, plugins: Mapping[str, LoadedPlugin]) -> str:
     """A name to list it under that is nobody else's."""
     return f"{name}@{seen.found.source}:{seen.found.place}" if name in plugins else name
-
-
-async def put_to_rest(plugin: LoadedPlugin) -> None:
-    """Disables one that is loaded, and keeps it loaded."""
-    if plugin.state != "draining":
-        plugin.move("draining")
-    if plugin.instance is not None:
-        await loader.disable(plugin.instance, plugin.id)
-    plugin.move("disabled")
-
-
-async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
-    """Unloads what runs, last started first."""
-    for plugin in reversed(list(plugins)):
-        if plugin.instance is not None:
-            rested = plugin.state == "disabled"
-            if plugin.state != "draining":
-                plugin.move("draining")
-            await (loader.unload if rested else loader.stop)(plugin.instance, plugin.id)
-            if plugin.grant is not None:
-                await plugin.grant.aclose()
-            await end_strays(plugin.instance, plugin.found, plugin.id)
-            plugin.let_go()
-            plugin.move("unloaded")
-            # Requests in between: what ends is in no hurry.
-            await asyncio.sleep(0)
-    forget_generics()

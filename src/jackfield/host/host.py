@@ -275,6 +275,7 @@ class Host:
             if permission not in asked:
                 _check_known(permission)
                 raise Unprocessable(f"{plugin.id} does not ask for {permission!r}", param="approve")
+        _refuse_overridden(plugin, permissions)
         world = self._stage.world.with_entry(plugin.id, approved=tuple(sorted(set(permissions))))
         return await self._change(world, self._stage.sightings, actor, "approve")
 
@@ -467,6 +468,15 @@ def _approving(world: World, plugin_id: str, approve: tuple[str, ...]) -> World:
     if not approve:
         return world
     return world.with_entry(plugin_id, approved=tuple(sorted({*(world.entry(plugin_id).approved or ()), *approve})))
+
+
+def _refuse_overridden(plugin: LoadedPlugin, permissions: Iterable[str]) -> None:
+    """What its config approves by name stays approved whatever is said here."""
+    word = plugin.settings.approve
+    kept = [name for name in plugin.asked if name in word and name not in permissions] if word else []
+    if kept and isinstance(word, tuple):
+        told = f"plugins.config.{plugin.id}.approve approves {' and '.join(map(repr, kept))}: take it out there"
+        raise Conflict(told, plugin=plugin.id, param="approve")
 
 
 def _check_known(permission: str) -> None:

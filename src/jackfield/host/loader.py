@@ -7,6 +7,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ from jackfield.sources.base import Found
 from jackfield.telemetry.text import describe_error
 
 LIFE_S = 10.0
+RUNTIMES = MappingProxyType({"inprocess": "process", "node": "a process of Node"})
 NO_CONFIG = PluginConfig()
 
 log = structlog.get_logger("jackfield.host")
@@ -93,9 +95,9 @@ def configure(blueprint: Blueprint, config: PluginConfig, services: Services) ->
     """The instance with its validated config and what it was granted. Raises `ConfigError` naming
     `plugins.config.<id>.<field>`."""
     plugin_id = blueprint.manifest.id
-    if config.runtime not in (None, blueprint.manifest.runtime):
+    if config.runtime not in (None, blueprint.runtime):
         raise ConfigError(
-            f"there is no runtime {config.runtime!r}; this plugin runs in process",
+            f"there is no runtime {config.runtime!r}; this plugin runs in {RUNTIMES[blueprint.runtime]}",
             field=f"plugins.config.{plugin_id}.runtime",
             plugin=plugin_id,
         )
@@ -123,6 +125,11 @@ def read_config(model: type[BaseModel], plugin_id: str, config: PluginConfig) ->
         first = error.errors()[0]
         field = ".".join(("plugins", "config", plugin_id, *(str(part) for part in first["loc"])))
         raise ConfigError(first["msg"], field=field, plugin=plugin_id) from error
+
+
+async def check_config(model: type[BaseModel], plugin_id: str, config: PluginConfig) -> dict[str, Any]:
+    """As `read_config`, as plain values. Validators are the plugin's own code, so it may raise `PluginBroke` too."""
+    return await run_own(lambda: read_config(model, plugin_id, config).model_dump(mode="json"))
 
 
 class LifeStep(msgspec.Struct, frozen=True):
@@ -242,7 +249,7 @@ def bind_hooks(plugin: Plugin[Any], guard: PluginGuard, config: PluginConfig, pr
 
 
 def _may_be(policy: Policy, spec: HookSpec) -> bool:
-    return _is_free(spec) or POINTS[spec.point].policy == policy
+    return not spec.inner and (_is_free(spec) or POINTS[spec.point].policy == policy)
 
 
 def _is_free(spec: HookSpec) -> bool:
@@ -251,8 +258,10 @@ def _is_free(spec: HookSpec) -> bool:
 
 def _bind(plugin: Plugin[Any], spec: HookSpec, guard: PluginGuard, config: PluginConfig, priority: int) -> BoundHook:
     point = POINTS[spec.point]
+    if spec.inner:
+        config, guard = NO_CONFIG, guard.inner()
     policy = config.on_failure or spec.on_failure if _is_free(spec) else point.policy or spec.on_failure
-    chosen = spec.priority if spec.own_priority or config.priority is None else config.priority
+    chosen = spec.priority if config.priority is None else config.priority
     return BoundHook(
         guard.plugin,
         spec,

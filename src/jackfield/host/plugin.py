@@ -46,8 +46,6 @@ class LoadedPlugin:
         "uses",
     )
 
-    runtime = "inprocess"
-
     def __init__(self, plugin_id: str, found: Found, guard: PluginGuard, digest: str | None = None) -> None:
         self.id, self.found, self.guard, self.digest = plugin_id, found, guard, digest
         self.dialect = found.dialect
@@ -70,6 +68,10 @@ class LoadedPlugin:
     @property
     def source(self) -> str:
         return self.found.source
+
+    @property
+    def runtime(self) -> str:
+        return self.found.runtime
 
     @property
     def place(self) -> str:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
-from jackfield.host.builder import put_to_rest, stop_all
+from jackfield.host.endings import put_to_rest, stop_all
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.snapshot import Snapshot
 

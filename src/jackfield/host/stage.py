@@ -13,7 +13,9 @@ from jackfield.clock import Clock
 from jackfield.errors import Conflict
 from jackfield.hooks.guard import PluginStats
 from jackfield.hooks.table import HookTable
-from jackfield.host.builder import Builder, Built, stop_all
+from jackfield.host.builder import Builder, Built
+from jackfield.host.differences import Side, tell_differences
+from jackfield.host.endings import stop_all
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.retired import Retired
 from jackfield.host.routes import Routes
@@ -25,6 +27,7 @@ from jackfield.stores.generations import Generation, Generations, Touched
 
 log = structlog.get_logger("jackfield.host")
 
+Switched = Callable[[Mapping[str, LoadedPlugin], Mapping[str, LoadedPlugin]], None]
 RouteMaker = Callable[[Mapping[str, Plugin[Any]], frozenset[str]], Routes]
 
 
@@ -41,7 +44,8 @@ class Changed(msgspec.Struct, frozen=True):
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A change as it is drawn up. `must_run` are plugins that it is about: it is refused where they do not run then.
     `forced` are replaced although nothing about them has changed. `stats` and `goes_back_to` are a rollback's.
-    `retried` are tried again although they have failed as they are."""
+    `retried` are tried again although they have failed as they are; where they are named, the change is refused if they
+    still do."""
 
     world: World
     sightings: list[Sighting]
@@ -59,8 +63,16 @@ class Stage:
     """Not for two changes at a time: whoever makes one sees to that."""
 
     def __init__(
-        self, builder: Builder, generations: Generations, make_routes: RouteMaker, clock: Clock, drain_s: float
+        self,
+        builder: Builder,
+        generations: Generations,
+        make_routes: RouteMaker,
+        clock: Clock,
+        drain_s: float,
+        switched: Switched = lambda former, current: None,
     ) -> None:
+        """`switched` is told of each switch, when it has happened; it must not wait, and not raise."""
+        self._switched = switched
         self._builder, self._generations, self._make_routes, self._clock = builder, generations, make_routes, clock
         self.world = World()
         self.sightings: list[Sighting] = []
@@ -87,8 +99,9 @@ class Stage:
             known = decode(latest.body) if latest is not None else World()
             if latest is None or known != world:
                 back = latest.number if latest is not None else None
-                latest = self._describe((back or 0) + 1, "gateway", "start", world.changed_from(known), world, back)
-                await self._generations.append(latest, _audited(latest.plugins, known, world))
+                touched = _compared(world.changed_from(known), known, world, {}, built.plugins)
+                latest = self._describe((back or 0) + 1, "gateway", "start", touched, world, back)
+                await self._generations.append(latest, touched)
             self._switch(self._snap(latest.number, built), world, sightings, latest.goes_back_to)
         except BaseException:
             await built.discard()
@@ -118,25 +131,25 @@ class Stage:
         )
         try:
             self._refuse_lack(built)
-            _refuse_worse(built, draft.must_run)
+            _refuse_worse(built, draft.must_run, () if draft.retried == "all" else draft.retried)
             world = draft.world.with_code(built.codes)
             if world == self.world and not built.fresh and _listing(built.plugins) == _listing(former.plugins):
                 return Changed(former.generation, False, notes=draft.notes)
             snapshot = self._snap(former.generation + 1, built)
-            touched = _touched(self.world, world, built.plugins, former.plugins)
+            names = _touched(self.world, world, built.plugins, former.plugins)
+            touched = _compared(names, self.world, world, former.plugins, built.plugins)
             back = former.generation if draft.goes_back_to == "former" else draft.goes_back_to
             generation = self._describe(snapshot.generation, draft.actor, draft.action, touched, world, back)
-            audited = _audited(touched, self.world, world)
-            await self._generations.append(generation, audited, self._freeze_stats())
+            await self._generations.append(generation, touched, self._freeze_stats())
         except BaseException:
             await built.discard()
             raise
         self._switch(snapshot, world, draft.sightings, back)
         log.info(
             "plugins_changed",
-            generation=generation.number, action=draft.action, actor=draft.actor, plugins=touched,
+            generation=generation.number, action=draft.action, actor=draft.actor, plugins=names,
         )  # fmt: skip
-        return Changed(generation.number, True, touched, draft.notes)
+        return Changed(generation.number, True, names, draft.notes)
 
     async def take_over(self, generation: Generation, world: World, sightings: list[Sighting]) -> None:
         """Switches to what another worker has made. Raises what keeps this one from serving the same."""
@@ -198,27 +211,30 @@ class Stage:
         for plugin in snapshot.plugins.values():
             if plugin.grant is not None and (former is None or former.plugins.get(plugin.id) is not plugin):
                 plugin.grant.open()
+        self._switched(former.plugins if former is not None else {}, snapshot.plugins)
 
     def _describe(
-        self, number: int, actor: str, action: str, plugins: Iterable[str], world: World, back: int | None
+        self, number: int, actor: str, action: str, touched: Collection[Touched], world: World, back: int | None
     ) -> Generation:
         return Generation(
             number=number,
             at=self._clock.wall(),
             actor=actor,
             action=action,
-            plugins=tuple(plugins),
+            plugins=tuple(plugin.id for plugin in touched),
             goes_back_to=back,
             body=encode(world),
+            changes={plugin.id: plugin.changes for plugin in touched},
         )
 
     def _freeze_stats(self) -> dict[str, Any]:
         return {name: stats.freeze() for name, stats in self._stats.items() if stats.durations.count}
 
 
-def _refuse_worse(built: Built, must_run: Iterable[str]) -> None:
+def _refuse_worse(built: Built, must_run: Iterable[str], retried: Iterable[str] = ()) -> None:
+    still_failed = {name for name in retried if name in built.plugins and built.plugins[name].state == "failed"}
     worse = dict(built.worse)
-    for name in must_run:
+    for name in sorted({*must_run, *still_failed}):
         plugin = built.plugins.get(name)
         if name not in worse and (plugin is None or not plugin.running):
             reason = plugin.reason if plugin is not None else "it is not there"
@@ -251,5 +267,20 @@ def _touched(
     return tuple(sorted({*world.changed_from(former), *others, *gone}))
 
 
-def _audited(plugins: Iterable[str], former: World, world: World) -> list[Touched]:
-    return [Touched(name, former.mark(name), world.mark(name)) for name in plugins]
+def _compared(
+    names: Iterable[str],
+    former: World,
+    world: World,
+    before: Mapping[str, LoadedPlugin],
+    after: Mapping[str, LoadedPlugin],
+) -> list[Touched]:
+    """Before the switch: plugins of the former world are still as they were in it."""
+    return [
+        Touched(
+            name,
+            former.mark(name),
+            world.mark(name),
+            tell_differences(Side.of(name, former, before), Side.of(name, world, after)),
+        )
+        for name in names
+    ]

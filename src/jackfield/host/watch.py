@@ -15,7 +15,7 @@ from jackfield.host.host import Host
 QUIET_MS = 500
 LONGEST_MS = 5_000
 ACTOR = "watcher"
-CODE = (".py", ".toml", ".yaml", ".yml", ".js", ".mjs", ".ts")
+CODE = (".py", ".toml", ".yaml", ".yml", ".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 MANIFESTS = ("plugin.json", "manifest.json", "package.json")
 
 log = structlog.get_logger("jackfield.host")

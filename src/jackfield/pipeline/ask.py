@@ -125,7 +125,7 @@ def _outgoing(
 ) -> OutgoingRequest:
     """The request, without secrets where hooks will see it and whole where none will."""
     target = destination.target
-    passed = _passed_on_to(state, link) if format is state.route.format else ()
+    passed = _passed_on_to(state, link) if format.name == state.client_format else ()
     if not passed and not state.row.attempt:
         return OutgoingRequest("POST", target.url, destination.headers, body)
     names = {name for name, _ in passed}

@@ -11,6 +11,8 @@ from jackfield.errors import JackfieldError
 from jackfield.hooks.table import HookRow
 from jackfield.hooks.trace import Trace
 from jackfield.host.snapshot import Snapshot
+from jackfield.pipeline.answers import Whole
+from jackfield.sdk.caller import Caller
 from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundRequest, Timings
 from jackfield.sdk.outcomes import Headers, Identity
 from jackfield.transport.messages import OutgoingRequest
@@ -68,6 +70,9 @@ class State:
     response_bytes = 0
     client_gone = False
     synthetic = False
+    # Where plugins are told of the answer: on whose behalf. And the answer, where it came whole.
+    told: Caller | None = None
+    whole: Whole | None = None
     _request: Request | None = None
     _local: dict[type, Any] | None = None
 
@@ -148,6 +153,15 @@ class State:
             self.first_byte_ns = perf_counter_ns()
 
 
+def next_turn(first: State, turn: int) -> State:
+    """A further exchange for the request that `first` came with: the caller is known, the body is not its own."""
+    state = State(f"{first.id}-{turn}", first.route, first.inbound, first.snapshot, perf_counter_ns())
+    state.identity, state.synthetic = first.identity, first.synthetic
+    peek = first.peeked()
+    state.peek = Peek(model=peek.model, stream=peek.stream, stream_usage=True)
+    return state
+
+
 def error_response(error: JackfieldError) -> ErrorResponse:
     return ErrorResponse(status=error.status, code=error.code, message=error.message, plugin=error.plugin)
 
@@ -160,6 +174,10 @@ def dated(state: State, value: Dated) -> Dated:
     return value if value.created is not None else msgspec.structs.replace(value, created=int(state.at))
 
 
+def write_usd(amount: float) -> bytes:
+    return (b"%.9f" % amount).rstrip(b"0").rstrip(b".")
+
+
 def answer_headers(state: State) -> Headers:
     """The gateway's own headers on an answer."""
     request_id = state.id.encode("ascii")
@@ -169,7 +187,7 @@ def answer_headers(state: State) -> Headers:
     if state.served_by is not None:
         headers.append((b"x-jackfield-upstream", state.served_by.upstream.encode("latin-1", "replace")))
     if state.cost_usd is not None:
-        headers.append((b"x-jackfield-cost-usd", (b"%.9f" % state.cost_usd).rstrip(b"0").rstrip(b".")))
+        headers.append((b"x-jackfield-cost-usd", write_usd(state.cost_usd)))
     if state.dropped:
         headers.append((b"x-jackfield-dropped", ", ".join(sorted(state.dropped)).encode("latin-1", "replace")))
     return tuple(headers)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from jackfield.control.directory import Directory
 from jackfield.errors import JackfieldError, Unavailable
 from jackfield.hooks.dispatch import Decision
 from jackfield.pipeline.admit import admit, check_model
 from jackfield.pipeline.answers import Answer, Whole
 from jackfield.pipeline.call import call
+from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import State
 from jackfield.pipeline.identify import ask_authenticators, enter, identify
 from jackfield.pipeline.respond import plain_answer, respond, respond_error
 from jackfield.pipeline.select import route, select
 from jackfield.pipeline.settle import Settler
 from jackfield.pipeline.stream import replay_answer, stream, stream_whole
+from jackfield.sdk.caller import act_for
 from jackfield.sdk.outcomes import Answer as Answered
 from jackfield.wire.chat import ChatResponse, ErrorResponse
 
@@ -21,13 +25,34 @@ from jackfield.wire.chat import ChatResponse, ErrorResponse
 class Pipeline:
     """The way of every inference request. `run`, then send the answer, then `settle`, whatever happened."""
 
-    def __init__(self, directory: Directory, settler: Settler, timeout_s: float) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        settler: Settler,
+        timeout_s: float,
+        received: Callable[[State], None] | None = None,
+    ) -> None:
+        """`received` is told of every exchange that is admitted."""
         self._directory, self._settler, self._timeout_s = directory, settler, timeout_s
+        self._received = received
 
     async def run(self, state: State) -> Answer:
         """The answer, errors included. Only the cancellation of the exchange passes through."""
         try:
             answer = await self._run(state)
+        except JackfieldError as error:
+            return await self.refuse(state, error)
+        state.status = answer.head.status
+        return answer
+
+    async def receive(self, state: State) -> Answer | None:
+        """Only `ingress` and `auth`, for who then runs the rest: the answer, where it ends there. `run` goes on from
+        what was received."""
+        try:
+            decision = await self._receive(state)
+            if decision is None:
+                return None
+            answer = await _answer_for(state, decision)
         except JackfieldError as error:
             return await self.refuse(state, error)
         state.status = answer.head.status
@@ -45,14 +70,12 @@ class Pipeline:
     async def _run(self, state: State) -> Answer:
         """Each phase with hooks is a call of its own; one without costs nothing."""
         row = state.row
-        if row.barred is not None:
-            plugin, reason = row.barred
-            raise Unavailable(reason, plugin=plugin)
-        decision = await enter(state) if row.ingress else None
+        decision = await self._receive(state) if state.identity is None else None
         if decision is None:
-            identify(state, await ask_authenticators(state) if row.auth else None, self._directory)
             state.peeked()
             decision = await admit(state) if row.pre_flight else None
+            if self._received is not None:
+                self._received(state)
         if decision is not None:
             return await _answer_for(state, decision)
         check_model(state)
@@ -66,10 +89,23 @@ class Pipeline:
         state.trace.phase("attempt")
         if not isinstance(got, Whole):
             return await stream(state, got)
+        state.whole = got
         self._settler.price(state)
         if got.format is state.route.format and not (row.response_head or row.collects or state.stream):
             return plain_answer(state, got)
         return await _finish(state, got)
+
+    async def _receive(self, state: State) -> Decision | None:
+        row = state.row
+        if row.barred is not None:
+            plugin, reason = row.barred
+            raise Unavailable(reason, plugin=plugin)
+        decision = await enter(state) if row.ingress else None
+        if decision is None:
+            identify(state, await ask_authenticators(state) if row.auth else None, self._directory)
+            if state.snapshot.personal:
+                act_for(caller_of(state))
+        return decision
 
     async def identify(self, state: State) -> None:
         """Only finds out who calls; for what is asked of the gateway itself. Raises `Unauthenticated` or `Refused`."""
@@ -77,6 +113,10 @@ class Pipeline:
         if state.row.ingress and await enter(state) is not None:
             raise Unavailable("a plugin answered where only the gateway can")
         identify(state, await ask_authenticators(state) if state.row.auth else None, self._directory)
+
+    def price(self, state: State) -> None:
+        """Sets the cost of what was used, before the exchange is settled."""
+        self._settler.price(state)
 
     async def settle(self, state: State) -> None:
         await self._settler.settle(state)
@@ -105,7 +145,8 @@ async def _answer_for(state: State, decision: Decision) -> Answer:
         raise Unavailable(f"plugin {decision.hook.plugin} decided nothing that can be answered")
     response = outcome.response
     state.usage = None
-    return await _finish(state, Whole(response=response))
+    state.whole = Whole(response=response)
+    return await _finish(state, state.whole)
 
 
 def _note_skipped(state: State) -> None:

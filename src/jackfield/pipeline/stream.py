@@ -85,7 +85,7 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
     """Whole events as they came. Half an event is never sent on."""
     scanner = flow.scanner
     scan = scanner.scan
-    kept = KeptBytes(flow.format) if state.row.collects else None
+    kept = KeptBytes(flow.format) if state.row.collects or state.told is not None else None
     rest = flow.rest
     if kept is not None:
         kept.add(flow.first)
@@ -179,7 +179,7 @@ async def _event_batches(flow: EventFlow) -> AsyncIterator[list[Batch]]:
 
 
 async def _translate(state: State, flow: Flow) -> AsyncGenerator[bytes, None]:
-    outlet = Outlet(state, collect=state.row.collects)
+    outlet = Outlet(state, collect=state.row.collects or state.told is not None)
     try:
         async for read in batches(state, flow):
             out: list[bytes] = []

@@ -2,6 +2,8 @@
 
 The last user message is echoed. A message that begins with `echo:` is followed by a JSON script instead, such as
 `echo: {"text": "hi", "first_byte_ms": 50, "break_after": 2}`; an upstream's `options` are the defaults of every script.
+With `turns`, a list of scripts, each turn after that message takes the next one, and the last one again; `{results}` in
+a text stands for what the tools of the turn before gave.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from jackfield.sdk import (
     ThinkingDelta,
     ToolCall,
     ToolCallDelta,
+    ToolResult,
     Upstream,
     UpstreamBroken,
     UpstreamRejected,
@@ -73,6 +76,7 @@ class Script(BaseModel):
     message: str = "scripted error"
     retry_after_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
     break_after: Annotated[int, Field(ge=0)] | None = None
+    turns: tuple[dict[str, Any], ...] = ()
 
 
 class Echo(Plugin):
@@ -132,11 +136,35 @@ def read_script(request: ChatRequest, upstream: Upstream) -> Script:
     given = dict(upstream.options)
     try:
         if text.startswith("echo:"):
-            told = msgspec.json.decode(text.removeprefix("echo:").encode(), type=dict[str, Any])
-            return Script.model_validate(given | told)
-        return Script.model_validate({"text": text} | given)
+            given |= msgspec.json.decode(text.removeprefix("echo:").encode(), type=dict[str, Any])
+        else:
+            given = {"text": text} | given
+        script = Script.model_validate(given)
+        if script.turns:
+            place = min(_turn_of(request), len(script.turns) - 1)
+            script = Script.model_validate(given | {"turns": ()} | script.turns[place])
     except (msgspec.DecodeError, ValidationError) as error:
         raise UpstreamRejected(400, f"echo: not a script: {error}") from error
+    return script.model_copy(update={"text": _with_results(script.text, request)})
+
+
+def _turn_of(request: ChatRequest) -> int:
+    """How often the model has answered since the user last said something."""
+    answers = 0
+    for message in reversed(request.messages):
+        if message.role == "user" and message.text():
+            break
+        answers += message.role == "assistant"
+    return answers
+
+
+def _with_results(text: str | None, request: ChatRequest) -> str | None:
+    if text is None or "{results}" not in text:
+        return text
+    parts = request.messages[-1].parts
+    results = (part.parts for part in parts if isinstance(part, ToolResult))
+    told = ("".join(part.text for part in result if isinstance(part, Text)) for result in results)
+    return text.replace("{results}", "; ".join(told))
 
 
 async def _begin(script: Script) -> None:

@@ -47,8 +47,9 @@ class Answerer(Protocol):
 
 class Session(Protocol):
     """Raises `SessionLost` where the code went away (crashed, was killed, or is not there now), `SessionDenied` where
-    it answered with an error, and `PluginTimeout`; each tells the plugin's id. To cancel a call is to cancel the task
-    that waits for it; the code is told."""
+    it answered with an error, and `PluginTimeout`; each tells the plugin's id. Raises `ValueError` for what cannot be
+    sent: it is no such value, or larger than 16 MB. To cancel a call is to cancel the task that waits for it; the code
+    is told."""
 
     async def start(self) -> None:
         """Returns when `on_start` is through. Raises `SessionLost` with the last words where it did not come up."""

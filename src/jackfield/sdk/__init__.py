@@ -11,19 +11,29 @@ class NoShouting(Plugin):
 
 from jackfield.errors import (
     ConnectFailed,
+    EgressRefused,
     RateLimited,
     UpstreamBroken,
     UpstreamError,
     UpstreamRejected,
     UpstreamTimeout,
 )
+from jackfield.sdk.agents import AgentSpec, agent
+from jackfield.sdk.caller import Caller, current_caller
 from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundRequest, Timings
+from jackfield.sdk.events import EVENTS, Event, Events, ToolRefusal, subscribe
 from jackfield.sdk.hooks import POINTS, HookPoint, HookSpec, hook
+from jackfield.sdk.http import Http, HttpResponse
 from jackfield.sdk.manifest import Manifest
+from jackfield.sdk.mcp import Mcp, MountedServer
+from jackfield.sdk.memory import Memories, Memory, MemoryType, TooManyMemories
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
 from jackfield.sdk.plugin import Health, Plugin, PluginConfig
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
+from jackfield.sdk.scheduler import ScheduledTask, Scheduler, task
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded, Services
+from jackfield.sdk.tools import ToolContext, ToolFailed, ToolReply, Tools, ToolSpec, tool
+from jackfield.sdk.users import User, Users
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.chat import (
     CacheControl,
@@ -63,10 +73,13 @@ from jackfield.wire.chat import (
 )
 
 __all__ = [
+    "EVENTS",
     "POINTS",
+    "AgentSpec",
     "Answer",
     "Attempt",
     "CacheControl",
+    "Caller",
     "Candidate",
     "ChatEvent",
     "ChatProvider",
@@ -76,10 +89,13 @@ __all__ = [
     "ConnectFailed",
     "Continue",
     "Drop",
+    "EgressRefused",
     "EmbeddingsProvider",
     "EmbeddingsRequest",
     "EmbeddingsResponse",
     "ErrorResponse",
+    "Event",
+    "Events",
     "Exchange",
     "File",
     "Finish",
@@ -88,13 +104,20 @@ __all__ = [
     "Health",
     "HookPoint",
     "HookSpec",
+    "Http",
     "HttpProvider",
+    "HttpResponse",
     "Identity",
     "Image",
     "InboundRequest",
     "KeyValue",
     "Manifest",
+    "Mcp",
+    "Memories",
+    "Memory",
+    "MemoryType",
     "Message",
+    "MountedServer",
     "NotGranted",
     "Opaque",
     "OpaqueEvent",
@@ -112,6 +135,8 @@ __all__ = [
     "Reject",
     "Replace",
     "ResponseFormat",
+    "ScheduledTask",
+    "Scheduler",
     "Services",
     "StreamEnd",
     "StreamStart",
@@ -122,11 +147,18 @@ __all__ = [
     "ThinkingDelta",
     "Timings",
     "TokenCount",
+    "TooManyMemories",
     "Tool",
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",
+    "ToolContext",
+    "ToolFailed",
+    "ToolRefusal",
+    "ToolReply",
     "ToolResult",
+    "ToolSpec",
+    "Tools",
     "Upstream",
     "UpstreamBroken",
     "UpstreamError",
@@ -134,5 +166,12 @@ __all__ = [
     "UpstreamTimeout",
     "Usage",
     "UsageReport",
+    "User",
+    "Users",
+    "agent",
+    "current_caller",
     "hook",
+    "subscribe",
+    "task",
+    "tool",
 ]

@@ -44,7 +44,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class ToolRefusal(msgspec.Struct, frozen=True):
     """What a handler of `tool:before_execute` may return, with the permission `tools:refuse`: the call does not happen,
     and the model is told the reason."""
 

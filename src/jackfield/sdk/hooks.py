@@ -167,16 +167,17 @@ OWNERS = {
 class HookSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What an author declared about one hook; `priority` and `timeout_ms` are `None` where they leave it to
     defaults. Some are for dialects: `own_policy` lets an author choose also where the point's policy is fixed;
-    `own_priority` stays what it is whatever priority an operator gives the plugin; `forward` keeps hooks that say so
-    in the order of their priorities among themselves where a point runs in reverse, and lets them run whether or not
-    the plugin's own pre hooks did; and without `sees_errors` a hook at `response_body` is not called for an error in
-    place of an answer."""
+    an `inner` one is the dialect's own, bound beside the author's: what an operator says of the plugin is not meant for
+    it, what it does is not counted as the plugin's, and it goes on while the plugin is in quarantine; `forward` keeps
+    hooks that say so in the order of their priorities among themselves where a point runs in reverse, and lets them run
+    whether or not the plugin's own pre hooks did; and without `sees_errors` a hook at `response_body` is not called for
+    an error in place of an answer."""
 
     point: PointName
     name: str
     on_failure: Policy
     own_policy: bool = False
-    own_priority: bool = False
+    inner: bool = False
     forward: bool = False
     priority: int | None = None
     timeout_ms: int | None = None

@@ -44,9 +44,10 @@ class Http(Protocol):
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         timeout_s: float = HTTP_TIMEOUT_S,
+        follow: bool = True,
     ) -> HttpResponse:
         """`body` is bytes or text as it is, or a JSON value. Redirects are followed, each hop checked like the
-        first."""
+        first; without `follow` the redirect itself is the answer."""
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse: ...
 

@@ -16,6 +16,7 @@ LONGEST_MANIFEST = 256 * 1024
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Service = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+Host = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$", max_length=253)]
 Permission = Annotated[str, AfterValidator(check_permission)]
 
 
@@ -26,6 +27,15 @@ class Needs(BaseModel):
 
     plugins: tuple[Id, ...] = ()
     services: tuple[Service, ...] = ()
+
+
+class Reaches(BaseModel):
+    """The hosts that it sends HTTP requests to: names in lower case, `*.example.com` for all below one. Without the
+    list it may reach any public host."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hosts: tuple[Host, ...] | None = None
 
 
 class Manifest(BaseModel):
@@ -49,6 +59,7 @@ class Manifest(BaseModel):
     provides: tuple[Service, ...] = ()
     requires: Needs = Needs()
     optional: Needs = Needs()
+    http: Reaches = Reaches()
 
 
 def read_manifest(file: Path, shown: Path | None = None) -> Manifest:

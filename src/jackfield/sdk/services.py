@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from jackfield.sdk.events import Events
 from jackfield.sdk.http import Http
+from jackfield.sdk.mcp import Mcp
 from jackfield.sdk.memory import Memories
 from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.sdk.scheduler import Scheduler
@@ -24,6 +25,7 @@ NEEDED: Mapping[str, str] = MappingProxyType(
         "memory": "memory:read",
         "users": "users:read",
         "tools": "tools:register",
+        "mcp": "mcp:connect",
     }
 )
 
@@ -145,6 +147,12 @@ class Services:
     def tools(self) -> Tools:
         """Needs `tools:register` or `tools:execute`. Raises `NotGranted`."""
         found: Tools = self._get("tools")
+        return found
+
+    @property
+    def mcp(self) -> Mcp:
+        """Needs `mcp:connect`. Raises `NotGranted`."""
+        found: Mcp = self._get("mcp")
         return found
 
     def _get(self, name: str) -> Any:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -36,13 +38,38 @@ class ToolFailed(Exception):
     """Raise it in a tool: its text is what the model is told."""
 
 
+ProgressListener = Callable[[float, str], None]
+_LISTENER: ContextVar[ProgressListener | None] = ContextVar("jackfield_progress_listener", default=None)
+
+
+@contextmanager
+def progress_heard_by(listener: ProgressListener) -> Iterator[None]:
+    """Of the tool that is called inside; not of those that it calls."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def progress_listener() -> ProgressListener | None:
+    return _LISTENER.get()
+
+
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
-    """`tool` is the tool's short name, `call` this call's id."""
+    """`tool` is the tool's short name, `call` this call's id; `listener` is who hears of its progress."""
 
     plugin: str
     tool: str
     call: str
     caller: Caller
+    listener: ProgressListener | None = None
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Tells who waits for this call how much of it is done, from 0 to 1. Returns at once; where nobody wants to
+        know nothing happens."""
+        if self.listener is not None:
+            self.listener(fraction, message)
 
 
 ToolHandler = Callable[[dict[str, Any], ToolContext], Awaitable[Any]]

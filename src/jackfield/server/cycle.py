@@ -108,8 +108,8 @@ class Cycle:
         """A boundary: what an application raises ends its own connection, and is reported."""
         try:
             await app(self.scope, self.receive, self.send)
-        except BaseException as error:
-            log.error("application_failed", exc_info=error)
+        except BaseException:  # a boundary: reported whole to the log, a task has nobody else to tell
+            log.exception("application_failed")
         if self.response_complete or self.disconnected:
             return
         if self.response_started:

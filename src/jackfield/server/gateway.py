@@ -12,6 +12,7 @@ from jackfield.errors import JackfieldError, NotFound
 from jackfield.ids import new_id
 from jackfield.server.asgi import Asgi, Message, Receive, Scope, Send, fault, send_error
 from jackfield.server.inference import MODELS, Inference
+from jackfield.server.mcp import MCP_PATH
 from jackfield.server.operations import PATHS, Operations
 
 # The one path of the admin API outside of it: where the factory guide's own host has it.
@@ -31,10 +32,14 @@ def unfold_path(raw: bytes) -> str:
 
 
 class GatewayServer:
-    """`make_admin` builds the admin application when it is first asked for."""
+    """`make_admin` builds the admin application when it is first asked for; without `mcp` there is nothing at
+    `/mcp`."""
 
-    def __init__(self, inference: Inference, operations: Operations, make_admin: Callable[[], Asgi]) -> None:
+    def __init__(
+        self, inference: Inference, operations: Operations, make_admin: Callable[[], Asgi], mcp: Asgi | None = None
+    ) -> None:
         self._inference, self._operations, self._make_admin = inference, operations, make_admin
+        self._mcp = mcp
         self._admin: Asgi | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +48,8 @@ class GatewayServer:
             path = scope["path"] = unfold_path(scope["raw_path"])
         if path.startswith("/v1/"):
             await self._inference(scope, receive, send)
+        elif path == MCP_PATH and self._mcp is not None:
+            await self._mcp(scope, receive, send)
         else:
             await self._serve_own(path, scope, receive, send)
 

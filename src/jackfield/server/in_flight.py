@@ -37,6 +37,10 @@ class Call:
     def progress(self) -> None:
         self.turn += 1
 
+    def follow(self, state: State) -> None:
+        """The request goes on as another exchange."""
+        self.state = state
+
     def drop(self) -> None:
         """The client is gone: the exchange ends where it is."""
         self.gone = True

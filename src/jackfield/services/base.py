@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from jackfield.sdk.events import Refusal
+from jackfield.sdk.events import ToolRefusal
 
 
 class Part(Protocol):
@@ -31,7 +31,7 @@ class Announcer(Protocol):
     def announce(self, type: str, data: Mapping[str, Any]) -> None:  # noqa: A002
         """An event of the gateway itself. Returns at once."""
 
-    async def ask(self, type: str, data: Mapping[str, Any]) -> tuple[str, Refusal] | None:  # noqa: A002
+    async def ask(self, type: str, data: Mapping[str, Any]) -> tuple[str, ToolRefusal] | None:  # noqa: A002
         """Announces, and asks those who may refuse: the plugin that does, and why."""
 
 
@@ -44,5 +44,5 @@ class Silence:
     def announce(self, type: str, data: Mapping[str, Any]) -> None:  # noqa: A002
         pass
 
-    async def ask(self, type: str, data: Mapping[str, Any]) -> tuple[str, Refusal] | None:  # noqa: A002
+    async def ask(self, type: str, data: Mapping[str, Any]) -> tuple[str, ToolRefusal] | None:  # noqa: A002
         return None

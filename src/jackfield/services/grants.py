@@ -18,12 +18,13 @@ from jackfield.services.tool_table import ToolTable
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
     """The plugin that is to have services. `name` is its display name; `http_hosts` are the hosts that its manifest
-    lists, `None` where it lists none."""
+    lists, `None` where it lists none; `agent` is what it calls itself there, before its id."""
 
     plugin: str
     approved: frozenset[str]
     name: str = ""
     http_hosts: tuple[str, ...] | None = None
+    agent: str = "Jackfield-Plugin"
 
 
 class Grant:

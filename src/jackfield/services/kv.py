@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jackfield.services.allowance import Allowance
-from jackfield.stores.kv import Amount, KeyValueStore
+from jackfield.stores.kv_base import Amount, KeyValues
 
 QUOTA = Amount(keys=1000, size=10 * 1024 * 1024)
 
@@ -37,7 +37,7 @@ class PluginStorage:
 
     __slots__ = ("_allowance", "_owner", "_store")
 
-    def __init__(self, allowance: Allowance, store: KeyValueStore) -> None:
+    def __init__(self, allowance: Allowance, store: KeyValues) -> None:
         self._allowance, self._store = allowance, store
         self._owner = owner_of(allowance.plugin)
 

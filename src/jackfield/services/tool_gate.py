@@ -15,7 +15,7 @@ from jackfield.hooks.deadline import Expired, finish_within
 from jackfield.hooks.guard import PluginStats
 from jackfield.ids import new_id
 from jackfield.sdk.caller import Caller, acting_for
-from jackfield.sdk.tools import DEEPEST, ToolContext, ToolFailed, ToolReply
+from jackfield.sdk.tools import DEEPEST, ToolContext, ToolFailed, ToolReply, progress_listener
 from jackfield.services.base import Announcer
 from jackfield.services.tool_table import OfferedTool, ToolDirectory
 from jackfield.settings import conceal
@@ -37,22 +37,30 @@ class ToolStep(msgspec.Struct, frozen=True):
 
 
 class ToolGate:
-    """`allows` says whether a caller may use a tool; `stats_of` finds the statistics of a plugin by its id."""
+    """`allows` says whether a caller may use a tool; `stats_of` finds the statistics of a plugin by its id; `meet` is
+    told of each user that a call is made for."""
 
-    def __init__(self, announcer: Announcer, allows: Allows, stats_of: StatsOf) -> None:
-        self._announcer, self._allows, self._stats_of = announcer, allows, stats_of
+    def __init__(
+        self, announcer: Announcer, allows: Allows, stats_of: StatsOf, meet: Callable[[str], None] | None = None
+    ) -> None:
+        self._announcer, self._allows, self._stats_of, self._meet = announcer, allows, stats_of, meet
 
     def offered(self, tools: ToolDirectory, caller: Caller) -> tuple[OfferedTool, ...]:
         """What this caller may use."""
         return tuple(tool for tool in tools if self._allows(caller, tool))
+
+    def find(self, tools: ToolDirectory, name: str, caller: Caller) -> OfferedTool | None:
+        """The tool with this full name, where there is one that this caller may use."""
+        tool = tools.find(name)
+        return tool if tool is not None and self._allows(caller, tool) else None
 
     async def run(
         self, tools: ToolDirectory, name: str, arguments: Any, caller: Caller, *, call: str | None = None
     ) -> ToolReply:
         """Runs the tool with this full name. Never raises what the tool does: that is the reply. Cancelling it cancels
         the tool."""
-        tool = tools.find(name)
-        if tool is None or not self._allows(caller, tool):
+        tool = self.find(tools, name, caller)
+        if tool is None:
             return _failure(f"Unknown tool: {name[:200]}")
         return await self.run_tool(tool, arguments, caller, call=call)
 
@@ -64,8 +72,14 @@ class ToolGate:
             return _failure(f"Tools call one another more than {DEEPEST} deep")
         if (problems := tool.problems(arguments)) is not None:
             return _failure(f"Invalid input for {tool.name}: {problems}")
-        call = call or new_id("call")
+        if self._meet is not None and caller.user is not None:
+            self._meet(caller.user)
         caller = msgspec.structs.replace(caller, depth=caller.depth + 1)
+        # Whoever is told of the call acts for its caller, too.
+        with acting_for(caller):
+            return await self._run_checked(tool, arguments, caller, call or new_id("call"))
+
+    async def _run_checked(self, tool: OfferedTool, arguments: Any, caller: Caller, call: str) -> ToolReply:
         told = {
             "toolName": tool.name,
             "input": arguments,
@@ -78,7 +92,13 @@ class ToolGate:
             plugin, refusal = refused
             return _failure(f"Refused by {plugin}: {refusal.reason}")
         began = perf_counter_ns()
-        context = ToolContext(plugin=tool.plugin, tool=tool.spec.name, call=call, caller=caller)
+        context = ToolContext(
+            plugin=tool.plugin,
+            tool=tool.spec.name,
+            call=call,
+            caller=caller,
+            listener=progress_listener() if caller.depth == 1 else None,
+        )
         reply = await self._call(tool, arguments, context)
         after: dict[str, Any] = {"success": reply.success, "durationMs": (perf_counter_ns() - began) / 1e6}
         if reply.error is not None:

@@ -46,7 +46,10 @@ class OfferedTool:
 
 
 class ToolTable:
-    """One plugin's, registered and unregistered at any time while it lives."""
+    """One plugin's, registered and unregistered at any time while it lives. `changes` counts what happens to any table
+    of this process."""
+
+    changes = 0
 
     def __init__(self, plugin: str, origin: str = "") -> None:
         self.plugin, self.origin = plugin, origin or plugin
@@ -59,12 +62,15 @@ class ToolTable:
         if len(self._tools) >= MOST_TOOLS:
             raise ValueError(f"plugin {self.plugin} offers {MOST_TOOLS} tools already")
         self._tools[spec.name] = OfferedTool(self.plugin, self.origin, spec, handler)
+        ToolTable.changes += 1
 
     def unregister(self, name: str) -> None:
         self._tools.pop(name, None)
+        ToolTable.changes += 1
 
     def clear(self) -> None:
         self._tools.clear()
+        ToolTable.changes += 1
 
     def get(self, name: str) -> OfferedTool | None:
         """By short name."""
@@ -83,6 +89,15 @@ class ToolDirectory:
 
     def __init__(self, tables: Iterable[ToolTable] = ()) -> None:
         self._tables: Mapping[str, ToolTable] = {table.plugin: table for table in tables}
+        self._changes = -1
+        self._any = False
+
+    def __bool__(self) -> bool:
+        """Whether there is any: asked with every request, most of which have no use for one."""
+        if self._changes != ToolTable.changes:
+            self._changes = ToolTable.changes
+            self._any = any(map(len, self._tables.values()))
+        return self._any
 
     def __iter__(self) -> Iterator[OfferedTool]:
         seen: set[str] = set()

@@ -3,7 +3,13 @@
 from jackfield.settings.description import Described, describe
 from jackfield.settings.loading import inspect, load
 from jackfield.settings.model import (
+    FromVariable,
+    IsolationSettings,
     LogSettings,
+    McpServer,
+    McpSettings,
+    MemorySettings,
+    NamedSecret,
     PluginConfig,
     PluginSettings,
     ServerSettings,
@@ -17,7 +23,13 @@ from jackfield.settings.secret import Secret, SecretUrl, conceal, sounds_secret
 
 __all__ = [
     "Described",
+    "FromVariable",
+    "IsolationSettings",
     "LogSettings",
+    "McpServer",
+    "McpSettings",
+    "MemorySettings",
+    "NamedSecret",
     "PluginConfig",
     "PluginSettings",
     "Secret",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from jackfield.settings.lines import Path as FieldPath
 from jackfield.settings.model import (
     FromVariable,
+    McpServer,
+    NamedSecret,
     PluginSettings,
     ServerSettings,
     StoreSettings,
@@ -17,6 +20,7 @@ from jackfield.settings.model import (
     UsageSettings,
 )
 from jackfield.settings.secret import Secret
+from jackfield.settings.store_urls import is_postgres, missing, place_of, redis_place_of
 
 Problem = tuple[FieldPath, str]
 Numbered = Iterable[tuple[int, Upstream]]
@@ -73,10 +77,26 @@ def check_folders(plugins: PluginSettings) -> Iterator[Problem]:
             yield ("plugins", "dirs", index), f"there is no folder {folder}"
 
 
-def check_available(store: StoreSettings) -> Iterator[Problem]:
-    """What has a name but no effect yet is refused: nobody shall rely on it."""
-    if store.redis is not None:
-        yield ("store", "redis"), "Redis is not used by this version; leave it out"
+def check_store_urls(store: StoreSettings) -> Iterator[Problem]:
+    """Messages never repeat a URL: it may hold a password where none is expected."""
+    url, redis = store.url.reveal(), store.redis.reveal() if store.redis is not None else None
+    if is_postgres(url):
+        yield from _check_store_url(("store", "url"), url, place_of, "asyncpg", "postgres")
+    elif url != "sqlite" and not url.startswith("sqlite:///"):
+        yield ("store", "url"), "expected sqlite, sqlite:///path or postgresql://…"
+    if redis is not None:
+        yield from _check_store_url(("store", "redis"), redis, redis_place_of, "redis", "redis")
+
+
+def _check_store_url(
+    path: FieldPath, url: str, check: Callable[[str], str], module: str, extra: str
+) -> Iterator[Problem]:
+    try:
+        check(url)
+    except ValueError as error:
+        yield path, str(error)
+    if find_spec(module) is None:
+        yield path, missing(extra)
 
 
 def check_price_files(usage: UsageSettings) -> Iterator[Problem]:
@@ -104,27 +124,93 @@ def take_secrets(upstreams: Numbered, environ: Mapping[str, str]) -> Iterator[Pr
 def _find_key(
     upstream: Upstream, path: FieldPath, environ: Mapping[str, str], problems: list[Problem]
 ) -> Secret | None:
+    owner = f"upstream '{upstream.name}'"
     if upstream.api_key_env and upstream.api_key_file:
-        problems.append(((*path, "api_key_file"), f"upstream '{upstream.name}' has both api_key_env and api_key_file"))
+        problems.append(((*path, "api_key_file"), f"{owner} has both api_key_env and api_key_file"))
     elif upstream.api_key_env:
-        return _read_variable(upstream, (*path, "api_key_env"), upstream.api_key_env, environ, problems)
+        return _read_variable(owner, (*path, "api_key_env"), upstream.api_key_env, environ, problems)
     elif upstream.api_key_file:
-        return _read_key_file(upstream, upstream.api_key_file, (*path, "api_key_file"), problems)
+        return _read_key_file(owner, upstream.api_key_file, (*path, "api_key_file"), problems)
+    return None
+
+
+def take_named_secrets(secrets: Mapping[str, NamedSecret], environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Gives each its value, and tells what is missing for that."""
+    for name, secret in secrets.items():
+        problems: list[Problem] = []
+        secret.take_value(_find_value(name, secret, environ, problems))
+        yield from problems
+
+
+def _find_value(name: str, secret: NamedSecret, environ: Mapping[str, str], problems: list[Problem]) -> Secret | None:
+    path, owner = ("secrets", name), f"secret '{name}'"
+    if secret.env and secret.file:
+        problems.append(((*path, "file"), f"{owner} has both env and file"))
+    elif secret.env:
+        return _read_variable(owner, (*path, "env"), secret.env, environ, problems)
+    elif secret.file:
+        return _read_key_file(owner, secret.file, (*path, "file"), problems)
+    else:
+        problems.append((path, f"{owner} has neither env nor file"))
     return None
 
 
 def _find_headers(
     upstream: Upstream, path: FieldPath, environ: Mapping[str, str], problems: list[Problem]
 ) -> tuple[tuple[str, Secret], ...]:
+    return _fill_in(f"upstream '{upstream.name}'", (*path, "headers"), upstream.headers, environ, problems)
+
+
+def _fill_in(
+    owner: str,
+    path: FieldPath,
+    values: Mapping[str, FromVariable | str],
+    environ: Mapping[str, str],
+    problems: list[Problem],
+) -> tuple[tuple[str, Secret], ...]:
+    """The values by name, with those of environment variables read."""
     found = []
-    for name, value in upstream.headers.items():
+    for name, value in values.items():
         if isinstance(value, FromVariable):
-            secret = _read_variable(upstream, (*path, "headers", name, "env"), value.env, environ, problems)
+            secret = _read_variable(owner, (*path, name, "env"), value.env, environ, problems)
         else:
             secret = Secret(value)
-        if secret:
+        if secret is not None:
             found.append((name, secret))
     return tuple(found)
+
+
+def check_mcp_servers(
+    servers: Iterable[McpServer], gateway: ServerSettings, environ: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Gives each its header values and environment, and tells what is wrong with it."""
+    first: dict[str, int] = {}
+    for index, server in enumerate(servers):
+        path: FieldPath = ("mcp", "servers", index)
+        if server.name in first:
+            yield (*path, "name"), f"the name '{server.name}' is already that of mcp.servers[{first[server.name]}]"
+        first.setdefault(server.name, index)
+        if server.url and _reaches(server.url, gateway):
+            yield (*path, "url"), f"MCP server '{server.name}' is this gateway itself ({server.url})"
+        if misfit := _find_misfit(server):
+            yield path, f"MCP server '{server.name}' {misfit}"
+        problems: list[Problem] = []
+        owner = f"MCP server '{server.name}'"
+        server.take_secrets(
+            _fill_in(owner, (*path, "headers"), server.headers, environ, problems),
+            _fill_in(owner, (*path, "env"), server.env, environ, problems),
+        )
+        yield from problems
+
+
+def _find_misfit(server: McpServer) -> str | None:
+    if (server.url is None) == (server.command is None):
+        return "needs a url or a command, and not both"
+    if server.url is not None and (server.args or server.env):
+        return "has a url: args and env are for those with a command"
+    if server.command is not None and server.headers:
+        return "has a command: headers are for those with a url"
+    return None
 
 
 def _fits_header(value: str) -> bool:
@@ -133,24 +219,24 @@ def _fits_header(value: str) -> bool:
 
 
 def _read_variable(
-    upstream: Upstream, path: FieldPath, variable: str, environ: Mapping[str, str], problems: list[Problem]
+    owner: str, path: FieldPath, variable: str, environ: Mapping[str, str], problems: list[Problem]
 ) -> Secret | None:
     value = environ.get(variable, "").strip()
     if _fits_header(value):
         return Secret(value)
     state = "holds more than printable ASCII" if value else "is not set" if variable not in environ else "is empty"
-    problems.append((path, f"upstream '{upstream.name}' needs the environment variable {variable}, which {state}"))
+    problems.append((path, f"{owner} needs the environment variable {variable}, which {state}"))
     return None
 
 
-def _read_key_file(upstream: Upstream, file: Path, path: FieldPath, problems: list[Problem]) -> Secret | None:
+def _read_key_file(owner: str, file: Path, path: FieldPath, problems: list[Problem]) -> Secret | None:
     try:
         value = file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "neither a path nor UTF-8 text"
-        problems.append((path, f"upstream '{upstream.name}': cannot read {file}: {reason}"))
+        problems.append((path, f"{owner}: cannot read {file}: {reason}"))
         return None
     if _fits_header(value):
         return Secret(value)
-    problems.append((path, f"upstream '{upstream.name}': {file} must hold the key alone, on one line, in ASCII"))
+    problems.append((path, f"{owner}: {file} must hold the key alone, on one line, in ASCII"))
     return None

@@ -11,6 +11,7 @@ import msgspec
 from jackfield.settings.lines import Path as FieldPath
 
 _PATHS = (("store", "data_dir"), ("plugins", "dirs"), ("usage", "prices"))
+_SECRET_PATHS = ("file",)
 _UPSTREAM_PATHS = ("api_key_file", "tls_ca_file")
 
 
@@ -67,11 +68,16 @@ class Layers:
             table = self.data.get(section)
             if isinstance(table, dict) and name in table:
                 table[name] = self._absolute((section, name), table[name])
-        upstreams = self.data.get("upstreams")
+        upstreams, secrets = self.data.get("upstreams"), self.data.get("secrets")
         for index, upstream in enumerate(upstreams if isinstance(upstreams, list) else ()):
-            for name in _UPSTREAM_PATHS:
-                if isinstance(upstream, dict) and name in upstream:
-                    upstream[name] = self._absolute(("upstreams", index, name), upstream[name])
+            self._resolve_all(("upstreams", index), upstream, _UPSTREAM_PATHS)
+        for key, secret in secrets.items() if isinstance(secrets, dict) else ():
+            self._resolve_all(("secrets", key), secret, _SECRET_PATHS)
+
+    def _resolve_all(self, path: FieldPath, table: Any, names: tuple[str, ...]) -> None:
+        for name in names:
+            if isinstance(table, dict) and name in table:
+                table[name] = self._absolute((*path, name), table[name])
 
     def _absolute(self, path: FieldPath, value: Any) -> Any:
         if isinstance(value, list):

@@ -18,6 +18,8 @@ from jackfield.settings.layers import Layers, Source
 from jackfield.settings.lines import Path as FieldPath
 from jackfield.settings.lines import find_lines
 from jackfield.settings.model import (
+    McpSettings,
+    NamedSecret,
     PluginSettings,
     Section,
     ServerSettings,
@@ -137,9 +139,12 @@ def _check(
     yield from checks.check_names(upstreams)
     yield from checks.check_not_itself(upstreams, _part(settings, data, "server", ServerSettings))
     yield from checks.take_secrets(upstreams, environ)
+    mcp = _part(settings, data, "mcp", McpSettings)
+    yield from checks.check_mcp_servers(mcp.servers, _part(settings, data, "server", ServerSettings), environ)
+    yield from checks.take_named_secrets(settings.secrets if settings else _sound_secrets(data), environ)
     plugins = _part(settings, data, "plugins", PluginSettings)
     yield from checks.check_folders(plugins)
-    yield from checks.check_available(_part(settings, data, "store", StoreSettings))
+    yield from checks.check_store_urls(_part(settings, data, "store", StoreSettings))
     yield from checks.check_price_files(_part(settings, data, "usage", UsageSettings))
 
 
@@ -163,6 +168,13 @@ def _sound_upstreams(data: dict[str, Any], found: Collection[FieldPath]) -> Iter
         upstream = _valid(Upstream, {**needed, **sound})
         if upstream:
             yield index, upstream
+
+
+def _sound_secrets(data: dict[str, Any]) -> dict[str, NamedSecret]:
+    """Those that nothing is wrong with."""
+    tables = data.get("secrets")
+    given = tables.items() if isinstance(tables, dict) else ()
+    return {name: secret for name, table in given if (secret := _valid(NamedSecret, table)) is not None}
 
 
 def _valid(model: type[SectionT], table: Any) -> SectionT | None:

@@ -69,7 +69,14 @@ def _name_models(models: Any) -> Any:
     return {name: name for name in models}
 
 
+def _check_host_pattern(pattern: str) -> str:
+    if not _HOST_PATTERN.fullmatch(pattern):
+        raise PydanticCustomError("host_pattern", "expected a host such as api.example.com, or *.example.com")
+    return pattern.lower()
+
+
 Variable = Annotated[str, AfterValidator(_check_variable)]
+HostPattern = Annotated[str, AfterValidator(_check_host_pattern)]
 HttpUrl = Annotated[str, AfterValidator(_check_url)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Models = Annotated[dict[Text, Text], Field(min_length=1), BeforeValidator(_name_models)]
@@ -145,6 +152,25 @@ class Upstream(Section):
         self._api_key, self._header_values = api_key, header_values
 
 
+class NamedSecret(Section):
+    """A secret that plugins name in the headers of their requests, and never see."""
+
+    env: Variable | None = None
+    file: Path | None = None
+    plugins: Annotated[tuple[Text, ...], Field(min_length=1)]
+    hosts: Annotated[tuple[HostPattern, ...], Field(min_length=1)]
+
+    _value: Secret | None = PrivateAttr(None)
+
+    @property
+    def value(self) -> Secret | None:
+        """What `env` or `file` led to when the settings were loaded."""
+        return self._value
+
+    def take_value(self, value: Secret | None) -> None:
+        self._value = value
+
+
 class PluginConfig(Section):
     """The host's reserved keys; every other key is the plugin's own and is checked by its config model."""
 
@@ -166,7 +192,63 @@ class PluginSettings(Section):
     dirs: tuple[Path, ...] = ()
     entry_points: Flag = True
     approve: Literal["auto", "ask"] = "auto"
+    required: tuple[Text, ...] = ()
     config: dict[str, PluginConfig] = {}
+
+
+def _check_environment(env: dict[str, Any]) -> dict[str, Any]:
+    for name, value in env.items():
+        if not _VARIABLE.fullmatch(name):
+            raise PydanticCustomError("variable", "is not the name of an environment variable", {"at": name})
+        if isinstance(value, str) and "\0" in value:
+            raise PydanticCustomError("variable", "must not contain NUL", {"at": name})
+    return env
+
+
+class McpServer(Section):
+    """An MCP server that plugins may mount: at `url`, or a `command` that speaks over its standard streams."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$")]
+    url: HttpUrl | None = None
+    headers: Annotated[dict[str, FromVariable | str], AfterValidator(_check_headers)] = {}
+    command: Text | None = None
+    args: tuple[str, ...] = ()
+    env: Annotated[dict[str, FromVariable | str], AfterValidator(_check_environment)] = {}
+    tools: tuple[Text, ...] = ("*",)
+    timeout_s: Annotated[float, Field(strict=True, gt=0, le=30, allow_inf_nan=False)] = 30
+
+    _header_values: tuple[tuple[str, Secret], ...] = PrivateAttr(())
+    _env_values: tuple[tuple[str, Secret], ...] = PrivateAttr(())
+
+    @property
+    def header_values(self) -> tuple[tuple[str, Secret], ...]:
+        """`headers` with the values of environment variables filled in."""
+        return self._header_values
+
+    @property
+    def env_values(self) -> tuple[tuple[str, Secret], ...]:
+        """`env` likewise: all that the process finds in its environment."""
+        return self._env_values
+
+    def take_secrets(
+        self, header_values: tuple[tuple[str, Secret], ...], env_values: tuple[tuple[str, Secret], ...]
+    ) -> None:
+        self._header_values, self._env_values = header_values, env_values
+
+
+class McpSettings(Section):
+    hosts: tuple[Text, ...] = ()
+    origins: tuple[HttpUrl, ...] = ()
+    servers: tuple[McpServer, ...] = ()
+
+
+class MemorySettings(Section):
+    embedding_model: Text | None = None
+
+
+class IsolationSettings(Section):
+    memory_mb: Annotated[int, Field(strict=True, ge=64, le=65_536)] = 256
+    minimum: tuple[Text, ...] = ()
 
 
 class LogSettings(Section):
@@ -200,6 +282,10 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     upstreams: Annotated[tuple[Upstream, ...], BeforeValidator(_fall_back_to_echo)] = (ECHO,)
     plugins: PluginSettings = PluginSettings()
+    secrets: dict[Name, NamedSecret] = {}
+    mcp: McpSettings = McpSettings()
+    memory: MemorySettings = MemorySettings()
+    isolation: IsolationSettings = IsolationSettings()
     logs: LogSettings = LogSettings()
     usage: UsageSettings = UsageSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -58,10 +58,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     dialects whose plugins have one.
     `load` runs its code and may raise anything; `forget` lets go of what `load` brought, and `modules` names it.
 
-    `contents` are the files that make it up: written below an empty plugins folder they are found there again as the
-    same plugin and nothing else. Raises `ManifestError`. `None` for what is installed in the interpreter itself, which
-    `version` then tells apart. `aliases` are names that it can be asked for by, beside `name`, its id and its display
-    name.
+    `runtime` is where its code runs. `contents` are the files that make it up: written below an empty plugins folder
+    they are found there again as the same plugin and nothing else. Raises `ManifestError`. `None` for what is installed
+    in the interpreter itself, which `version` then tells apart. `aliases` are names that it can be asked for by, beside
+    `name`, its id and its display name.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     forget: Callable[[], None] = keep
     modules: Callable[[], Modules] = Modules
     folder: Path | None = None
+    runtime: str = "inprocess"
     version: str = ""
     aliases: tuple[str, ...] = ()
 

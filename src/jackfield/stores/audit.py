@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import RowMapping, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from jackfield.stores.database import Database
@@ -11,8 +11,8 @@ from jackfield.stores.tables import audit
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """Digests are SHA-256 of the bodies, `None` where there was or is none. `seq` is the store's, 0 before
-    it is kept."""
+    """Digests are SHA-256 of the bodies, `None` where there was or is none. `changes` says what is another than before,
+    a line for each thing, where that is known. `seq` is the store's, 0 before it is kept."""
 
     seq: int = 0
     at: float
@@ -24,6 +24,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     before_digest: str | None
     after_digest: str | None
+    changes: tuple[str, ...] = ()
 
 
 class AuditLog:
@@ -53,4 +54,8 @@ class AuditLog:
         if before_seq is not None:
             query = query.where(audit.c.seq < before_seq)
         async with self._database.reading() as connection:
-            return [Entry(**row) for row in (await connection.execute(query)).mappings()]
+            return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _read(row: RowMapping) -> Entry:
+    return Entry(**{**row, "changes": tuple(row["changes"] or ())})

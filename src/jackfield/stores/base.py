@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, FromClause, Table
+from sqlalchemy import Column, ColumnElement, FromClause, Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Value = str | bytes | float | None
@@ -17,20 +17,27 @@ Statement = tuple[str, tuple[Value, ...]]
 class Lane(Protocol):
     """A connection beside the pool, which runs one thing after the other."""
 
-    async def run(self, *statements: Statement) -> Rows:
-        """All of them as one transaction; answers with the rows that the last selects or returns. Cancelling
+    async def run(self, *statements: Statement, subject: str | None = None) -> Rows:
+        """All of them as one transaction that sees one state of the store; answers with the rows that the last selects
+        or returns. Of transactions on one `subject`, anywhere, each begins when the one before it has ended. Cancelling
         leaves it done or not done, never half."""
 
     async def aclose(self) -> None: ...
 
 
 class Backend(Protocol):
-    """One kind of database at one place. `place` names it in messages, without credentials."""
+    """One kind of database at one place. `place` names it in messages, without credentials. `errors` are its driver's
+    own; `writing` are the execution options of a connection for a transaction that writes."""
 
     place: str
+    errors: tuple[type[Exception], ...]
+    writing: Mapping[str, Any]
 
     def prepare(self) -> None:
         """Makes the files and folders that must exist before the first connection."""
+
+    async def is_made(self) -> bool:
+        """Whether there is a store already. Looks, and makes nothing."""
 
     def engine(self) -> AsyncEngine: ...
 
@@ -38,7 +45,12 @@ class Backend(Protocol):
         """Held by the one process that brings the schema up to date, while others wait; bounded."""
 
     async def configure(self, connection: AsyncConnection) -> None:
-        """Settings that the database itself remembers; called while `migrating`, outside a transaction."""
+        """Settings that the database itself remembers; called while `migrating`, outside a transaction. Refuses a
+        database that is not fit."""
+
+    async def hold(self, transaction: AsyncConnection, subject: str) -> None:
+        """Waits, bounded, for every other transaction on this subject to end; those that come later wait for this
+        one."""
 
     async def run_alone(self, connection: AsyncConnection, sql: str, *values: Value) -> Rows:
         """One statement, as a transaction of its own, in as few turns of the event loop as there can be:
@@ -51,7 +63,7 @@ class Backend(Protocol):
     def open_lane(self, *, stands_back: bool = False) -> Lane:
         """With `stands_back` it leaves the processor to others where it can."""
 
-    def rows_of(self, batches: FromClause, columns: Sequence[str]) -> FromClause:
+    def rows_of(self, batches: FromClause, columns: Sequence[Column[Any]]) -> FromClause:
         """The rows of all JSON arrays of arrays in the column `body` of `batches`."""
 
     def is_json(self, body: ColumnElement[str]) -> ColumnElement[bool]: ...

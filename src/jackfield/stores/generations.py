@@ -22,7 +22,8 @@ KEPT = 50
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """`plugins` are the ids that it changed. `goes_back_to` is the generation that a rollback restores. `body` is the
-    host's own; `stats` are the plugins' counters at the moment when the next generation took over."""
+    host's own; `stats` are the plugins' counters at the moment when the next generation took over. `changes` says of
+    each plugin what is another than before."""
 
     number: int
     at: float
@@ -32,14 +33,17 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     goes_back_to: int | None = None
     body: dict[str, Any]
     stats: dict[str, Any] = {}
+    changes: dict[str, tuple[str, ...]] = {}
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """A plugin that a generation changes, for the audit log. Digests are `None` where it was or is not there."""
+    """A plugin that a generation changes, for the audit log. Digests are `None` where it was or is not there; `changes`
+    are lines that say what is another than before."""
 
     id: str
     before: str | None
     after: str | None
+    changes: tuple[str, ...] = ()
 
 
 class Generations:
@@ -101,8 +105,10 @@ def _entry(generation: Generation, plugin: Touched, revision: int) -> Entry:
         revision=revision,
         before_digest=plugin.before,
         after_digest=plugin.after,
+        changes=plugin.changes,
     )
 
 
 def _read(row: Row[Any]) -> Generation:
-    return Generation(**{**row._mapping, "plugins": tuple(row.plugins)})
+    changes = {name: tuple(lines) for name, lines in (row.changes or {}).items()}
+    return Generation(**{**row._mapping, "plugins": tuple(row.plugins), "changes": changes})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, insert, literal_column, select, update
 
@@ -16,10 +18,16 @@ COLUMNS: tuple[str, ...] = tuple(column.name for column in usage.c)
 # milliseconds, and fewer where it stands back and so may take longer.
 AT_ONCE = 2000
 AT_ONCE_STANDING_BACK = 500
+# The one character that PostgreSQL cannot keep in a text, as it is written in JSON; a model's name may hold one.
+NUL = b"\\u0000"
 
 NONE: ColumnElement[int] = literal_column("0")
 
 log = structlog.get_logger(__name__)
+
+
+# SQL, and how many times it is given how many records to move.
+Unfolding = tuple[str, int]
 
 
 class Journal:
@@ -29,13 +37,13 @@ class Journal:
         self._waiting = database.compiled(select(func.coalesce(func.sum(usage_journal.c.records), NONE)))
 
     @cached_property
-    def _unfolding(self) -> tuple[str, str]:
+    def _unfolding(self) -> tuple[Unfolding, Unfolding]:
         """Made when it is first needed: it takes some milliseconds, and a start should not wait for it."""
         return _compile_unfolding(self._database)
 
     async def append(self, batch: bytes, records: int) -> None:
         """Durable once it returns."""
-        await self._database.run_alone(self._append, records, batch.decode())
+        await self._database.run_alone(self._append, records, _without_nul(batch).decode())
 
     async def waiting(self) -> int:
         """How many records are not in `usage` yet."""
@@ -60,8 +68,8 @@ class Journal:
 
     async def _move(self, stands_back: bool) -> int:
         most = AT_ONCE_STANDING_BACK if stands_back else AT_ONCE
-        statements = ((statement, (most, most)) for statement in self._unfolding)
-        gone = await self._database.run_together(*statements, stands_back=stands_back)
+        statements = ((sql, (most,) * mentions) for sql, mentions in self._unfolding)
+        gone = await self._database.run_together(*statements, subject="usage_journal", stands_back=stands_back)
         return sum(records for (records,) in gone)
 
     async def _set_unreadable_aside(self) -> bool:
@@ -74,9 +82,20 @@ class Journal:
         return bool(batches)
 
 
-def _compile_unfolding(database: Database) -> tuple[str, str]:
+def _without_nul(batch: bytes) -> bytes:
+    if NUL not in batch:
+        return batch
+    rows = msgspec.json.decode(batch)
+    return msgspec.json.encode([[_replace_nul(value) for value in row] for row in rows])
+
+
+def _replace_nul(value: object) -> object:
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+def _compile_unfolding(database: Database) -> tuple[Unfolding, Unfolding]:
     """One statement that copies the oldest batches to `usage`, and one that then removes the very same. Each is given
-    twice how many records they may hold."""
+    how many records they may hold."""
     journal = usage_journal.c
     most = bindparam("most", type_=Integer)
     readable = select(journal.seq, journal.records).where(journal.records > NONE)
@@ -85,10 +104,16 @@ def _compile_unfolding(database: Database) -> tuple[str, str]:
     summed = select(oldest.c.seq, (sums - oldest.c.records).label("before")).subquery()
     chosen = select(summed.c.seq).where(summed.c.before < most)
     batches = select(journal.body).where(journal.seq.in_(chosen)).subquery()
-    rows = database.backend.rows_of(batches, COLUMNS)
+    rows = database.backend.rows_of(batches, usage.columns.values())
     # A record without these cannot be kept, and must not keep the others out.
     whole = select(rows).where(rows.c.id.is_not(None), rows.c.at.is_not(None))
     unfold = database.backend.insert(usage).from_select(COLUMNS, whole)
     remove = delete(usage_journal).where(journal.seq.in_(chosen)).returning(journal.records)
     unfold = unfold.on_conflict_do_nothing(index_elements=["id"])
-    return database.compiled(unfold), database.compiled(remove)
+    return _compile(database, unfold), _compile(database, remove)
+
+
+def _compile(database: Database, statement: Any) -> Unfolding:
+    """Some databases are given a value once for all its mentions."""
+    compiled = statement.compile(dialect=database.engine.dialect)
+    return str(compiled), len(compiled.positiontup)

@@ -1,41 +1,26 @@
-"""Keys and values by owner: a plugin, or a part of Jackfield that stores for many.
+"""Keys and values by owner in the database.
 
-Every change is one statement, or one transaction that looks before it writes, so an owner's total is exact whoever else
-writes. What has expired is gone for every reader; its row is removed by the sweep, or when its owner needs the room.
+Every change is one statement, or one transaction that looks before it writes, and of those for one owner each begins
+when the one before has ended: so an owner's total is exact whoever else writes. The row of what has expired is removed
+by the sweep, or when its owner needs the room.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from jackfield.clock import Clock
-from jackfield.errors import JackfieldError
 from jackfield.sdk.services import QuotaExceeded
+from jackfield.stores import kv_base
 from jackfield.stores.base import Rows, Value
 from jackfield.stores.database import Database
-from jackfield.stores.kv_statements import SWEPT_AT_ONCE, Statements, Values
+from jackfield.stores.kv_base import SWEPT_EVERY_S, Amount, add_up, check_key, check_text, check_user, expiry
+from jackfield.stores.kv_statements import SWEPT_AT_ONCE, Statements, Values, subject_of
 from jackfield.stores.values import decode_value, encode_value, is_same
-
-# In bytes of UTF-8.
-LONGEST = {"key": 512, "prefix": 512, "namespace": 128, "user": 512}
-LARGEST_COUNT = 2**63 - 1
-SWEPT_EVERY_S = 60.0
-
-log = structlog.get_logger("jackfield.kv")
-
-
-class Amount(msgspec.Struct, frozen=True):
-    """`size` is in bytes, of keys and values together."""
-
-    keys: int
-    size: int
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -47,11 +32,7 @@ Decide = Callable[[Found | None], Found | None]
 
 
 class KeyValueStore:
-    """`user=None` is a scope of its own beside those of the users. Keys are plain text: no character has a meaning.
-
-    Where a `quota` is given, a change after which the owner would have more raises `QuotaExceeded`. `ValueError` names
-    what cannot be stored.
-    """
+    """`KeyValues` in a table."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
@@ -78,7 +59,6 @@ class KeyValueStore:
         await self._put(None, _row(place, value, self._expiry(ttl_s)), quota)
 
     async def set_many(self, owner: str, items: Mapping[str, Any]) -> None:
-        """All of them as one transaction. `ValueError` names the key of what cannot be stored; nothing is then."""
         rows = []
         for key, value in items.items():
             try:
@@ -88,20 +68,17 @@ class KeyValueStore:
         await self._statements.put.run_all(rows)
 
     async def delete(self, owner: str, key: str, *, namespace: str = "", user: str | None = None) -> bool:
-        """Whether it was there."""
         place = self._place(owner, user, namespace, key)
         return self._living(await self._statements.delete.run(place)) > 0
 
     async def list(
         self, owner: str, prefix: str = "", *, namespace: str = "", user: str | None = None
     ) -> tuple[str, ...]:
-        """The keys that begin with exactly `prefix`, in the order of their code points."""
         scope = self._scope(owner, user, namespace)
-        begins: Values = {"prefix": _checked("prefix", prefix), "length": len(prefix)}
+        begins: Values = {"prefix": check_text("prefix", prefix), "length": len(prefix)}
         return tuple(sorted(key for (key,) in await self._statements.list.read({**scope, **begins})))
 
     async def clear(self, owner: str, *, namespace: str = "", user: str | None = None) -> int:
-        """Deletes what is in this namespace of this scope, and nothing else. How many keys that were."""
         return self._living(await self._statements.clear.run(self._scope(owner, user, namespace)))
 
     async def increment(
@@ -115,13 +92,11 @@ class KeyValueStore:
         user: str | None = None,
         quota: Amount | None = None,
     ) -> int:
-        """The new value; what is not there counts as 0. `ttl_s` begins with the counter, and later increments leave it
-        as it is."""
         place, begun = self._place(owner, user, namespace, key), Found(0, self._expiry(ttl_s))
 
         def add(found: Found | None) -> Found:
             before = found or begun
-            return Found(_sum(key, before.value, by), before.expires_at)
+            return Found(add_up(key, before.value, by), before.expires_at)
 
         after = await self._change(place, add, quota)
         assert after is not None
@@ -139,7 +114,6 @@ class KeyValueStore:
         user: str | None = None,
         quota: Amount | None = None,
     ) -> bool:
-        """Sets `value` where `get` would answer `expected`: `None` is a key that is not there. Whether it did."""
         place, after = self._place(owner, user, namespace, key), Found(value, self._expiry(ttl_s))
         wanted = decode_value(*encode_value(expected))
 
@@ -149,16 +123,13 @@ class KeyValueStore:
         return await self._change(place, replace, quota) is not None
 
     async def usage(self, owner: str) -> Amount:
-        """What the owner has stored, over all users and namespaces."""
         ((keys, size),) = await self._statements.sum.read({"owner": owner, "now": self._clock.wall()})
         return Amount(keys, int(size))
 
     async def forget(self, owner: str) -> None:
-        """Deletes all that the owner has stored, for whatever user, in whatever namespace."""
         await self._statements.forget.run({"owner": owner})
 
     async def sweep(self) -> int:
-        """Removes what has expired; how much. Other writers get their turn in between."""
         swept, now = 0, self._clock.wall()
         while True:
             gone = len(await self._statements.sweep.run({"now": now}))
@@ -167,17 +138,11 @@ class KeyValueStore:
                 return swept
 
     async def keep_swept(self, every_s: float = SWEPT_EVERY_S) -> None:
-        """Sweeps until it is cancelled; while the store fails, what has expired waits."""
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await self.sweep()
-            except JackfieldError as error:
-                log.warning("what has expired is not swept", reason=error.message)
+        await kv_base.keep_swept(self, every_s)
 
     async def _change(self, place: Values, decide: Decide, quota: Amount | None) -> Found | None:
         """Looks and writes with no other writer in between. Nothing changes where `decide` answers `None`."""
-        async with self._database.writing() as transaction:
+        async with self._database.writing(subject_of(str(place["owner"]))) as transaction:
             after = decide(_found(await self._statements.find.within(transaction, place)))
             if after is not None:
                 await self._put(transaction, _row(place, after.value, after.expires_at), quota)
@@ -198,46 +163,19 @@ class KeyValueStore:
             raise QuotaExceeded(str(row["owner"]), str(row["key"]), quota.keys, quota.size)
 
     def _place(self, owner: str, user: str | None, namespace: str, key: str) -> Values:
-        if key == "":
-            raise ValueError("key: is empty")
-        return {**self._scope(owner, user, namespace), "key": _checked("key", key)}
+        return {**self._scope(owner, user, namespace), "key": check_key(key)}
 
     def _scope(self, owner: str, user: str | None, namespace: str) -> Values:
         """The time is part of it, since what is there depends on it."""
-        if user == "":
-            raise ValueError("user: is empty; None is the scope of no user")
-        return {
-            "owner": owner,
-            "user": "" if user is None else _checked("user", user),
-            "namespace": _checked("namespace", namespace),
-            "now": self._clock.wall(),
-        }
+        scope = {"owner": owner, "user": check_user(user), "namespace": check_text("namespace", namespace)}
+        return {**scope, "now": self._clock.wall()}
 
     def _expiry(self, ttl_s: float | None) -> float | None:
-        if ttl_s is None:
-            return None
-        if not (ttl_s > 0 and math.isfinite(ttl_s)):
-            raise ValueError(f"ttl_s: {ttl_s} is no time to live; it is a number of seconds above 0, or None for ever")
-        return self._clock.wall() + ttl_s
+        return expiry(ttl_s, self._clock.wall())
 
     def _living(self, expiries: Rows) -> int:
         now = self._clock.wall()
         return sum(expires_at is None or expires_at > now for (expires_at,) in expiries)
-
-
-def _checked(name: str, text: str) -> str:
-    """The text itself, as every database takes it. Raises `ValueError`."""
-    if not isinstance(text, str):
-        raise ValueError(f"{name}: is {type(text).__name__}, not text")
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{name}: {text!r} is not valid Unicode") from error
-    if size > LONGEST[name]:
-        raise ValueError(f"{name}: has {size} bytes, of at most {LONGEST[name]}")
-    if "\0" in text:
-        raise ValueError(f"{name}: {text!r} holds a NUL")
-    return text
 
 
 def _row(place: Values, value: Any, expires_at: float | None) -> Values:
@@ -252,12 +190,3 @@ def _found(rows: Rows) -> Found | None:
         return None
     ((kind, data, expires_at),) = rows
     return Found(decode_value(kind, data), expires_at)
-
-
-def _sum(key: str, value: Any, by: int) -> int:
-    for number in (value, by):
-        if type(number) is not int:
-            raise ValueError(f"key {key!r}: {type(number).__name__} is not an integer to count with")
-    if abs(value + by) > LARGEST_COUNT:
-        raise ValueError(f"key {key!r}: {value} and {by} are more than 64 bits hold")
-    return int(value + by)

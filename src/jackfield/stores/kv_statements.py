@@ -5,12 +5,13 @@ Values are bound by name: `owner user namespace key` for the place, `now` for th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Integer,
     Select,
     and_,
     bindparam,
@@ -49,13 +50,16 @@ class Statement:
 
     async def run(self, values: Values) -> Rows:
         """As a transaction of its own."""
-        return await self._database.run_alone(self._sql, *self._in_order(values))
+        return await self.run_all([values])
 
-    async def run_all(self, every: Iterable[Values]) -> None:
-        """Once for each, together one transaction."""
-        statements = [(self._sql, tuple(self._in_order(values))) for values in every]
-        if statements:
-            await self._database.run_together(*statements)
+    async def run_all(self, every: Sequence[Values]) -> Rows:
+        """Once for each, of one owner, together one transaction."""
+        if not every:
+            return []
+        owner = every[0].get("owner")
+        subject = subject_of(owner) if isinstance(owner, str) else None
+        statements = ((self._sql, tuple(self._in_order(values))) for values in every)
+        return await self._database.run_together(*statements, subject=subject)
 
     async def run_in(self, transaction: AsyncConnection | None, values: Values) -> Rows:
         """As part of a transaction where there is one."""
@@ -86,6 +90,11 @@ class Statements:
         self.sweep = statement(_sweep())
 
 
+def subject_of(owner: str) -> str:
+    """What writers for one owner wait for one another by."""
+    return f"kv:{owner}"
+
+
 def _bound(name: str) -> BindParameter[Any]:
     return bindparam(name, type_=kv.c[name].type)
 
@@ -108,7 +117,7 @@ def _expired() -> ColumnElement[bool]:
 
 def _begins() -> ColumnElement[bool]:
     """Compared as text: in a pattern some characters of the prefix would have a meaning."""
-    length = bindparam("length", type_=kv.c.size.type)
+    length = bindparam("length", type_=Integer)
     return func.substr(kv.c.key, literal_column("1"), length) == bindparam("prefix", type_=kv.c.key.type)
 
 
@@ -141,6 +150,8 @@ def _upsert(database: Database, row: Select[Any]) -> Any:
 
 
 def _sweep() -> Any:
+    """It waits for nobody: what is being changed is left to the next sweep."""
     keys = [kv.c[name] for name in PRIMARY_KEY]
     oldest = select(*keys).where(_expired()).order_by(kv.c.expires_at).limit(SWEPT_AT_ONCE)
-    return delete(kv).where(tuple_(*keys).in_(oldest)).returning(kv.c.size)
+    oldest = oldest.with_for_update(skip_locked=True)
+    return delete(kv).where(tuple_(*keys).in_(oldest), _expired()).returning(kv.c.size)

@@ -23,7 +23,8 @@ class SqliteLane:
         self._connection: sqlite3.Connection | None = None
         self._thread: ThreadPoolExecutor | None = None
 
-    async def run(self, *statements: Statement) -> Rows:
+    async def run(self, *statements: Statement, subject: str | None = None) -> Rows:
+        """Here every transaction that writes is alone, whatever its subject."""
         thread = self._thread
         if thread is None:
             thread = self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")

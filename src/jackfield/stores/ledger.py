@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, delete, func, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, delete, func, select, tuple_
 
 from jackfield.stores.database import Database
 from jackfield.stores.journal import Journal
@@ -159,7 +159,8 @@ def _conditions(chosen: UsageFilter) -> list[ColumnElement[bool]]:
 
 def _sums() -> list[ColumnElement[Any]]:
     def total(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
-        return func.coalesce(func.sum(column), 0).label(name)
+        # The sum of whole numbers is a decimal where it might be larger than they are.
+        return cast(func.coalesce(func.sum(column), 0), BigInteger).label(name)
 
     return [
         total(case((usage.c.status >= 400, 1), else_=0), "errors"),

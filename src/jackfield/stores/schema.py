@@ -11,7 +11,7 @@ from jackfield.errors import ConfigError
 
 # Oldest first: the revisions in `migrations/versions`. Kept here so that a database which is up to date
 # is known as such without importing Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -7,13 +7,15 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     FromClause,
@@ -46,6 +48,9 @@ class SqliteBackend:
     """Writers wait for one another up to `busy_s`; the first open waits for a migration up to
     `migration_s`."""
 
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    writing: Mapping[str, Any] = MappingProxyType({"writing": True})
+
     def __init__(self, path: Path, *, busy_s: float = 5.0, migration_s: float = 60.0) -> None:
         self.path = path
         self.place = str(path)
@@ -55,6 +60,9 @@ class SqliteBackend:
     def prepare(self) -> None:
         make_private_folder(self.path.parent)
         make_private_file(self.path)
+
+    async def is_made(self) -> bool:
+        return self.path.exists()
 
     def engine(self) -> AsyncEngine:
         engine = create_async_engine(
@@ -96,6 +104,9 @@ class SqliteBackend:
         if mode != "wal":
             raise ConfigError(f"{self.place} is on a file system that cannot keep a write-ahead log", field="store.url")
 
+    async def hold(self, transaction: AsyncConnection, subject: str) -> None:
+        """Nothing to do: here only one transaction writes at a time."""
+
     async def run_alone(self, connection: AsyncConnection, sql: str, *values: Value) -> Rows:
         # The driver's own call is one hand-over to its thread; through SQLAlchemy's cursor it would be
         # seven, and a busy loop makes the thread wait for each.
@@ -113,14 +124,14 @@ class SqliteBackend:
         _configure_connection(connection, None)
         return connection
 
-    def rows_of(self, batches: FromClause, columns: Sequence[str]) -> FromClause:
+    def rows_of(self, batches: FromClause, columns: Sequence[Column[Any]]) -> FromClause:
         # Materialised because `json_each` encodes the row anew at every mention of its value.
         elements = func.json_each(batches.c.body).table_valued("value", joins_implicitly=True)
         found = select(elements.c.value.label("value")).select_from(batches, elements)
         rows = found.cte("batch").prefix_with("MATERIALIZED", dialect="sqlite")
         # Quicker than `->>`, which makes the path anew at every row.
         values = (func.json_extract(rows.c.value, text(f"'$[{place}]'")) for place in range(len(columns)))
-        return select(*(value.label(name) for value, name in zip(values, columns, strict=True))).subquery()
+        return select(*(value.label(column.name) for value, column in zip(values, columns, strict=True))).subquery()
 
     def is_json(self, body: ColumnElement[str]) -> ColumnElement[bool]:
         return func.json_valid(body) == literal_column("1")

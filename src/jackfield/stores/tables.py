@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -18,6 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON
+
+from jackfield.stores.vectors import Embedding
 
 metadata = MetaData()
 
@@ -58,6 +61,7 @@ generations = Table(
     Column("goes_back_to", BigInteger),
     Column("body", Document, nullable=False),
     Column("stats", Document, nullable=False),
+    Column("changes", Document),
 )
 
 audit = Table(
@@ -73,6 +77,7 @@ audit = Table(
     Column("revision", BigInteger, nullable=False),
     Column("before_digest", String),
     Column("after_digest", String),
+    Column("changes", Document),
     Index("audit_object", "kind", "object_id", "seq"),
 )
 
@@ -159,4 +164,64 @@ kv = Table(
     Column("value", LargeBinary, nullable=False),
     Index("kv_size", "owner", "size"),
     Index("kv_expiry", "expires_at"),
+)
+
+# What only one worker does at a time. No run may be due that is not after `anchor`; `holder` has it until `until`.
+leases = Table(
+    "leases",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("anchor", Double, nullable=False),
+    Column("last_run", Double),
+    Column("runs", BigInteger, nullable=False),
+    Column("last_error", Text),
+    Column("ended_at", Double),
+    Column("keep_until", Double, nullable=False),
+    Index("leases_keep", "keep_until"),
+)
+
+# What is remembered of users. `change` numbers the changes of one user's memories. `length` is that of the words as a
+# vector; `model` and `dimensions` are of the embedding, where there is one.
+memories = Table(
+    "memories",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("user", String, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("importance", Integer, nullable=False),
+    Column("source", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("last_accessed", Double, nullable=False),
+    Column("length", Double, nullable=False),
+    Column("model", String),
+    Column("dimensions", Integer),
+    Column("content", Text, nullable=False),
+    Index("memories_user", "user", "change"),
+    Index("memories_digest", "user", "digest", unique=True),
+    Index("memories_model", "model"),
+)
+
+memory_words = Table(
+    "memory_words",
+    metadata,
+    Column("memory", Serial, ForeignKey("memories.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("word", BigInteger, primary_key=True, autoincrement=False),
+    Column("weight", Double, nullable=False),
+    Index("memory_words_word", "word", "memory", "weight"),
+    sqlite_with_rowid=False,
+)
+
+# Plain bytes, and no use, in a PostgreSQL without pgvector.
+memory_vectors = Table(
+    "memory_vectors",
+    metadata,
+    Column("memory", Serial, ForeignKey("memories.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("embedding", Embedding, nullable=False),
 )

@@ -33,13 +33,15 @@ from jackfield.sdk.manifest import Manifest
 from jackfield.sdk.outcomes import Identity
 from jackfield.sdk.plugin import Plugin
 from jackfield.sdk.services import Services
+from jackfield.sdk.tools import ToolReply
 from jackfield.server.inference import ROUTES
-from jackfield.services.grants import Asker, Offer, ServiceFactory
-from jackfield.services.kv import STORAGE, PluginStorage
+from jackfield.services.grants import Asker
+from jackfield.services.tool_table import ToolDirectory
 from jackfield.settings import PluginConfig
 from jackfield.stores.kv import KeyValueStore
 from jackfield.testing.asked import Api, Asked, caller_hook
 from jackfield.testing.exchanges import KEY, NoMeter, Notebook, OneCaller, Underway, watch
+from jackfield.testing.granting import TESTER, Granting, HttpRequest, Outside
 from jackfield.testing.lives import Life
 from jackfield.testing.memory import HandClock, MemoryStore
 from jackfield.testing.scripted import Script, Sent
@@ -72,7 +74,9 @@ class FakeHost:
     `answer` is what upstreams answer where a request does not say otherwise: a text, a response, events, an
     `UpstreamError` to raise, options of the `echo` provider, or a function of the request; without one they repeat what
     the user said. `upstream` is the API that they speak. `models` limits the models there are; by default every name is
-    one. `clock` is time for quarantine and storage, moved by hand; deadlines are the event loop's.
+    one. `http` answers what the plugin sends outside: an `HttpResponse`, a status, or a JSON value for each
+    `HttpRequest`. `users` are their preferences, by user. `clock` is time for quarantine and storage, moved by hand;
+    deadlines are the event loop's.
 
     Raises `ConfigError` and `ManifestError` as the gateway would tell them, and `PluginBroke` where `on_load` or
     `health` fails.
@@ -94,7 +98,10 @@ class FakeHost:
         models: Collection[str] | None = None,
         clock: HandClock | None = None,
         meddling: Meddling | None = None,
+        http: Outside | None = None,
+        users: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        self._http, self._users = http, users
         self._subject, self._name, self._config = plugin, name, dict(config or {})
         self._services, self._approve = services, approve
         self.answer, self._upstream, self._upstreams, self._models = answer, upstream, tuple(upstreams), models
@@ -120,19 +127,27 @@ class FakeHost:
         manifest = prepared.blueprint.manifest
         approved = frozenset(manifest.permissions if self._approve is None else self._approve)
         self.kv = MemoryStore(self.clock)
-        self._grant = self._make_factory().build(Asker(plugin=manifest.id, name=manifest.name, approved=approved))
-        services = self._services or self._grant.services
         self.guard = PluginGuard(manifest.id, self.clock)
+        self._granting = self._make_granting()
+        hosts = manifest.http.hosts
+        asker = Asker(plugin=manifest.id, name=manifest.name, approved=approved, http_hosts=hosts)
+        grant = await self._granting.open(asker)
+        services = grant.services if self._services is None else self._services
         self._life = Life(prepared.blueprint, self._read_settings(manifest.id), services, self.guard)
         self.plugin = self._life.plugin
         self._meddling.plugin(self.plugin)
-        self.degraded = await self._life.start()
+        try:
+            self.degraded = await self._life.start()
+        except BaseException:
+            await self._granting.aclose()
+            raise
+        grant.open()
         altered = (self._meddling.hook(hook) for hook in self._life.hooks)
         self.hooks = tuple(hook for hook in altered if hook is not None)
 
-    def _make_factory(self) -> ServiceFactory:
-        kv = self._meddling.storage(self.kv)
-        return ServiceFactory({"kv": Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, kv))}, self.clock)
+    def _make_granting(self) -> Granting:
+        kv, stats = self._meddling.storage(self.kv), {self.guard.plugin: self.guard.stats}
+        return Granting(self.clock, kv, stats.get, http=self._http, users=self._users)
 
     def _read_settings(self, plugin_id: str) -> PluginConfig:
         try:
@@ -147,7 +162,7 @@ class FakeHost:
     ) -> None:
         try:
             await self._life.stop()
-            await self._grant.aclose()
+            await self._granting.aclose()
         finally:
             await self._prepared.aclose()
 
@@ -169,6 +184,24 @@ class FakeHost:
     def stats(self) -> dict[str, Any]:
         """As the admin API shows them."""
         return self.guard.stats.report()
+
+    @property
+    def tools(self) -> ToolDirectory:
+        """What it offers to models now."""
+        return self._granting.tools
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None, **caller: Any) -> ToolReply:
+        """As a model calls it, by short or full name. `caller` are fields of `Caller`, such as `user`."""
+        return await self._granting.call_tool(name, arguments or {}, msgspec.structs.replace(TESTER, **caller))
+
+    async def announce(self, type: str, data: Mapping[str, Any]) -> None:  # noqa: A002 - the guide's word
+        """Tells it of an event, and waits until it has dealt with it."""
+        await self._granting.announce(type, data)
+
+    @property
+    def sent_outside(self) -> list[HttpRequest]:
+        """Its HTTP requests so far."""
+        return self._granting.sent
 
     @property
     def in_flight(self) -> int:

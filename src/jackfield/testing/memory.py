@@ -111,7 +111,7 @@ class Statements:
 
 class NoDatabase:
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[None]:
+    async def writing(self, subject: str | None = None) -> AsyncIterator[None]:
         yield
 
 

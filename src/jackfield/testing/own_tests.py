@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from jackfield.errors import ConfigError
+from jackfield.runtimes.node import find_node
 
 KIT = "jackfield.testing.fixtures"
 PLUGIN = "jackfield.testing.pytest_plugin"
@@ -40,10 +41,7 @@ class OwnTests:
         """Raises `ConfigError` where there is nothing to run them with."""
         names = [str(file.relative_to(self.folder)) for file in self.files]
         if self.runner == "node":
-            node = shutil.which("node")
-            if node is None:
-                raise ConfigError("its tests are JavaScript, and there is no `node` on the PATH", file=str(self.folder))
-            return [node, "--test", *arguments, *names]
+            return [_find_node(self.folder), "--test", *arguments, *names]
         if util.find_spec("pytest") is None:
             raise ConfigError("its tests need pytest: pip install 'jackfield[test]'", file=str(self.folder))
         return [sys.executable, "-m", "pytest", *_loading(), *names, *arguments]
@@ -65,6 +63,16 @@ class OwnTests:
         except subprocess.TimeoutExpired as error:
             raise ConfigError(f"its tests did not end within {ENDING_S:g} s", file=str(self.folder)) from error
         return ended.returncode
+
+
+def _find_node(folder: Path) -> str:
+    """The one that the gateway would run the plugin with, else whatever there is. Raises `ConfigError`."""
+    try:
+        return str(find_node())
+    except ConfigError:
+        if (node := shutil.which("node")) is not None:
+            return node
+        raise ConfigError("its tests are JavaScript: pip install 'jackfield[node]'", file=str(folder)) from None
 
 
 def _loading() -> list[str]:

@@ -74,7 +74,9 @@ def _manifest_of(kind: type[Plugin[Any]]) -> Manifest:
     file = _file_beside(kind)
     if file is not None and (stated := read_manifest(file)).id == id_of(kind):
         return stated
-    return Manifest(id=id_of(kind), version=kind.version, description=kind.description)
+    return Manifest(
+        id=id_of(kind), version=kind.version, description=kind.description, permissions=tuple(kind.permissions)
+    )
 
 
 def _file_beside(kind: type[Plugin[Any]]) -> Path | None:
@@ -98,11 +100,14 @@ def _read(found: Found, dialects: Dialects) -> Blueprint:
         raise ManifestError(describe_error(error), file=found.place) from error
 
 
-def refuse_unknown(path: Path, name: str | None) -> None:
-    """Raises what `prepare` would raise, as far as it can be told without running the plugin's code."""
+def refuse_unbreakable(path: Path, name: str | None) -> None:
+    """Raises what `prepare` would raise, as far as it can be told without running the plugin's code, and `ConfigError`
+    for one in a process of its own: the time in which a plugin is broken passes in this one alone."""
     from jackfield.app import make_dialects
 
-    _choose(path, make_dialects(), name)
+    found = _choose(path, make_dialects(), name)
+    if found.runtime != "inprocess":
+        raise ConfigError("runs in a process of its own, and --chaos breaks what runs in this one", file=str(path))
 
 
 def _choose(path: Path, dialects: Dialects, name: str | None) -> Found:

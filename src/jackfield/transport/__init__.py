@@ -4,7 +4,7 @@ from jackfield.transport.check import EgressPolicy
 from jackfield.transport.client import HttpClient, Stats
 from jackfield.transport.decode import ACCEPT_ENCODING
 from jackfield.transport.messages import Deadlines, Limits, OutgoingRequest
-from jackfield.transport.resolve import Resolver, SystemResolver
+from jackfield.transport.resolve import Resolver, SystemResolver, ThreadedResolver
 from jackfield.transport.response import UpstreamResponse
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Resolver",
     "Stats",
     "SystemResolver",
+    "ThreadedResolver",
     "UpstreamResponse",
 ]

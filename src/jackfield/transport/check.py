@@ -52,6 +52,8 @@ _REFUSED_V6 = {
         ("ff00::/8", "multicast"),
     )
 }
+# Names that only a local network knows: a public resolver has no answer, so whoever has one leads inwards.
+_LOCAL_SUFFIXES = ("internal", "local", "localhost", "localdomain", "home.arpa")
 _CARRIES_V4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
 _ISATAP = 0x5EFE
 
@@ -79,24 +81,31 @@ class EgressPolicy(msgspec.Struct, frozen=True):
         return cls(public=True, hosts=hosts, ports=None if allow_ports is None else frozenset(allow_ports))
 
     def check_origin(self, origin: Origin) -> None:
-        if self.hosts is not None and not self._lists(origin.host):
+        if self.hosts is not None and not self.lists(origin.host):
             raise EgressRefused(f"{origin}: the host is not on the list of allowed hosts", sent=False)
         if self.ports is not None and origin.port not in self.ports:
             raise EgressRefused(f"{origin}: port {origin.port} is not allowed", sent=False)
         if origin.literal:
             self.check_address(origin, origin.host)
+        elif self.public and is_local_name(origin.host):
+            raise EgressRefused(f"{origin}: {origin.host} is a name of the local network, not a public one", sent=False)
 
     def check_address(self, origin: Origin, address: str) -> None:
         kind = classify_address(address) if self.public else None
         if kind is not None:
             raise EgressRefused(f"{origin}: {address} is a {kind} address, not a public one", sent=False)
 
-    def _lists(self, host: str) -> bool:
-        assert self.hosts is not None
-        if host in self.hosts:
+    def lists(self, host: str) -> bool:
+        """Whether the host is on the list, or there is none."""
+        if self.hosts is None or host in self.hosts:
             return True
         labels = host.split(".")
         return any("*." + ".".join(labels[cut:]) in self.hosts for cut in range(1, len(labels)))
+
+
+def is_local_name(host: str) -> bool:
+    """Whether a host name, in lower case and without a trailing dot, has its meaning from the local network alone."""
+    return "." not in host or any(f".{host}".endswith(f".{suffix}") for suffix in _LOCAL_SUFFIXES)
 
 
 def classify_address(text: str) -> str | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import socket
 import time
 from collections.abc import Callable
-from typing import Protocol
+from threading import Thread
+from typing import Any, Protocol
 
 
 class Resolver(Protocol):
@@ -45,8 +48,7 @@ class SystemResolver:
 
     async def _look_up(self, host: str) -> tuple[str, ...]:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+        return _addresses(await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP))
 
     def _remember(self, host: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
         self._known.pop(host, None)
@@ -54,3 +56,44 @@ class SystemResolver:
             del self._known[next(iter(self._known))]
         self._known[host] = (self._clock() + self._ttl_s, addresses)
         return addresses
+
+
+class ThreadedResolver(SystemResolver):
+    """The same in threads of its own, for names that strangers choose: those that take their time keep neither others
+    from looking up, nor the process from ending."""
+
+    def __init__(self, *, most_threads: int = 32, ttl_s: float = 30) -> None:
+        super().__init__(ttl_s=ttl_s)
+        self._most_threads = most_threads
+        self._threads = 0
+
+    async def _look_up(self, host: str) -> tuple[str, ...]:
+        """A look-up that nobody waits for any longer keeps its thread until the system gives up."""
+        if self._threads >= self._most_threads:
+            raise OSError(errno.EAGAIN, f"{self._threads} other names are being looked up")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
+        Thread(target=self._run, args=(loop, host, answer), name="look-up", daemon=True).start()
+        self._threads += 1
+        return await answer
+
+    def _run(self, loop: asyncio.AbstractEventLoop, host: str, answer: asyncio.Future[tuple[str, ...]]) -> None:
+        tell: Callable[[Any], None]
+        told: Any
+        try:
+            told = _addresses(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP))
+            tell = answer.set_result
+        except Exception as error:  # noqa: BLE001 - whoever waits for the answer gets it
+            told, tell = error, answer.set_exception
+        # Nobody waits in a loop that is closed.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._settle, answer, tell, told)
+
+    def _settle(self, answer: asyncio.Future[tuple[str, ...]], tell: Callable[[Any], None], told: Any) -> None:
+        self._threads -= 1
+        if not answer.done():
+            tell(told)
+
+
+def _addresses(found: list[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))

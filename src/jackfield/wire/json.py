@@ -28,6 +28,9 @@ encode = msgspec.json.Encoder().encode
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<place>.*)`)?$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected `([^`]+)`( [<>]=? .*|)(?:, got .*)?$")
 LONG_BODY = 16 * 1024
+# As deep as a body may be nested. What writes and reads JSON in Python gives up at some hundred more, depending on how
+# much of the stack is in use: nobody behind this border shall ever meet that.
+DEEPEST = 128
 _MOST_TOKENS = 10**12
 _ESCAPED_LETTERS = (b"\\u004", b"\\u005", b"\\u006", b"\\u007")
 # Names that decide what is asked of which model. Some servers take them in any case, and the last one counts.
@@ -120,18 +123,15 @@ def read_document(body: bytes) -> Fields:
     """The fields of a whole body. White space between tokens is dropped first, which keeps the search for
     repeated names (`read_fields`) cheap below this level.
 
-    What stays encoded is read here once as well: a number that no program can hold, met by the first plugin that looks,
-    would pass for that plugin's failure."""
+    What stays encoded is read here once as well: a number that no program can hold, or lists in lists without end, met
+    by the first plugin that looks, would pass for that plugin's failure."""
     try:
         body.decode()
     except UnicodeDecodeError as error:
         raise wrong("", "not valid UTF-8") from error
     raw = Raw(body)
     fields = _read_fields(raw, "")
-    if not _is_readable(raw):
-        for name, value in fields.items():
-            if not _is_readable(value):
-                raise wrong(name, "holds a number that is out of range, or is nested too deeply")
+    _refuse_unreadable(raw, fields)
     _refuse_disguise(fields, "")
     if _compact_size(fields) != len(body):
         raw = Raw(msgspec.json.format(body, indent=-1))
@@ -140,12 +140,30 @@ def read_document(body: bytes) -> Fields:
     return fields
 
 
-def _is_readable(raw: Raw) -> bool:
+def _refuse_unreadable(raw: Raw, fields: Fields) -> None:
+    if _is_readable(raw, DEEPEST):
+        return
+    for name, value in fields.items():
+        if not _is_readable(value, DEEPEST - 1):
+            raise wrong(name, f"holds a number that is out of range, or is nested more than {DEEPEST} levels deep")
+
+
+def _is_readable(raw: Raw, deepest: int) -> bool:
     try:
-        msgspec.json.decode(raw)
+        value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return False
-    return True
+    level: list[Any] = [[value]]
+    for _ in range(deepest + 1):
+        level = [
+            item
+            for held in level
+            for item in (held.values() if type(held) is dict else held)
+            if type(item) is dict or type(item) is list
+        ]
+        if not level:
+            return True
+    return False
 
 
 def read_fields(raw: Raw, path: str) -> Fields:

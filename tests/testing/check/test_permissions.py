@@ -68,8 +68,78 @@ def test_without_a_manifest_nothing_can_be_asked(look: Look) -> None:
     (one,) = look({"tried/plugin.py": PLUGIN.format(use="await self.services.kv.get('a')")}).findings
     assert (one.code, one.message) == (
         "permission-missing",
-        "needs 'storage:read' among the permissions, in a jackfield.toml",
+        "needs 'storage:read' among the permissions of its class",
     )
+
+
+def test_a_class_without_a_manifest_asks_for_itself(look: Look) -> None:
+    told = PLUGIN.replace("@hook", "permissions = {permissions}\n        @hook")
+
+    def codes(permissions: str, use: str) -> list[tuple[int, str]]:
+        report = look({"tried/plugin.py": told.format(permissions=permissions, use=use)})
+        return [(one.line, one.code) for one in report.findings]
+
+    get = "await self.services.kv.get('a')"
+    assert codes("('storage:read',)", get) == []
+    assert codes("('storage:read',)", "pass") == [(4, "permission-unused")]
+    assert codes("['storage:red']", "pass") == [(4, "manifest"), (4, "permission-unused")]
+    assert codes("tuple(ASKED)", get) == []
+
+
+SERVICES = [
+    ("http:outbound", "await self.services.http.get('https://api.example')"),
+    ("http:outbound", "http = self.services.http\nawait http.request('PUT', 'https://api.example')"),
+    ("events:subscribe", "self.services.events.on('message:sent', print)"),
+    ("events:emit", "self.services.events.emit('mine', {})"),
+    ("scheduler:write", "await self.services.scheduler.schedule('tidy', 60, print)"),
+    ("scheduler:read", "await self.services.scheduler.list()"),
+    ("memory:read", "await self.services.memory.search('tea', 'ada')"),
+    ("memory:write", "await self.services.memory.create('ada', 'likes tea', 'semantic')"),
+    ("users:read", "await self.services.users.preferences('ada')"),
+    ("tools:register", "self.services.tools.unregister('look')"),
+    ("tools:execute", "await self.services.tools.execute('plugin_other_look', {})"),
+    ("mcp:connect", "return self.services.mcp.servers"),
+    ("tools:refuse", "return sdk.ToolRefusal('no')"),
+]
+
+
+@pytest.mark.parametrize(("permission", "use"), SERVICES)
+def test_every_service_is_known(look: Look, permission: str, use: str) -> None:
+    use = f"import jackfield.sdk as sdk\n{use}" if "sdk." in use else use
+    assert found(look, f'"{permission}"', use) == []
+    assert found(look, '"storage:read"', use)[-1][2] == "permission-missing"
+
+
+MARKED = """
+    from jackfield.sdk import Plugin, subscribe, task, tool
+    class Tried(Plugin):
+        @{mark}
+        async def work(self, *given) -> None:
+            pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "permission"),
+    [
+        ("tool('Works')", "tools:register"),
+        ("subscribe('message:sent')", "events:subscribe"),
+        ("task(every_s=60)", "scheduler:write"),
+    ],
+)
+def test_a_mark_is_a_use(look: Look, mark: str, permission: str) -> None:
+    for asked, expected in ((f'"{permission}"', []), ("", [("tried/plugin.py", 4, "permission-missing")])):
+        files = {
+            "tried/jackfield.toml": MANIFEST.format(permissions=asked),
+            "tried/plugin.py": MARKED.format(mark=mark),
+        }
+        assert [(one.path, one.line, one.code) for one in look(files).findings] == expected
+
+
+def test_whose_memories_are_meant_is_not_guessed(look: Look) -> None:
+    use = "await self.services.memory.search('tea', 'ada')"
+    assert found(look, '"memory:read", "users:any"', use) == []
+    assert found(look, '"users:any"', "pass") == [("jackfield.toml", 6, "permission-unused")]
 
 
 def test_uses_in_other_files_of_the_plugin_count(look: Look) -> None:

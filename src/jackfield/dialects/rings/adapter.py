@@ -24,6 +24,7 @@ from jackfield.sdk.plugin import Health, Plugin, PluginConfig
 from jackfield.wire.base import OPERATIONS, Operation
 
 DEFAULT_TIMEOUT_MS = 50
+STRIP_MS = 5_000
 # Before whatever else may look at the request.
 FIRST = -1_000
 # Where the last goes first, as after an answer.
@@ -45,6 +46,10 @@ POLICIES: dict[PluginHook, Policy] = {
     PluginHook.BACKGROUND: "open",
 }
 
+# Closed: what it takes out must not go upstream because it could not be taken out.
+STRIPPING = HookSpec(
+    point="pre_flight", name="strip", on_failure="closed", priority=FIRST, timeout_ms=STRIP_MS, inner=True
+)
 # What a lookup in the response cache needs beside itself: the answer before all who may change it, which is kept before
 # all other work of the background, since the next request may be on its way.
 KEEPING = (
@@ -53,7 +58,7 @@ KEEPING = (
         name="note",
         on_failure="open",
         priority=LAST,
-        own_priority=True,
+        inner=True,
         sees_errors=False,
         operations=("chat",),
     ),
@@ -63,7 +68,7 @@ KEEPING = (
         on_failure="open",
         forward=True,
         priority=FIRST,
-        own_priority=True,
+        inner=True,
         sees_answer=True,
         operations=("chat",),
     ),
@@ -193,7 +198,7 @@ def _specs(entry: RingEntry, symbol: object, ring: PluginHook, edits: bool) -> l
         )
     ]
     if ring is PluginHook.POST_FLIGHT:
-        specs.append(HookSpec(point="pre_flight", name="strip", on_failure="open", priority=FIRST, own_priority=True))
+        specs.append(STRIPPING)
     if _looks_up(symbol, ring):
         specs += KEEPING
     return specs

@@ -12,15 +12,19 @@ from jackfield.errors import ClientGone, Forbidden, JackfieldError, Unauthentica
 from jackfield.pipeline.identify import presented_key
 from jackfield.sdk.outcomes import Headers
 from jackfield.server.admin import (
+    apps,
     audit,
     credentials,
     factory_status,
+    memories,
     page,
     plugin_changes,
     plugin_config,
     plugin_permissions,
     plugins,
+    tools,
     usage,
+    users,
 )
 from jackfield.server.admin.errors import answer_error, handle_errors
 from jackfield.server.admin.services import CALLER, AdminServices
@@ -29,7 +33,20 @@ from jackfield.server.asgi import Message, Receive, Scope, Send, read_body
 DOCS, OPENAPI = "/api/docs", "/api/openapi.json"
 # They tell how to ask, and nothing of what would be answered.
 OPEN = frozenset({DOCS, OPENAPI})
-PARTS = (usage, plugins, plugin_changes, plugin_config, plugin_permissions, factory_status, credentials, audit)
+PARTS = (
+    usage,
+    plugins,
+    plugin_changes,
+    plugin_config,
+    plugin_permissions,
+    factory_status,
+    credentials,
+    apps,
+    users,
+    tools,
+    memories,
+    audit,
+)
 
 
 class AdminApi:

@@ -24,7 +24,8 @@ def routes(services: AdminServices) -> APIRouter:
     async def audit(
         who: Caller, kind: Text = None, object_id: Text = None, limit: Limit = 100, cursor: Cursor = None
     ) -> dict[str, Any]:
-        """Every change of plugins and keys, newest first: when, by which key, and digests of before and after."""
+        """Every change of plugins and keys, newest first: when, by which key, digests of before and after, and of
+        plugins what is another than before."""
         entries = await services.audit.list(kind=kind, object_id=object_id, before_seq=cursor, limit=limit)
         more = entries[-1].seq if len(entries) == limit else None
         return {"data": msgspec.to_builtins(entries), "next": more}

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from jackfield.errors import Unprocessable
+from jackfield.host.masking import ABSENT, MASKS, holds_mask, is_masked, masked_config
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.settings import conceal, sounds_secret
-from jackfield.settings.secret import MASK
 
-# Ours, and that of pydantic's own secret types.
-MASKS = (MASK, "*" * 10)
-_ABSENT: Final = object()
 # In a schema: what holds fields by name, and what holds values of the field.
 _FIELDS = ("properties", "$defs")
 _VALUES = ("default", "examples")
-
-
-def masked_config(plugin: LoadedPlugin) -> dict[str, Any]:
-    """What is in effect. Where neither the plugin runs nor its form is known nobody can tell which of its texts are
-    secrets: all are masked."""
-    known = plugin.running or plugin.ui_schema is not None
-    shown: dict[str, Any] = conceal(plugin.config if known else _without_texts(plugin.config))
-    return shown
-
-
-def _without_texts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_texts(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_texts(inner) for inner in value]
-    return MASK if isinstance(value, str) else value
 
 
 def masked_form(plugin: LoadedPlugin) -> Any:
@@ -57,31 +38,16 @@ def _mask_part(key: str, part: Any, name: str) -> Any:
     return conceal(part, name) if key in _VALUES else _mask_form(part, name)
 
 
-def masked_overlay(plugin: LoadedPlugin) -> dict[str, Any]:
-    """What the operator has set through the API. A secret that only its type tells is masked as it is in the whole
-    config."""
-    whole = masked_config(plugin)
-    return {key: _mask_as(value, whole.get(key, _ABSENT)) for key, value in conceal(dict(plugin.overlay)).items()}
-
-
-def _mask_as(value: Any, shown: Any) -> Any:
-    if isinstance(value, dict) and isinstance(shown, dict):
-        return {key: _mask_as(inner, shown.get(key, _ABSENT)) for key, inner in value.items()}
-    if isinstance(value, list) and isinstance(shown, list) and len(value) == len(shown):
-        return [_mask_as(inner, beside) for inner, beside in zip(value, shown, strict=True)]
-    return shown if _is_masked(shown) else value
-
-
 def unmask(sent: Mapping[str, Any], plugin: LoadedPlugin) -> dict[str, Any]:
     """`sent` with the values that its masks stand for. One that the operator has not set through the API is left out,
     so that it stays where it was set. Raises `Unprocessable` for a mask that stands for nothing."""
     whole, known, overlay = masked_config(plugin), plugin.settings.model_dump(), plugin.overlay
     meant: dict[str, Any] = {}
     for key, value in sent.items():
-        if key not in overlay and _holds_mask(value) and value == whole.get(key, _ABSENT):
+        if key not in overlay and holds_mask(value) and value == whole.get(key, ABSENT):
             continue
-        filled = _fill(value, whole.get(key, _ABSENT), known.get(key, _ABSENT), key)
-        if filled is not _ABSENT:
+        filled = _fill(value, whole.get(key, ABSENT), known.get(key, ABSENT), key)
+        if filled is not ABSENT:
             meant[key] = filled
     return meant
 
@@ -91,9 +57,9 @@ def _fill(sent: Any, shown: Any, known: Any, path: str) -> Any:
         return _fill_table(sent, shown, known, path)
     if isinstance(sent, list):
         return _fill_list(sent, shown, known, path)
-    if sent == shown and _is_masked(shown):
+    if sent == shown and is_masked(shown):
         return known
-    if _is_masked(sent) and (_is_masked(shown) or (sent in MASKS and _is_secret(path))):
+    if is_masked(sent) and (is_masked(shown) or (sent in MASKS and _is_secret(path))):
         raise _unknown_mask(path)
     return sent
 
@@ -101,10 +67,10 @@ def _fill(sent: Any, shown: Any, known: Any, path: str) -> Any:
 def _fill_table(sent: dict[str, Any], shown: Any, known: Any, path: str) -> dict[str, Any]:
     shown, known = (value if isinstance(value, dict) else {} for value in (shown, known))
     filled = {
-        key: _fill(value, shown.get(key, _ABSENT), known.get(key, _ABSENT), f"{path}.{key}")
+        key: _fill(value, shown.get(key, ABSENT), known.get(key, ABSENT), f"{path}.{key}")
         for key, value in sent.items()
     }
-    return {key: value for key, value in filled.items() if value is not _ABSENT}
+    return {key: value for key, value in filled.items() if value is not ABSENT}
 
 
 def _fill_list(sent: list[Any], shown: Any, known: Any, path: str) -> list[Any]:
@@ -114,14 +80,14 @@ def _fill_list(sent: list[Any], shown: Any, known: Any, path: str) -> list[Any]:
     filled = []
     for index, item in enumerate(sent):
         found = next((number for number, (beside, _) in enumerate(pairs) if beside == item), None)
-        if not _holds_mask(item):
+        if not holds_mask(item):
             filled.append(item)
         elif found is not None:
             filled.append(pairs.pop(found)[1])
-        elif _holds_mask(shown):
+        elif holds_mask(shown):
             raise _unknown_mask(f"{path}.{index}")
         else:
-            filled.append(_fill(item, _ABSENT, _ABSENT, f"{path}.{index}"))
+            filled.append(_fill(item, ABSENT, ABSENT, f"{path}.{index}"))
     return filled
 
 
@@ -132,16 +98,3 @@ def _is_secret(path: str) -> bool:
 
 def _unknown_mask(path: str) -> Unprocessable:
     return Unprocessable(f"{path}: holds a mask that stands for no value here; send the value itself", param=path)
-
-
-def _holds_mask(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_mask, value.values()))
-    if isinstance(value, list):
-        return any(map(_holds_mask, value))
-    return _is_masked(value)
-
-
-def _is_masked(value: Any) -> bool:
-    """Whether it is one, or a URL with its password masked."""
-    return isinstance(value, str) and (value in MASKS or f":{MASK}@" in value)

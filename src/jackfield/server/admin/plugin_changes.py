@@ -117,6 +117,7 @@ def describe_generation(generation: Generation) -> dict[str, Any]:
         "actor": generation.actor,
         "action": generation.action,
         "plugins": escape_all_halves(generation.plugins),
+        "changes": escape_all_halves(generation.changes),
         "goes_back_to": generation.goes_back_to,
     }
 

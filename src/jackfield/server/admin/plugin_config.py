@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Response
 
-from jackfield.errors import Malformed, Unprocessable
+from jackfield.errors import Unprocessable
+from jackfield.host.masking import masked_config, masked_overlay
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.server.admin.catching_up import caught_up
 from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
-from jackfield.server.admin.masked_config import masked_config, masked_form, masked_overlay, unmask
+from jackfield.server.admin.etags import read_etag, write_etag
+from jackfield.server.admin.masked_config import masked_form, unmask
 from jackfield.server.admin.plugin_description import describe_change, state_of
 from jackfield.server.admin.plugins import PluginName
 from jackfield.server.admin.services import AdminServices, Caller
@@ -20,7 +21,6 @@ from jackfield.server.admin.storable import check_storable
 from jackfield.telemetry.text import escape_all_halves
 
 WRAPPER = "config"
-_ETAG = re.compile(r'(?:W/)?"(\d{1,18})"|(\d{1,18})')
 
 Config = Annotated[
     dict[str, Any], Body(description="All that the operator sets: what is left out is as it was without them")
@@ -33,7 +33,7 @@ def routes(services: AdminServices) -> APIRouter:
     host = services.host
 
     def show(plugin: LoadedPlugin, response: Response) -> dict[str, Any]:
-        response.headers["etag"] = f'"{host.snapshot.generation}"'
+        response.headers["etag"] = write_etag(host.snapshot.generation)
         return describe_config(plugin, host.snapshot.generation)
 
     @router.get("/api/v1/plugins/{name:path}/config", responses=NAME_ERRORS)
@@ -52,7 +52,7 @@ def routes(services: AdminServices) -> APIRouter:
         config = unmask(_unwrap(given, plugin), plugin)
         if "approve" in config:
             raise Unprocessable("approve: permissions are approved at …/permissions", param="approve")
-        changed = await host.configure(plugin.id, config, actor=who.id, expected=read_generation(if_match))
+        changed = await host.configure(plugin.id, config, actor=who.id, expected=read_etag(if_match, "generation"))
         told = show(host.find(plugin.id), response)
         return describe_change(changed) | told
 
@@ -73,16 +73,6 @@ def describe_config(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
     }
     described: dict[str, Any] = escape_all_halves(told)
     return described
-
-
-def read_generation(if_match: str | None) -> int | None:
-    """`None` where any will do. Raises `Malformed`."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = _ETAG.fullmatch(if_match.strip())
-    if found is None:
-        raise Malformed("If-Match: is not the number of a generation", param="If-Match")
-    return int(found[1] or found[2])
 
 
 def _unwrap(given: dict[str, Any], plugin: LoadedPlugin) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from jackfield.hooks.table import BoundHook
+from jackfield.host.masking import masked_config
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.stage import Changed
 from jackfield.sdk.hooks import PointName
 from jackfield.sdk.permissions import PERMISSIONS
-from jackfield.server.admin.masked_config import masked_config, masked_form
+from jackfield.server.admin.masked_config import masked_form
 from jackfield.settings import PluginConfig, conceal
 from jackfield.sources.base import Stated
 from jackfield.telemetry.text import escape_all_halves
@@ -118,8 +119,7 @@ def _ring_fields(plugin: LoadedPlugin) -> dict[str, Any]:
 
 def own_hooks(plugin: LoadedPlugin) -> list[BoundHook]:
     """Without those that its dialect has bound beside the one of its author."""
-    stated = plugin.found.hook()
-    return [hook for hook in plugin.hooks if stated is None or hook.name == stated.name]
+    return [hook for hook in plugin.hooks if not hook.spec.inner]
 
 
 def _stated_fields(hook: Stated, settings: PluginConfig) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from jackfield.control.credentials import Credential, Credentials
 from jackfield.control.directory import Directory
+from jackfield.control.objects import ControlObjects
 from jackfield.control.usage import UsageHistory
 from jackfield.errors import Unauthenticated
 from jackfield.host.host import Host
+from jackfield.services.memory import Recollection
 from jackfield.stores.audit import AuditLog
 from jackfield.stores.traces import Traces
 
@@ -34,6 +36,8 @@ class AdminServices(msgspec.Struct, frozen=True):
     flush: Callable[[], Awaitable[bool]]
     flush_traces: Callable[[], Awaitable[None]]
     generations: Callable[[], Awaitable[dict[str, int]]]
+    objects: ControlObjects
+    memories: Recollection
 
 
 _bearer = HTTPBearer(auto_error=False, description="An admin key")

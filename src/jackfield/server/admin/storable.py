@@ -46,3 +46,5 @@ def _problems_of_one(value: Any, path: str) -> Iterator[tuple[str, str]]:
 def _problems_of_text(text: str, path: str) -> Iterator[tuple[str, str]]:
     if any("\ud800" <= character <= "\udfff" for character in text):
         yield path, "holds half a character (a lone surrogate)"
+    elif "\x00" in text:
+        yield path, "holds a NUL, which not every store takes"

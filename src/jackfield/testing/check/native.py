@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jackfield.dialects.contents import collect
 from jackfield.errors import ManifestError
 from jackfield.sdk.manifest import Manifest, read_bounded
+from jackfield.sdk.permissions import check_permission
 from jackfield.sdk.plugin import Plugin, id_of
 from jackfield.settings.lines import find_lines
 from jackfield.testing.check.checked import Checked, Stated, check_source
@@ -21,7 +22,7 @@ from jackfield.testing.check.permissions import check_permissions
 from jackfield.testing.check.plugin_class import PluginFile, attribute, stated_text
 from jackfield.testing.check.refusals import Lines, tell_refusal, validate
 from jackfield.testing.check.rehearsal import rehearse
-from jackfield.testing.check.source import Source
+from jackfield.testing.check.source import Source, text_of
 from jackfield.testing.check.subjects import Subject
 
 _AT_LINE = re.compile(r"at line (\d+)")
@@ -36,8 +37,9 @@ def check_native(subject: Subject, *, run: bool) -> Checked:
     main = next((file for file in files if file.source.path.resolve() == entry.resolve()), None)
     for file in files:
         checked.add(check_source(file))
-    if manifest is not None or subject.manifest is None:
-        _check_permissions(subject, checked, files, manifest, lines)
+    asked = _asked(subject, main, manifest, lines, checked)
+    if asked is not None:
+        checked.add(check_permissions(files, asked, subject.told, stated=manifest is not None))
     if main is not None:
         _check_class(subject, checked, main, manifest)
         _run_if_needed(subject, checked, main, run, _reasons(main, manifest))
@@ -104,13 +106,30 @@ def _read_files(subject: Subject, checked: Checked) -> Iterator[PluginFile]:
             checked.add([source])
 
 
-def _check_permissions(
-    subject: Subject, checked: Checked, files: list[PluginFile], manifest: Manifest | None, lines: Lines
-) -> None:
-    asked = {
-        name: lines.get(("permissions", at), 1) for at, name in enumerate(manifest.permissions if manifest else ())
-    }
-    checked.add(check_permissions(files, asked, subject.told, stated=manifest is not None))
+def _asked(
+    subject: Subject, main: PluginFile | None, manifest: Manifest | None, lines: Lines, checked: Checked
+) -> Mapping[str, int] | None:
+    """Each permission with its line, in the manifest or where there is none in the class; `None` where that cannot be
+    read."""
+    if manifest is not None:
+        return {name: lines.get(("permissions", at), 1) for at, name in enumerate(manifest.permissions)}
+    if subject.manifest is not None or main is None:
+        return None
+    stated = [found for kind in main.plugins if (found := attribute(kind, "permissions")) is not None]
+    if not all(isinstance(one, ast.Tuple | ast.List) and all(map(text_of, one.elts)) for one in stated):
+        return None
+    elements = [element for one in stated for element in ast.walk(one) if isinstance(element, ast.Constant)]
+    asked = {str(element.value): element.lineno for element in elements}
+    checked.add(_check_names(asked, main.source.path))
+    return asked
+
+
+def _check_names(asked: Mapping[str, int], file: Path) -> Iterator[Finding]:
+    for name, line in asked.items():
+        try:
+            check_permission(name)
+        except ValueError as error:
+            yield finding(file, line, "manifest", f"permissions: {error}")
 
 
 def _check_class(subject: Subject, checked: Checked, main: PluginFile, manifest: Manifest | None) -> None:

@@ -9,14 +9,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.services.kv import VERBS
 from jackfield.testing.check.findings import Finding, finding
-from jackfield.testing.check.plugin_class import PluginFile
+from jackfield.testing.check.plugin_class import SUBSCRIBE, TASK, TOOL, PluginFile
 from jackfield.testing.check.source import Source
 
+_OUTBOUND, _CONNECT, _USERS = ("http:outbound",), ("mcp:connect",), ("users:read",)
 # What each method of each service needs.
-NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType({"kv": VERBS})
-_ALL = frozenset(permission for methods in NEEDS.values() for needed in methods.values() for permission in needed)
+NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "kv": VERBS,
+        "http": dict.fromkeys(("request", "get", "post"), _OUTBOUND),
+        "events": {"on": ("events:subscribe",), "emit": ("events:emit",)},
+        "scheduler": {"schedule": ("scheduler:write",), "cancel": ("scheduler:write",), "list": ("scheduler:read",)},
+        "memory": {"search": ("memory:read",), "create": ("memory:write",)},
+        "users": dict.fromkeys(("get", "preferences"), _USERS),
+        "tools": {
+            "register": ("tools:register",),
+            "unregister": ("tools:register",),
+            "execute": ("tools:execute",),
+        },
+        "mcp": dict.fromkeys(("servers", "mount", "unmount", "mounted", "watch"), _CONNECT),
+    }
+)
+_MARKS = {TOOL: "tools:register", SUBSCRIBE: "events:subscribe", TASK: "scheduler:write"}
+_REFUSAL = frozenset({"jackfield.sdk.ToolRefusal", "jackfield.sdk.events.ToolRefusal"})
+# Whose users these are meant for only running it can tell.
+_OF_USERS = frozenset({"memory", "users"})
 
 
 @dataclass
@@ -33,11 +53,11 @@ class Uses:
 def check_permissions(
     files: Iterable[PluginFile], asked: Mapping[str, int], manifest: Path, *, stated: bool = True
 ) -> Iterator[Finding]:
-    """`asked` tells the line of each permission; `stated` whether there is a manifest that could ask."""
+    """`asked` tells the line of each permission in `manifest`; where none is `stated` that is the file of the class."""
     uses = Uses()
     for file in files:
         find_uses(file.source, uses)
-    yield from compare(uses, asked, manifest, hint="" if stated else ", in a jackfield.toml")
+    yield from compare(uses, asked, manifest, hint="" if stated else " of its class")
 
 
 def compare(uses: Uses, asked: Mapping[str, int], manifest: Path, *, hint: str = "") -> Iterator[Finding]:
@@ -50,7 +70,8 @@ def compare(uses: Uses, asked: Mapping[str, int], manifest: Path, *, hint: str =
 
 
 def find_uses(source: Source, uses: Uses) -> None:
-    """`self.services.kv.get(…)`, also by a name that the service was given."""
+    """`self.services.kv.get(…)`, also by a name that the service was given; marked methods, and refusals."""
+    _note_declarations(source, uses)
     names = _service_names(source.tree)
     parents = {child: node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(source.tree):
@@ -58,13 +79,26 @@ def find_uses(source: Source, uses: Uses) -> None:
         if service is not None and isinstance(node, ast.expr):
             _note(node, service, parents.get(node), names, source.path, uses)
         elif _is_services(node) and not isinstance(parents.get(node), ast.Attribute):
-            uses.escaped |= _ALL
+            uses.escaped |= PERMISSIONS.keys()
+
+
+def _note_declarations(source: Source, uses: Uses) -> None:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for mark in node.decorator_list:
+                origin = source.origin(mark.func if isinstance(mark, ast.Call) else mark)
+                for marks, permission in _MARKS.items():
+                    if origin in marks:
+                        uses.add(permission, source.path, mark.lineno)
+        elif isinstance(node, ast.Name | ast.Attribute) and source.origin(node) in _REFUSAL:
+            uses.add("tools:refuse", source.path, node.lineno)
 
 
 def _note(
     node: ast.expr, service: str, parent: ast.AST | None, names: Mapping[str, str], path: Path, uses: Uses
 ) -> None:
-    methods = NEEDS.get(service, {})
+    methods = NEEDS[service]
+    uses.escaped |= {"users:any"} if service in _OF_USERS else set()
     if isinstance(parent, ast.Attribute):
         for permission in methods.get(parent.attr, ()):
             uses.add(permission, path, node.lineno)

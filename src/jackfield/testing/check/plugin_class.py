@@ -10,6 +10,9 @@ from jackfield.testing.check.source import Source, text_of
 
 PLUGIN = frozenset({"jackfield.sdk.Plugin", "jackfield.sdk.plugin.Plugin"})
 HOOK = frozenset({"jackfield.sdk.hook", "jackfield.sdk.hooks.hook"})
+TOOL = frozenset({"jackfield.sdk.tool", "jackfield.sdk.tools.tool"})
+SUBSCRIBE = frozenset({"jackfield.sdk.subscribe", "jackfield.sdk.events.subscribe"})
+TASK = frozenset({"jackfield.sdk.task", "jackfield.sdk.scheduler.task"})
 LIFE = ("on_load", "on_enable", "on_disable", "on_unload", "health")
 PROVIDER = ("complete", "stream", "embed")
 _OURS = ("jackfield.", "builtins.", "typing.", "abc.", "pydantic.")
@@ -58,16 +61,20 @@ class PluginFile:
 
     def hooks(self) -> list[tuple[Known, ast.Call]]:
         """Each function marked as a hook, once for each mark, with the call of `hook(…)`."""
+        return self._marked(HOOK)
+
+    def _marked(self, marks: frozenset[str]) -> list[tuple[Known, ast.Call]]:
         return [
             (one, mark)
             for one in self.functions
             for mark in one.node.decorator_list
-            if isinstance(mark, ast.Call) and self.source.origin(mark.func) in HOOK
+            if isinstance(mark, ast.Call) and self.source.origin(mark.func) in marks
         ]
 
     def hot(self) -> dict[str, Known]:
-        """What runs while a client waits: hooks, in-process providers, and what these call."""
-        first = {one.name: one for one, _ in self.hooks()}
+        """What runs while clients wait: hooks, tools, handlers of events, tasks, in-process providers, and what these
+        call."""
+        first = {one.name: one for one, _ in self._marked(HOOK | TOOL | SUBSCRIBE | TASK)}
         names = {f"{plugin.name}.{name}" for plugin in self.plugins for name in PROVIDER}
         first |= {name: self.functions.known[name] for name in names | self._hot if name in self.functions.known}
         return self.functions.reached(first.values())

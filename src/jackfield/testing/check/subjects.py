@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from jackfield.dialects.toolbox.folder import PYTHON, ToolboxFolder
 from jackfield.errors import ConfigError, ManifestError
 from jackfield.sdk.manifest import MANIFEST_FILE, read_bounded
 from jackfield.testing.check.ring_files import find_manifest
@@ -81,10 +82,13 @@ def _of_file(file: Path) -> Subject:
 
 
 def _around(file: Path) -> Subject | None:
-    """The plugin in whose folder a file is; a toolbox has no Python in it."""
+    """The plugin in whose folder a file is; of a toolbox in another language Python is no part."""
     found = next(iter(_of_folder(file.parent)), None)
-    if found is None or found.dialect == "ring" or (found.dialect == "toolbox" and file.suffix == ".py"):
+    if found is None or found.dialect == "ring":
         return None
+    if found.dialect == "toolbox" and file.suffix == PYTHON:
+        toolbox = ToolboxFolder(file.parent, file.parent, found.told.name)
+        return found if toolbox.runtime == "inprocess" else None
     return found
 
 

@@ -1,0 +1,89 @@
+"""What there is to be granted to plugins, made of what the gateway has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import msgspec
+
+from jackfield.clock import Clock
+from jackfield.control.people import People
+from jackfield.hooks.guard import PluginStats
+from jackfield.host.host import Host
+from jackfield.mcp.mounts import CONNECT, make_mounts
+from jackfield.mcp.servers import McpServers
+from jackfield.services.events import EventBus, PluginEvents
+from jackfield.services.grants import Grant, Offer
+from jackfield.services.http import OUTBOUND, PluginHttp
+from jackfield.services.kv import STORAGE, PluginStorage
+from jackfield.services.memory import MEMORY, PluginMemories, Recollection
+from jackfield.services.scheduler import PluginScheduler
+from jackfield.services.secrets import Secrets
+from jackfield.services.tool_gate import ToolGate
+from jackfield.services.tools import EXECUTE, REGISTER, PluginTools
+from jackfield.services.users import READ as READ_USERS
+from jackfield.services.users import PluginUsers
+from jackfield.stores.kv_base import KeyValues
+from jackfield.stores.leases import Leases
+from jackfield.transport import HttpClient
+
+
+class Shared(msgspec.Struct, frozen=True, kw_only=True):
+    """What all plugins' services are made of."""
+
+    kv: KeyValues
+    egress: HttpClient
+    secrets: Secrets
+    bus: EventBus
+    leases: Leases
+    recollection: Recollection
+    people: People
+    gate: ToolGate
+    servers: McpServers
+    world: World
+    clock: Clock
+
+
+class World:
+    """The plugins that serve now, for what is made before any does."""
+
+    host: Host
+
+    def stats_of(self, plugin: str) -> PluginStats | None:
+        found = self.host.snapshot.plugins.get(plugin)
+        return found.guard.stats if found is not None else None
+
+
+def make_offers(shared: Shared) -> Mapping[str, Offer]:
+    return {
+        "kv": Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, shared.kv)),
+        "http": Offer(frozenset({OUTBOUND}), partial(_http, shared)),
+        "events": Offer(frozenset({"events:subscribe", "events:emit"}), partial(_events, shared)),
+        "scheduler": Offer(frozenset({"scheduler:read", "scheduler:write"}), partial(_scheduler, shared)),
+        "memory": Offer(MEMORY, lambda grant: PluginMemories(grant.allowance, shared.recollection)),
+        "users": Offer(frozenset({READ_USERS}), lambda grant: PluginUsers(grant.allowance, shared.people)),
+        "tools": Offer(frozenset({REGISTER, EXECUTE}), partial(_tools, shared)),
+        "mcp": Offer(frozenset({CONNECT}), partial(make_mounts, shared.servers)),
+    }
+
+
+def _http(shared: Shared, grant: Grant) -> PluginHttp:
+    asker = grant.asker
+    return PluginHttp(grant.allowance, shared.egress, shared.secrets, asker.http_hosts, agent=asker.agent)
+
+
+def _events(shared: Shared, grant: Grant) -> PluginEvents:
+    events = PluginEvents(grant.allowance, shared.bus)
+    grant.parts.append(events)
+    return events
+
+
+def _scheduler(shared: Shared, grant: Grant) -> PluginScheduler:
+    scheduler = PluginScheduler(grant.allowance, shared.leases, shared.bus, shared.clock, shared.world.stats_of)
+    grant.parts.append(scheduler)
+    return scheduler
+
+
+def _tools(shared: Shared, grant: Grant) -> PluginTools:
+    return PluginTools(grant.allowance, grant.tools, shared.gate, lambda: shared.world.host.snapshot.tools)
