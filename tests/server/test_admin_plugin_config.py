@@ -71,10 +71,10 @@ async def test_a_disabled_plugin_is_configured_by_the_form_that_it_had_when_it_r
     gateway = await start_gateway(plugins={"greeter": GREETER})
     wrong = {"greeting": ["no", "text"], "enabled": False}
     param = "plugins.config.greeter.greeting"
-    refused(await put_config(gateway, "greeter", wrong), 422, "config_error", param, changed=False, plugin="greeter")
+    refused(await put_config(gateway, "greeter", wrong), 422, "invalid_config", param, changed=False, plugin="greeter")
     assert (await gateway.plugin("greeter"))["state"] == "active"
     await put_config(gateway, "greeter", {"enabled": False})
-    refused(await put_config(gateway, "greeter", wrong), 422, "config_error", param, changed=False, plugin="greeter")
+    refused(await put_config(gateway, "greeter", wrong), 422, "invalid_config", param, changed=False, plugin="greeter")
     told = (await put_config(gateway, "greeter", {"greeting": "moin"})).json
     assert (told["config"]["greeting"], set(told["ui_schema"]["properties"])) == ("moin", set(told["config"]))
     assert (await done(gateway, "toggle", {"name": "greeter", "enabled": True}))["changed"] is True

@@ -105,3 +105,10 @@ async def test_one_in_utf_8_is_encoded(http: PluginHttp, internet: Internet) -> 
 
     internet.answers["api.example"] = answer
     assert (await within(http.get(URL))).url == URL + "S%C3%A3o"
+
+
+async def test_without_following_the_redirect_is_the_answer(http: PluginHttp, internet: Internet) -> None:
+    internet.answers["api.example"] = redirected("http://other.example/b", 302)
+    answer = await within(http.request("GET", URL, follow=False))
+    assert (answer.status, answer.headers["location"], answer.url) == (302, "http://other.example/b", URL)
+    assert len(internet.requests) == 1

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 
 from jackfield.errors import ConfigError
 from jackfield.stores.database import Database, backend_for
-from jackfield.stores.schema import MIGRATIONS, REVISIONS
+from jackfield.stores.schema import MIGRATIONS, REVISIONS, bring_up_to_date, upgrade
 from jackfield.stores.tables import metadata
 
 from .conftest import Place
@@ -84,6 +86,26 @@ async def test_migrations_make_the_tables_that_the_code_expects(database: Databa
 
     async with database.reading() as connection:
         assert await connection.run_sync(differences) == []
+
+
+def test_a_new_sqlite_database_is_what_the_migrations_make() -> None:
+    """It is made without them. Only the order of columns may be another."""
+    made = _contents(lambda connection: bring_up_to_date(connection, "memory"))
+    assert made == _contents(upgrade)
+    assert len(made) > len(metadata.tables)
+
+
+def _contents(bring: Callable[[Connection], None]) -> list[list[Any]]:
+    with create_engine("sqlite://").begin() as connection:
+        bring(connection)
+        told = connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2")).all()
+        rows = [connection.execute(text(f"SELECT * FROM {name}")).all() for name in metadata.tables]
+        version = connection.execute(text("SELECT version_num FROM alembic_version")).all()
+    return [[_in_any_order(value) for value in row] for row in told] + [rows, version]
+
+
+def _in_any_order(value: Any) -> Any:
+    return sorted(re.split(r"[\s,()]+", value)) if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jackfield.sdk import Plugin
+from jackfield.sdk import HttpResponse, Plugin
 from jackfield.sdk.events import Event, subscribe
 from jackfield.sdk.scheduler import task
 from jackfield.sdk.tools import ToolContext, tool
@@ -86,6 +87,27 @@ async def test_without_an_outside_it_reaches_nothing() -> None:
     async with FakeHost(Everything) as host:
         reply = await host.call_tool("fetch", {"url": "https://example.com/"})
         assert "the trial has no outside" in (reply.error or "")
+
+
+def moved(request: HttpRequest) -> Any:
+    if request.url == "https://a.example/new":
+        return {"at": request.url}
+    return HttpResponse(status=301, reason="", headers={"location": "/new"}, body=b"", url=request.url)
+
+
+async def test_it_reaches_what_a_gateway_would_let_it_reach(tmp_path: Path) -> None:
+    (tmp_path / "jackfield.toml").write_text(
+        'id = "reaching"\npermissions = ["http:outbound", "tools:register"]\n[http]\nhosts = ["a.example"]\n'
+    )
+    (tmp_path / "plugin.py").write_text(
+        "from jackfield.sdk import Plugin, tool\n\n\nclass Reaching(Plugin):\n    @tool()\n"
+        "    async def fetch(self, url: str):\n        return (await self.services.http.get(url)).json()\n"
+    )
+    async with FakeHost(tmp_path, http=moved) as host:
+        assert (await host.call_tool("fetch", {"url": "https://a.example/"})).result == {"at": "https://a.example/new"}
+        for url in ("https://b.example/", "http://127.0.0.1/", "file:///etc/passwd"):
+            assert not (await host.call_tool("fetch", {"url": url})).success
+        assert [request.url for request in host.sent_outside] == ["https://a.example/", "https://a.example/new"]
 
 
 @pytest.mark.parametrize(

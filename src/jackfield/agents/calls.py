@@ -94,9 +94,9 @@ class Batch:
             yield event
 
     async def _run(self, place: int, call: ToolCall) -> None:
-        arguments, problem = parse_arguments(call.arguments)
         async with self._width:
             began = perf_counter_ns()
+            arguments, problem = parse_arguments(call.arguments)
             shown = call.arguments if arguments is None else arguments
             self._begun.add(place)
             self._told.put_nowait(ToolStarted(call=call.id, name=call.name, input=shown))

@@ -178,5 +178,5 @@ async def running(settings: Settings, *, environ: Mapping[str, str]) -> AsyncIte
             await server.is_up.wait()
             yield gateway
         finally:
-            server.should_exit = True
+            server.stop()
             await serving

@@ -14,7 +14,8 @@ from jackfield.cli import (
     key,
     plugin,
     plugin_authoring,  # noqa: F401 - it adds its commands to those of `plugin`
-    plugin_trial,  # noqa: F401 - so does this
+    plugin_call,  # noqa: F401 - so does this
+    plugin_trial,  # noqa: F401 - and this
     serve,
 )
 

@@ -78,7 +78,7 @@ async def _try(host: FakeHost, body: bytes, path: str, headers: dict[str, str]) 
     from jackfield.host.loader import PluginBroke
 
     try:
-        with _errors_alone():
+        with errors_alone():
             async with host:
                 return await host.request(body, path=path, headers=headers)
     except PluginBroke as error:
@@ -139,7 +139,7 @@ def _break(
     from jackfield.testing.chaos_tests import break_tests
 
     try:
-        with _errors_alone():
+        with errors_alone():
             chaos = run_chaos(target)
     except PluginBroke as error:
         raise ConfigError(str(error), file=str(target.subject)) from error
@@ -153,7 +153,7 @@ def _break(
 
 
 @contextmanager
-def _errors_alone() -> Iterator[None]:
+def errors_alone() -> Iterator[None]:
     """Logs on stderr, and only errors: what goes wrong in a trial is part of its report."""
     import logging
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -111,7 +112,7 @@ class PriceTable:
     @classmethod
     def load(cls, *files: Path) -> Self:
         """The built-in prices, overridden by `files`; of several, the later ones win."""
-        return cls([read_prices(file) for file in (*reversed(files), BUILT_IN)])
+        return cls([*(read_prices(file) for file in reversed(files)), _built_in()])
 
     def cost_nanousd(self, provider: str, model: str, usage: Usage) -> int | None:
         """`None` where no price is known."""
@@ -152,6 +153,11 @@ def _pico(rates: Rates) -> tuple[int, int, int, int]:
         round(cached * PICO),
         round(write * PICO),
     )
+
+
+@cache
+def _built_in() -> tuple[Price, ...]:
+    return tuple(read_prices(BUILT_IN))
 
 
 def read_prices(file: Path) -> list[Price]:

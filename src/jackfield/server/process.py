@@ -19,7 +19,9 @@ KEEP_ALIVE_S = 75
 CLOSING_S = 10.0
 # How long exchanges that were cut off may take to be settled.
 SETTLING_S = 2.0
-LINGER_TICKS = 10
+TICK_S = 1.0
+# Between looks at whether all have left: at first a moment, most are gone at once.
+FIRST_LOOK_S, LOOK_S = 0.001, 0.1
 
 
 class HttpServer(uvicorn.Server):
@@ -28,16 +30,35 @@ class HttpServer(uvicorn.Server):
 
     def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
         super().__init__(_config(gateway, drain_s))
+        self._drain_s = drain_s
+        self._told_to_stop = asyncio.Event()
         self._closing_since: dict[HttpToolsProtocol, float] = {}
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def stop(self) -> None:
+        self.should_exit = True
+        self._told_to_stop.set()
+
+    async def main_loop(self) -> None:
+        """Wakes up for what is due, and at once when it is told to stop."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._told_to_stop.wait()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+        for listening in sockets or []:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        drained = await self._drain()
         tasks = set(self.server_state.tasks)
-        if self.force_exit:
+        if self.force_exit or not drained:
             for task in tasks:
                 task.cancel()
         if tasks:
@@ -45,9 +66,20 @@ class HttpServer(uvicorn.Server):
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()
 
+    async def _drain(self) -> bool:
+        """Whether everybody has left, of their own accord, within the time for that."""
+        clock = asyncio.get_running_loop().time
+        until, pause = clock() + self._drain_s, FIRST_LOOK_S
+        await asyncio.sleep(pause)
+        while (self.server_state.connections or self.server_state.tasks) and not self.force_exit:
+            if clock() >= until:
+                return False
+            pause = min(2 * pause, LOOK_S)
+            await asyncio.sleep(pause)
+        return True
+
     async def on_tick(self, counter: int) -> bool:
-        if counter % LINGER_TICKS == 0:
-            self.abort_lingering(asyncio.get_running_loop().time())
+        self.abort_lingering(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     def abort_lingering(self, now: float) -> None:
@@ -116,7 +148,7 @@ class Orders:
     def stop(self) -> None:
         """Closing is short and bounded: it is left alone."""
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.stop()
         elif not self._closing:
             self._task.cancel()
 
@@ -126,7 +158,7 @@ class Orders:
         elif self._server.should_exit:
             self._server.force_exit = True
         else:
-            self._server.should_exit = True
+            self._server.stop()
 
     def stop_with(self, lifeline: int) -> None:
         """Stops when nobody holds the other end of this pipe any more."""

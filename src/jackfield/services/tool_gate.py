@@ -174,7 +174,7 @@ def parse_arguments(text: str) -> tuple[Mapping[str, Any] | None, str | None]:
     """A model's arguments as it wrote them: the object, or what is wrong with it."""
     try:
         arguments = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return None, f"the arguments are no JSON: {error}"
     if not isinstance(arguments, dict):
         return None, "the arguments are no JSON object"

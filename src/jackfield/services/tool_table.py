@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from jackfield.sdk.tools import TOOL_TIMEOUT_S, ToolHandler, ToolSpec, check_tool_name, full_name
+from jackfield.services.schema_size import is_bounded
 from jackfield.wire.chat import Tool
 
 MOST_TOOLS = 200
 MOST_TOLD = 5
+LONGEST_TOLD = 300
 
 
 class OfferedTool:
@@ -39,9 +41,13 @@ class OfferedTool:
 
     def problems(self, arguments: Any) -> str | None:
         """What of the arguments does not fit the schema, by field; `None` where all fits."""
-        if self._validator.is_valid(arguments):
-            return None
-        errors = [error for error, _ in zip(self._validator.iter_errors(arguments), range(MOST_TOLD), strict=False)]
+        try:
+            if self._validator.is_valid(arguments):
+                return None
+            errors = [error for error, _ in zip(self._validator.iter_errors(arguments), range(MOST_TOLD), strict=False)]
+        except ValueError as error:
+            # The validator takes no values that are nested deeper than it can follow.
+            return f"cannot be checked: {error}"
         return "; ".join(_told(error) for error in errors)
 
 
@@ -124,6 +130,8 @@ def _validator(spec: ToolSpec) -> Any:
     schema = msgspec.to_builtins(spec.input_schema)
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise ValueError(f"tool {spec.name}: the input schema must be of type object")
+    if not is_bounded(schema):
+        raise ValueError(f"tool {spec.name}: the input schema refers to its parts so often that nobody could check it")
     try:
         return jsonschema_rs.Draft202012Validator(
             schema, pattern_options=jsonschema_rs.RegexOptions(), retriever=_fetch_nothing
@@ -138,5 +146,7 @@ def _fetch_nothing(uri: str) -> Any:
 
 
 def _told(error: Any) -> str:
+    """The message shows the value, which may be long."""
     place = ".".join(str(part) for part in error.instance_path)
-    return f"{place}: {error.message}" if place else str(error.message)
+    message = error.message if len(error.message) <= LONGEST_TOLD else f"{error.message[:LONGEST_TOLD]}…"
+    return f"{place[:LONGEST_TOLD]}: {message}" if place else message

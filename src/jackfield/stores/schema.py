@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, insert, inspect, text
 
 from jackfield import __version__
 from jackfield.errors import ConfigError
+from jackfield.stores.tables import metadata, revisions
 
 # Oldest first: the revisions in `migrations/versions`. Kept here so that a database which is up to date
 # is known as such without importing Alembic.
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 MIGRATIONS = Path(__file__).parent / "migrations"
+_VERSION = "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
 
 
 def bring_up_to_date(connection: Connection, place: str) -> None:
@@ -26,7 +28,10 @@ def bring_up_to_date(connection: Connection, place: str) -> None:
             f" (up to {REVISIONS[-1]}): run the version that made it, or a later one",
             field="store.url",
         )
-    _upgrade(connection)
+    if found is None and connection.dialect.name == "sqlite" and not inspect(connection).get_table_names():
+        _create(connection)
+    else:
+        upgrade(connection)
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -36,7 +41,16 @@ def current_revision(connection: Connection) -> str | None:
     return str(found) if found is not None else None
 
 
-def _upgrade(connection: Connection) -> None:
+def _create(connection: Connection) -> None:
+    """A new database, as the migrations leave it. It is the one start that would need Alembic on most machines."""
+    metadata.create_all(connection)
+    connection.execute(insert(revisions).values(id=1, value=0))
+    connection.execute(text(f"CREATE TABLE alembic_version ({_VERSION})"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": REVISIONS[-1]})
+
+
+def upgrade(connection: Connection) -> None:
+    """Runs the migrations that are due."""
     # Imported here: most starts find nothing to do, and Alembic takes longer to import than all the rest.
     from alembic import command
     from alembic.config import Config

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -22,10 +22,11 @@ from jackfield.services.allowance import Allowance
 from jackfield.services.events import EventBus, PluginEvents
 from jackfield.services.grants import Asker, Grant, Maker, Offer, ServiceFactory
 from jackfield.services.hop import REDIRECTS, Hop, first_hop, next_hop
-from jackfield.services.http import AGENT, MOST_REDIRECTS, OUTBOUND
+from jackfield.services.http import AGENT, MOST_REDIRECTS, OUTBOUND, PluginHttp, open_egress
 from jackfield.services.kv import STORAGE, PluginStorage
 from jackfield.services.memory import PluginMemories, Recollection
 from jackfield.services.scheduler import PluginScheduler
+from jackfield.services.secrets import Secrets
 from jackfield.services.tool_gate import ToolGate
 from jackfield.services.tool_table import ToolDirectory
 from jackfield.services.tools import EXECUTE, REGISTER, PluginTools
@@ -51,7 +52,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
 
 
-Outside = Callable[[HttpRequest], Any]
+Answers = Callable[[HttpRequest], Any]
+Outside = Answers | Literal["real"]
 
 
 class ScriptedHttp:
@@ -59,7 +61,7 @@ class ScriptedHttp:
     `HttpResponse`, a status, or a JSON value; it may raise."""
 
     def __init__(
-        self, allowance: Allowance, hosts: tuple[str, ...] | None, outside: Outside | None, sent: list[HttpRequest]
+        self, allowance: Allowance, hosts: tuple[str, ...] | None, outside: Answers | None, sent: list[HttpRequest]
     ) -> None:
         self._allowance, self._outside, self._sent = allowance, outside, sent
         self._policy = EgressPolicy.public_only(allow_hosts=hosts)
@@ -153,10 +155,7 @@ class Granting:
     async def open(self, asker: Asker) -> Grant:
         offers = {
             "kv": Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, self._kv)),
-            "http": Offer(
-                frozenset({OUTBOUND}),
-                lambda grant: ScriptedHttp(grant.allowance, asker.http_hosts, self._outside, self.sent),
-            ),
+            "http": Offer(frozenset({OUTBOUND}), self._make_http),
             "users": Offer(frozenset({"users:read"}), lambda grant: KnownUsers(grant.allowance, self._users)),
             "events": Offer(frozenset({"events:subscribe", "events:emit"}), self._events),
             "tools": Offer(frozenset({REGISTER, EXECUTE}), self._make_tools),
@@ -165,6 +164,14 @@ class Granting:
             offers |= await self._stored()
         self.grant = ServiceFactory(offers, self._clock).build(asker)
         return self.grant
+
+    def _make_http(self, grant: Grant) -> ScriptedHttp | PluginHttp:
+        hosts = grant.asker.http_hosts
+        if self._outside != "real":
+            return ScriptedHttp(grant.allowance, hosts, self._outside, self.sent)
+        egress = open_egress()
+        self._stack.push_async_callback(egress.aclose)
+        return PluginHttp(grant.allowance, egress, Secrets({}), hosts, agent=grant.asker.agent)
 
     async def _stored(self) -> dict[str, Offer]:
         """What only a database can do has one of its own."""

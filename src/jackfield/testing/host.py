@@ -75,8 +75,8 @@ class FakeHost:
     `UpstreamError` to raise, options of the `echo` provider, or a function of the request; without one they repeat what
     the user said. `upstream` is the API that they speak. `models` limits the models there are; by default every name is
     one. `http` answers what the plugin sends outside: an `HttpResponse`, a status, or a JSON value for each
-    `HttpRequest`. `users` are their preferences, by user. `clock` is time for quarantine and storage, moved by hand;
-    deadlines are the event loop's.
+    `HttpRequest`; "real" lets it go out. `users` are their preferences, by user. `clock` is time for quarantine and
+    storage, moved by hand; deadlines are the event loop's.
 
     Raises `ConfigError` and `ManifestError` as the gateway would tell them, and `PluginBroke` where `on_load` or
     `health` fails.
@@ -129,8 +129,13 @@ class FakeHost:
         self.kv = MemoryStore(self.clock)
         self.guard = PluginGuard(manifest.id, self.clock)
         self._granting = self._make_granting()
-        hosts = manifest.http.hosts
-        asker = Asker(plugin=manifest.id, name=manifest.name, approved=approved, http_hosts=hosts)
+        asker = Asker(
+            plugin=manifest.id,
+            name=manifest.name,
+            approved=approved,
+            http_hosts=manifest.http.hosts,
+            agent=prepared.blueprint.agent,
+        )
         grant = await self._granting.open(asker)
         services = grant.services if self._services is None else self._services
         self._life = Life(prepared.blueprint, self._read_settings(manifest.id), services, self.guard)

@@ -143,3 +143,17 @@ def test_a_shell_is_told_also_where_nothing_waits(trips: Trips) -> None:
 def test_a_provider_in_process_is_looked_at_like_a_hook(trips: Trips) -> None:
     body = "async def complete(self, request, upstream):\n    return open('file').read()"
     assert trips(body) == [(2, "blocking-file")]
+
+
+@pytest.mark.parametrize("mark", ["tool()", "subscribe('message:sent')", "task(every_s=60)"])
+def test_what_runs_beside_requests_opens_no_files_either(look: Look, mark: str) -> None:
+    source = f"""
+        from jackfield.sdk import Plugin, subscribe, task, tool
+        class Tried(Plugin):
+            permissions = ("tools:register", "events:subscribe", "scheduler:write")
+            @{mark}
+            async def work(self):
+                open("a")
+    """
+    found = [(one.line, one.code) for one in look({"tried/plugin.py": source}).findings]
+    assert (7, "blocking-file") in found
