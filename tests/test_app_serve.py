@@ -128,7 +128,7 @@ UPSTREAM = {"name": "local", "provider": "openay", "base_url": "http://127.0.0.1
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown provider": ({"upstreams": [UPSTREAM]}, ["local", "openay", "openai"]),
     "store that cannot open": ({"store": {"url": "sqlite:////proc/none/store.db"}}, ["/proc/none"]),
-    "store of another kind": ({"store": {"url": "mysql://user:password@host/db"}}, ["store.url", "mysql"]),
+    "store of another kind": ({"store": {"url": "mysql://user:password@host/db"}}, ["store.url", "postgresql"]),
     "prices that are not there": ({"usage": {"prices": ["none.toml"]}}, ["none.toml"]),
 }
 

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCH = sorted((ROOT / "bench").rglob("*.py"))
-PYTHON = [*SOURCES, *TESTS, *BENCH]
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+PYTHON = [*SOURCES, *TESTS, *BENCH, *EXAMPLES]
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".txt", ".jsonl", ".sse", ".mako", ".ini"}
 LOOSE_TEXTS = (
     "Makefile",
@@ -66,7 +67,7 @@ def listed(faults: list[str]) -> str:
 
 
 def texts() -> Iterator[Path]:
-    for folder in ("src", "tests", "bench", "docs"):
+    for folder in ("src", "tests", "bench", "docs", "examples"):
         for file in sorted((ROOT / folder).rglob("*")):
             hidden = any(part == "__pycache__" or part.startswith(".") for part in file.relative_to(ROOT).parts)
             if file.suffix in TEXT_SUFFIXES and not hidden and "results" not in file.parts:

@@ -115,3 +115,15 @@ def test_the_servers_own_access_log_is_quiet(stream: io.StringIO) -> None:
     configure_logs(LogSettings(format="json"), stream)
     logging.getLogger("uvicorn.access").info("GET /")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("level", "told"), [("info", True), ("warning", False)])
+def test_in_development_plugins_tell_what_is_for_their_authors(stream: io.StringIO, level: Any, *, told: bool) -> None:
+    settings = LogSettings(format="json", level=level)
+    configure_logs(settings, stream, development=True)
+    structlog.get_logger("plugin").debug("for its author")
+    structlog.get_logger("jackfield.test").debug("for us")
+    assert ("for its author" in stream.getvalue(), "for us" in stream.getvalue()) == (told, False)
+    configure_logs(settings, stream)
+    structlog.get_logger("plugin").debug("in production")
+    assert "in production" not in stream.getvalue()

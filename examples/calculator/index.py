@@ -29,9 +29,9 @@ class Calculator:
             handler=self.calculate,
         )
 
-    async def calculate(self, input, context):
+    async def calculate(self, asked, context):
         try:
-            value = calculate(input["expression"])
+            value = calculate(asked["expression"])
         except CannotCalculate as error:
             return {"success": False, "result": None, "error": str(error)}
-        return {"success": True, "result": {"expression": input["expression"], "value": write_number(value)}}
+        return {"success": True, "result": {"expression": asked["expression"], "value": write_number(value)}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from jackfield.testing import Answer
@@ -73,6 +74,16 @@ async def test_money_is_counted_over_all_turns(world: World) -> None:
     called = await world.post(AGENT, {"model": "via-openai", "input": "add", "limits": {"usd": 3}})
     assert (called.json["turns"], called.json["stopped"]) == (2, "money")
     assert called.json["cost_usd"] >= 3
+
+
+@pytest.mark.parametrize(("limit", "stopped"), [({"tokens": 1000}, "tokens"), ({"usd": 1}, "money")])
+async def test_what_nobody_has_counted_is_more_than_any_bound(world: World, limit: Any, stopped: str) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "plugin_kit_add", "arguments": '{"a": 1, "b": 2}'}}
+    message = {"role": "assistant", "content": "Let me see.", "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    world.openai.always(Answer.body(msgspec.json.encode({"id": "a", "model": "gpt-4o", "choices": [choice]})))
+    called = await world.post(AGENT, {"model": "via-openai", "input": "add", "limits": limit})
+    assert (called.json["turns"], called.json["stopped"]) == (1, stopped)
 
 
 async def test_time_ends_a_tool_and_the_run(world: World) -> None:

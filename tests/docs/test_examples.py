@@ -1,9 +1,9 @@
 """Every example of the documentation does what its page says.
 
-The blocks of a page are one session, from top to bottom, in an empty folder. `bash` is run; the last line may start a
-gateway. `python`, `toml`, `json` and `yaml` with a title are files; without one Python is run, TOML must be settings,
-and JSON and YAML must be what they say. `text` is not run: behind a block that was, it is what that one prints, where
-`…` stands for anything.
+The blocks of a page are one session, from top to bottom, in a folder with nothing in it but the repository, as
+`checkout`. `bash` is run; the last line may start a gateway. `python`, `toml`, `json` and `yaml` with a title are
+files; without one Python is run, TOML must be settings, and JSON and YAML must be what they say. `text` is not run:
+behind a block that was, it is what that one prints, where `…` stands for anything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jackfield.control.prices import read_prices
 from jackfield.sdk.manifest import read_manifest
 from jackfield.testing import Upstream
 
-from .blocks import PAGES, Block, name_of, read_blocks
+from .blocks import PAGES, ROOT, Block, name_of, read_blocks
 from .terminal import SERVES, Terminal
 
 DATA: dict[str, Callable[[str], object]] = {"json": json.loads, "yaml": yaml.safe_load}
@@ -30,6 +30,7 @@ EXAMPLES = [page for page in PAGES if any(block.language != "text" for block in 
 
 @pytest.fixture
 async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+    (tmp_path / "checkout").symlink_to(ROOT)
     async with Upstream() as upstream, Upstream() as other, Terminal(tmp_path, upstream, other) as terminal:
         yield terminal
 

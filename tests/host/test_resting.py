@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jackfield.errors import JackfieldError
 from jackfield.host.builder import Trouble
+from jackfield.sdk.plugin import Plugin
 
 from .world import World, states
 
@@ -127,3 +129,42 @@ async def test_a_refused_change_leaves_it_at_rest(talking: World, told: Path) ->
     talking.troubles.clear()
     await toggle(talking, to=True)
     assert steps(told)[5:] == ["enable"]
+
+
+class Part:
+    def __init__(self, note: list[str], plugin: str) -> None:
+        self._note, self._plugin = note, plugin
+
+    def open(self) -> None: ...
+
+    def rest(self) -> None:
+        self._note.append(f"{self._plugin} rests")
+
+    async def aclose(self) -> None: ...
+
+
+async def test_at_the_end_nothing_begins_any_more_once_the_first_is_unloaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[str] = []
+
+    async def note(plugin: Plugin[Any]) -> None:
+        noted.append(f"{plugin.id} ends")
+
+    monkeypatch.setattr(Plugin, "on_disable", note)
+    world.write("one")
+    world.write("two")
+    for plugin in (await world.start()).values():
+        assert plugin.grant is not None
+        plugin.grant.parts.append(Part(noted, plugin.id))
+    await world.stop()
+    assert sorted(noted[:2]) == ["one rests", "two rests"]
+    assert "one ends" in noted[2:]
+
+
+async def test_no_plugin_has_the_name_under_which_the_gateway_speaks(world: World) -> None:
+    world.write("system")
+    world.write("named", "from jackfield.sdk import Plugin\n\nclass Named(Plugin):\n    id = 'system'\n")
+    for plugin in (await world.start()).values():
+        assert plugin.state == "failed"
+        assert "'system' is the gateway's own" in (plugin.reason or "")

@@ -20,7 +20,7 @@ from jackfield.services.tool_table import ToolDirectory, ToolTable
 from jackfield.settings import McpServer, Secret
 
 SCRIPT = Path(__file__).parent / "scripted_server.py"
-IMPATIENT = Patience(first_s=0.01, most_s=0.05, settled_s=60, refresh_s=30)
+IMPATIENT = Patience(first_s=0.01, most_s=0.05, settled_s=60, refresh_s=30, rest_s=0.01)
 
 
 def scripted(temper: str, *arguments: str, name: str = "far", **settings: Any) -> McpServer:

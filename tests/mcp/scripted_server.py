@@ -24,6 +24,7 @@ TOOLS = {
         {"name": "die", "inputSchema": OBJECT},
         {"name": "picture", "inputSchema": OBJECT},
     ],
+    "restless": [{"name": "looks", "inputSchema": OBJECT}],
     "many": [{"name": f"tool{number}", "inputSchema": OBJECT} for number in range(500)],
     "odd": [
         {"name": name, "inputSchema": OBJECT}
@@ -43,7 +44,7 @@ TOOLS["evil"] = [
     {"name": "slow", "inputSchema": {"type": "object", "properties": {"a": {"pattern": "(a+)+$"}}}},
 ]
 tools = list(TOOLS.get(TEMPER, TOOLS["good"]))
-cancels = 0
+cancels = looks = 0
 
 
 def send(message: dict) -> None:
@@ -66,6 +67,8 @@ def call(name: str, arguments: dict, meta: dict) -> dict | None:
         return {"content": [{"type": "image", "data": "aGk=", "mimeType": "image/png"}, {"type": "text", "text": "hi"}]}
     if name == "cancelled":
         return text(str(cancels))
+    if name == "looks":
+        return text(str(looks))
     if name == "grow":
         tools.append({"name": "grown", "inputSchema": OBJECT})
         send({"method": "notifications/tools/list_changed"})
@@ -122,5 +125,9 @@ for line in sys.stdin:
     result = answer(message["method"], message.get("params") or {})
     if result is not None:
         send({"id": message["id"], "result": result})
+    if message["method"] == "tools/list":
+        looks += 1
+        if TEMPER == "restless":
+            send({"method": "notifications/tools/list_changed"})
 while TEMPER == "stubborn":
     time.sleep(1)

@@ -203,3 +203,10 @@ async def test_what_was_never_granted_is_refused() -> None:
         mounting.mcp._allowance.approved = frozenset()
         with pytest.raises(Exception, match="mcp:connect"):
             await mounting.mcp.mount("far")
+
+
+async def test_a_server_that_always_says_that_its_tools_have_changed_is_asked_now_and_then() -> None:
+    async with Mounting(scripted("restless"), patience=Patience(rest_s=30)) as mounting:
+        await mounting.mcp.mount("far")
+        looks = [(await mounting.call("far_looks")).result for _ in range(20)]
+    assert looks[-1] == "1"

@@ -85,6 +85,24 @@ async def test_one_that_floods_its_host_is_read_from_more_slowly(start_node: Sta
     assert "killed by SIGKILL" in await lost(call)
 
 
+async def test_one_that_says_more_than_is_read_of_it_is_not_silent(start_node: StartNode, host: Host) -> None:
+    """Its answer stands behind a second of what it said."""
+    session = await start_node(Limits(hang_s=0.5))
+    assert await session.call("speak", 6000, deadline_s=10) == "done"
+    assert host.count("said") == 6000
+
+
+async def test_what_it_printed_is_told_of_who_floods(start_node: StartNode, host: Host) -> None:
+    session = await start_node()
+    await session.call("flood", 3000, deadline_s=10)
+    await until(lambda: asyncio.sleep(0, session.diagnose().last_words), lambda words: words.endswith("2999"))
+    assert (
+        (await lost(session.call("exit", 3, deadline_s=5)))
+        .partition("; its last words")[0]
+        .endswith("exit code 3; it printed 2 MB")
+    )
+
+
 async def test_one_bad_plugin_among_many_harms_no_other(start_node: StartNode) -> None:
     bad = await start_node(Limits(hang_s=0.5))
     good = [await start_node() for _ in range(3)]

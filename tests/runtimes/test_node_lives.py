@@ -84,11 +84,11 @@ async def test_it_comes_back_and_is_made_ready_anew(start_node: StartNode, host:
     assert pauses == [0.5]
 
 
-async def test_an_uncaught_exception_ends_it_and_is_in_its_last_words(start_node: StartNode, host: Host) -> None:
+async def test_an_uncaught_exception_ends_it_and_is_what_is_told_of_its_end(start_node: StartNode, host: Host) -> None:
     session = await start_node()
     await session.call("throw_later", deadline_s=2)
     await until_lost(host)
-    assert host.losses[0].exit == "exit code 1"
+    assert host.losses[0].exit == "exit code 1: nobody caught Error: nobody catches this"
     assert "nobody catches this" in host.losses[0].last_words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,3 +126,21 @@ async def test_it_may_ask_so_much_at_once_and_no_more(session: NodeSession) -> N
     code = """const asked = Array.from({ length: 1001 }, () => rpc.call('echo', 1).catch((error) => error.message));
       return (await Promise.all(asked)).at(-1)"""
     assert await session.call("run", code, deadline_s=5) == "1000 calls are under way already"
+
+
+async def test_what_is_thrown_and_is_no_error_is_told_as_it_is(start_node: StartNode) -> None:
+    session = await start_node()
+    for thrown, told in (
+        ("{ a: 1 }", "{ a: 1 }"),
+        ("'text'", "text"),
+        ("null", "null"),
+        ("new TypeError()", "TypeError"),
+    ):
+        with pytest.raises(SessionDenied, match=f"^{re.escape(told)}$"):
+            await session.call("run", f"throw {thrown}", deadline_s=5)
+
+
+async def test_code_that_replaces_the_languages_own_json_is_spoken_with_all_the_same(start_node: StartNode) -> None:
+    session = await start_node()
+    await session.call("run", "JSON.stringify = () => 'forged'; JSON.parse = () => null", deadline_s=5)
+    assert await session.call("echo", {"a": [1]}, deadline_s=5) == {"a": [1]}

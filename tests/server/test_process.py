@@ -33,7 +33,7 @@ async def served() -> AsyncIterator[tuple[HttpServer, asyncio.StreamReader, asyn
         yield server, reader, writer
     finally:
         writer.close()
-        server.should_exit = True
+        server.stop()
         await serving
 
 

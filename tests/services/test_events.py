@@ -138,18 +138,25 @@ async def test_what_fails_harms_nobody_else(scene: Scene) -> None:
     async def leave(event: Event) -> None:
         raise SystemExit(3)
 
+    async def interrupt(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    async def exit_generator(event: Event) -> None:
+        await asyncio.sleep(0)
+        raise GeneratorExit
+
     heard, other = Heard(), Heard()
     broken = scene.plugin("broken")
-    for handler in (sync_failure, failure, leave, heard):
+    for handler in (sync_failure, failure, interrupt, exit_generator, leave, heard):
         broken.on("x", handler)
     scene.plugin("other").on("x", other)
     for _ in range(3):
         scene.bus.announce("x", {})
     await scene.settle()
     assert (len(heard.events), len(other.events)) == (3, 3)
-    assert (scene.bus.counts.delivered, scene.bus.counts.failed) == (6, 9)
+    assert (scene.bus.counts.delivered, scene.bus.counts.failed) == (6, 15)
     stats = scene.stats["broken"]
-    assert (stats.errors, stats.last_error) == (9, "x: SystemExit: 3")
+    assert (stats.errors, stats.last_error) == (15, "x: SystemExit: 3")
     assert scene.stats["other"].errors == 0
 
 

@@ -109,20 +109,29 @@ async def test_what_fails_is_counted_told_and_runs_again(tmp_path: Path) -> None
     async def leave() -> None:
         raise SystemExit(3)
 
+    async def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    async def exit_generator() -> None:
+        raise GeneratorExit
+
     async with gateways(tmp_path) as them:
         heard, plugin = them.hear("scheduler:task_executed"), them.plugin()
         task = await plugin.schedule("tidy", 10, Runs(them.clock, fail))
         await plugin.schedule("leave", 15, Runs(them.clock, leave))
+        await plugin.schedule("interrupt", 16, Runs(them.clock, interrupt))
+        await plugin.schedule("exit", 9, Runs(them.clock, exit_generator))
         await them.pass_by(21)
         listed = {one.name: one for one in await plugin.list()}
         await them.scene.settle()
     assert listed["tidy"].last_error == "ValueError: no tidying today"
     assert listed["leave"].last_error == "SystemExit: 3"
-    assert (them.stats["a"].errors, listed["tidy"].runs) == (3, 2)
-    first = heard.data[0]
+    assert (listed["exit"].runs, listed["exit"].last_error) == (2, "OwnExit: GeneratorExit")
+    assert (them.stats["a"].errors, listed["tidy"].runs) == (6, 2)
+    first = next(one for one in heard.data if one["name"] == "tidy")
     assert first.pop("durationMs") >= 0
     assert first == {"taskId": task, "name": "tidy", "pluginId": "a", "success": False}
-    assert [one["name"] for one in heard.data] == ["tidy", "leave", "tidy"]
+    assert [one["name"] for one in heard.data] == ["exit", "tidy", "leave", "interrupt", "exit", "tidy"]
 
 
 @in_virtual_time

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
+import msgspec
 import pytest
 
+from jackfield.errors import JackfieldError
 from jackfield.hooks.guard import PluginStats
 from jackfield.sdk.caller import Caller, acting_for, current_caller
 from jackfield.sdk.events import ToolRefusal
@@ -39,6 +42,15 @@ class Listening:
     async def ask(self, name: str, data: Mapping[str, Any]) -> tuple[str, ToolRefusal] | None:
         self.heard.append((name, data))
         return ("guard", self.refusal) if self.refusal is not None else None
+
+
+class Unspeakable(ToolFailed):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Wordless(JackfieldError):
+    def __init__(self) -> None: ...
 
 
 class Scene:
@@ -89,10 +101,18 @@ async def test_it_runs_for_its_caller_and_everybody_is_told(scene: Scene) -> Non
     [
         (ToolReply(success=False, error="no such city"), "no such city"),
         (ToolReply(success=False), "the tool failed without saying why"),
+        (ToolReply(success=False, error="refused with sk-abcdefghijklmnopqrstuvwx"), "refused with sk-***"),
+        (ToolReply(success=False, error="half \ud800"), "half \\ud800"),
+        (ToolReply(success=False, error="x" * 20_000), "x" * 10_000 + "… [20,000 characters]"),
         (ToolFailed("no such city"), "no such city"),
         (ValueError("bad"), "ValueError: bad"),
         (NotGranted("box", "storage:read"), "no permission 'storage:read'"),
         (SystemExit(3), "SystemExit"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (GeneratorExit(), "GeneratorExit"),
+        (Unspeakable(), "Unspeakable"),
+        (Wordless(), "Wordless"),
+        (msgspec.Raw(b'{"a":'), "the result is no JSON"),
         (object(), "the result is no JSON"),
         ("x" * LARGEST_RESULT, "at most 1,048,576 are passed on"),
     ],
@@ -185,7 +205,7 @@ async def test_who_is_asked_may_refuse(scene: Scene) -> None:
 
 async def test_tools_that_call_one_another_come_to_an_end(scene: Scene, clock: HandClock) -> None:
     allowance = Allowance.of("box", frozenset({REGISTER, EXECUTE}), clock)
-    tools = PluginTools(allowance, scene.table, scene.gate, lambda: scene.tools)
+    tools = PluginTools(allowance, scene.table, scene.gate, lambda: nullcontext(scene.tools))
     depths: list[int] = []
 
     async def handler(arguments: dict[str, Any], context: ToolContext) -> Any:
@@ -201,10 +221,10 @@ async def test_tools_that_call_one_another_come_to_an_end(scene: Scene, clock: H
 
 async def test_each_permission_of_tools_is_checked(scene: Scene, clock: HandClock) -> None:
     executes = PluginTools(
-        Allowance.of("box", frozenset({EXECUTE}), clock), scene.table, scene.gate, lambda: scene.tools
+        Allowance.of("box", frozenset({EXECUTE}), clock), scene.table, scene.gate, lambda: nullcontext(scene.tools)
     )
     registers = PluginTools(
-        Allowance.of("box", frozenset({REGISTER}), clock), scene.table, scene.gate, lambda: scene.tools
+        Allowance.of("box", frozenset({REGISTER}), clock), scene.table, scene.gate, lambda: nullcontext(scene.tools)
     )
 
     async def handler(arguments: dict[str, Any], context: ToolContext) -> Any: ...
@@ -233,3 +253,36 @@ def test_arguments_as_a_model_writes_them(text: str, arguments: Any, told: str |
     assert got == arguments
     assert (problem is None) is (told is None)
     assert told is None or told in (problem or "")
+
+
+async def test_a_success_is_one_whatever_else_the_reply_says(scene: Scene) -> None:
+    async def handler(arguments: dict[str, Any], context: ToolContext) -> Any:
+        answer: Any = {"success": "yes", "result": 1, "error": "\ud800"}
+        return ToolReply(**answer)
+
+    scene.offer(handler)
+    assert await scene.run() == ToolReply(success=True, result=1)
+
+
+@pytest.mark.parametrize("arguments", [5, None, {1: 2}, {"a": object()}, {"a": "\ud800"}])
+async def test_arguments_of_a_plugin_that_are_no_json_are_a_reply(
+    scene: Scene, clock: HandClock, arguments: Any
+) -> None:
+    tools = PluginTools(
+        Allowance.of("box", frozenset({EXECUTE}), clock), scene.table, scene.gate, lambda: nullcontext(scene.tools)
+    )
+    reply = await tools.execute("tool", arguments)
+    assert (reply.error or "").startswith("Invalid input for tool: data")
+
+
+async def test_what_the_caller_does_to_the_arguments_later_changes_nothing(scene: Scene, clock: HandClock) -> None:
+    async def handler(arguments: dict[str, Any], context: ToolContext) -> Any:
+        given["to"]["name"] = "everybody"
+        return arguments["to"]["name"]
+
+    given = {"to": {"name": "bob"}}
+    tools = PluginTools(
+        Allowance.of("ox", frozenset({EXECUTE}), clock), ToolTable("ox"), scene.gate, lambda: nullcontext(scene.tools)
+    )
+    scene.offer(handler)
+    assert (await tools.execute("plugin_box_tool", given)).result == "bob"

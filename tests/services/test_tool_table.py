@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from jackfield.sdk.tools import ToolSpec
@@ -129,3 +130,37 @@ def test_of_two_with_one_full_name_the_first_plugins_is_offered_once() -> None:
     found = directory.find("plugin_a_b_c")
     assert found is not None
     assert found.plugin == "a_b"
+
+
+async def nothing(arguments: dict[str, Any], context: Any) -> None: ...
+
+
+def test_what_a_plugin_does_to_its_schema_later_changes_nothing() -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}}
+    table = ToolTable("box")
+    table.register(ToolSpec(name="tool", input_schema=schema), nothing)
+    schema["properties"]["a"] = object()
+    (tool,) = table
+    assert msgspec.json.decode(tool.as_tool().parameters or b"") == tool.spec.input_schema
+    assert tool.spec.input_schema["properties"] == {"a": {"type": "string"}}
+
+
+def test_half_characters_of_a_tool_do_not_spoil_requests() -> None:
+    table = ToolTable("box")
+    schema = {"type": "object", "description": "\udfff"}
+    table.register(ToolSpec(name="tool", description="\ud800", input_schema=schema), nothing)
+    (tool,) = table
+    assert msgspec.json.encode(tool.as_tool().description) == b'"[Plugin: box] \\\\ud800"'
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        (ToolSpec(name="tool", description="x" * 40_000), "the description has 40,000 characters"),
+        (ToolSpec(name="tool", input_schema={"type": "object", "title": "x" * 300_000}), "of at most 262,144"),
+        (ToolSpec(name="tool", input_schema={"type": "object", "x": object()}), "the input schema is none"),
+    ],
+)
+def test_what_no_model_should_be_told_is_refused(spec: ToolSpec, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        ToolTable("box").register(spec, nothing)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jackfield.sdk import HttpResponse, Plugin
+from jackfield.sdk import HttpResponse, Plugin, current_caller
 from jackfield.sdk.events import Event, subscribe
 from jackfield.sdk.scheduler import task
 from jackfield.sdk.tools import ToolContext, tool
@@ -60,7 +60,8 @@ class Everything(Plugin):
         self.heard.append(event)
 
     @task(every_s=60)
-    async def tidy(self) -> None: ...
+    async def tidy(self) -> None:
+        self.tidied = [*getattr(self, "tidied", ()), current_caller()]
 
 
 def outside(request: HttpRequest) -> Any:
@@ -81,6 +82,16 @@ async def test_it_runs_with_all_of_them() -> None:
         plugin: Any = host.plugin
         assert [event.data["content"] for event in plugin.heard] == ["hello"]
         assert host.stats["calls"] >= 7
+
+
+async def test_its_tasks_run_when_the_clock_says_so() -> None:
+    async with FakeHost(Everything) as host:
+        plugin: Any = host.plugin
+        await host.run_tasks(after_s=59)
+        assert not hasattr(plugin, "tidied")
+        for _ in range(2):
+            await host.run_tasks(after_s=61)
+        assert plugin.tidied == [None, None]
 
 
 async def test_without_an_outside_it_reaches_nothing() -> None:

@@ -20,7 +20,8 @@ Stop = Literal["turns", "time", "tokens", "money", "calls", "repeats"]
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """`tokens` and `usd` are looked at after each turn: the turn that passes them is the last."""
+    """`tokens` and `usd` are looked at after each turn: the turn that passes them is the last, and so is one of which
+    nobody knows what it used or cost."""
 
     seconds: float
     turns: int = MOST_TURNS

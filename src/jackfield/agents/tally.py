@@ -41,6 +41,7 @@ class Tally:
         self._formats: list[str] = []
         self.last: ChatResponse | None = None
         self.dropped: frozenset[str] = frozenset()
+        self._uncounted = self._unpriced = False
 
     @property
     def choice(self) -> Choice:
@@ -60,15 +61,20 @@ class Tally:
     def add(self, response: ChatResponse, state: State, theirs: frozenset[str]) -> None:
         self.turns += 1
         self.last = response
-        if state.usage is not None:
-            self.usage = add_usage(self.usage, state.usage)
-        if state.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + state.cost_usd
+        self._count(state)
         self.dropped |= state.dropped
         parts = self.choice.message.parts
         kept = tuple(part for part in parts if not isinstance(part, ToolCall) or part.name in theirs)
         self.said.append(kept)
         self._formats.append(response.format)
+
+    def _count(self, state: State) -> None:
+        if state.usage is not None:
+            self.usage = add_usage(self.usage, state.usage)
+        if state.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + state.cost_usd
+        self._uncounted |= state.usage is None and not state.answer_cached
+        self._unpriced |= state.cost_usd is None and not state.answer_cached
 
     def use(self, used: Sequence[ToolUse]) -> None:
         self.used += used
@@ -85,13 +91,17 @@ class Tally:
             self.stop(reason)
         return self.stopped is None
 
+    @property
+    def _used(self) -> int:
+        return 0 if self.usage is None else self.usage.total
+
     def _why_not(self) -> Stop | None:
         bounds = self._bounds
         if self.turns >= bounds.turns:
             return "turns"
-        if bounds.tokens is not None and self.usage is not None and self.usage.total >= bounds.tokens:
+        if bounds.tokens is not None and (self._uncounted or self._used >= bounds.tokens):
             return "tokens"
-        if bounds.usd is not None and (self.cost_usd or 0.0) >= bounds.usd:
+        if bounds.usd is not None and (self._unpriced or (self.cost_usd or 0.0) >= bounds.usd):
             return "money"
         if self._calls > CALLS:
             return "calls"

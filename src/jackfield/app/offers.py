@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import msgspec
@@ -13,14 +14,15 @@ from jackfield.hooks.guard import PluginStats
 from jackfield.host.host import Host
 from jackfield.mcp.mounts import CONNECT, make_mounts
 from jackfield.mcp.servers import McpServers
-from jackfield.services.events import EventBus, PluginEvents
+from jackfield.services.events import EventBus, GrantedEvents, PluginEvents
 from jackfield.services.grants import Grant, Offer
 from jackfield.services.http import OUTBOUND, PluginHttp
 from jackfield.services.kv import STORAGE, PluginStorage
 from jackfield.services.memory import MEMORY, PluginMemories, Recollection
-from jackfield.services.scheduler import PluginScheduler
+from jackfield.services.scheduler import GrantedScheduler, PluginScheduler
 from jackfield.services.secrets import Secrets
 from jackfield.services.tool_gate import ToolGate
+from jackfield.services.tool_table import ToolDirectory
 from jackfield.services.tools import EXECUTE, REGISTER, PluginTools
 from jackfield.services.users import READ as READ_USERS
 from jackfield.services.users import PluginUsers
@@ -46,13 +48,26 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class World:
-    """The plugins that serve now, for what is made before any does."""
+    """The plugins that serve now, for what is made before any does: plugins that are loaded first use it, too."""
 
     host: Host
 
     def stats_of(self, plugin: str) -> PluginStats | None:
-        found = self.host.snapshot.plugins.get(plugin)
+        found = self.host.snapshot.plugins.get(plugin) if self.host.has_begun else None
         return found.guard.stats if found is not None else None
+
+    @contextmanager
+    def tools(self) -> Iterator[ToolDirectory]:
+        """Those of now; their plugins stay loaded while they are used."""
+        if not self.host.has_begun:
+            yield ToolDirectory()
+            return
+        snapshot = self.host.snapshot
+        snapshot.pins += 1
+        try:
+            yield snapshot.tools
+        finally:
+            snapshot.unpin()
 
 
 def make_offers(shared: Shared) -> Mapping[str, Offer]:
@@ -73,17 +88,17 @@ def _http(shared: Shared, grant: Grant) -> PluginHttp:
     return PluginHttp(grant.allowance, shared.egress, shared.secrets, asker.http_hosts, agent=asker.agent)
 
 
-def _events(shared: Shared, grant: Grant) -> PluginEvents:
+def _events(shared: Shared, grant: Grant) -> GrantedEvents:
     events = PluginEvents(grant.allowance, shared.bus)
     grant.parts.append(events)
-    return events
+    return GrantedEvents(events)
 
 
-def _scheduler(shared: Shared, grant: Grant) -> PluginScheduler:
+def _scheduler(shared: Shared, grant: Grant) -> GrantedScheduler:
     scheduler = PluginScheduler(grant.allowance, shared.leases, shared.bus, shared.clock, shared.world.stats_of)
     grant.parts.append(scheduler)
-    return scheduler
+    return GrantedScheduler(scheduler)
 
 
 def _tools(shared: Shared, grant: Grant) -> PluginTools:
-    return PluginTools(grant.allowance, grant.tools, shared.gate, lambda: shared.world.host.snapshot.tools)
+    return PluginTools(grant.allowance, grant.tools, shared.gate, shared.world.tools)

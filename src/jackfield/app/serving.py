@@ -55,7 +55,7 @@ def serve(settings: Settings, *, dev: bool = False, environ: Mapping[str, str] |
     environ = dict(os.environ if environ is None else environ)
     if dev and settings.server.workers > 1:
         raise ConfigError("--dev is for one worker", field="server.workers")
-    configure_logs(settings.logs)
+    configure_logs(settings.logs, development=dev)
     _mask_secrets(settings, environ)
     server = settings.server
     allow_many_connections()

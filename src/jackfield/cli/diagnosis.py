@@ -12,11 +12,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
+from jackfield.cli.finding import Finding
+from jackfield.cli.isolation import check_isolation
 from jackfield.clock import SystemClock
 from jackfield.errors import ConfigError, JackfieldError
 from jackfield.settings import Settings, Upstream, inspect
@@ -28,15 +28,6 @@ OLDEST_PYTHON = (3, 11)
 # No clock that is right is before the day of this version.
 EARLIEST = 1_760_000_000
 
-Status = Literal["ok", "warn", "fail"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    check: str
-    status: Status
-    detail: str
-    advice: str = ""
-
 
 async def diagnose(config_file: Path | None, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> list[Finding]:
     findings = [check_python(), *check_libraries(), check_event_loop(), check_clock(time.time())]
@@ -46,6 +37,7 @@ async def diagnose(config_file: Path | None, overrides: Mapping[str, Any], envir
         return findings
     findings += check_keys(settings)
     findings += await check_plugins(settings)
+    findings += await check_isolation(settings)
     findings += [check_data_folder(settings.store.data_dir), check_port(settings)]
     findings.append(await check_store(settings))
     findings += await check_redis(settings)

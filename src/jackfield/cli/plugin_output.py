@@ -44,7 +44,14 @@ def _fields(plugin: Told) -> Iterator[tuple[str, str]]:
     yield "permissions", ", ".join(permissions["approved"]) or "-"
     yield "not approved", ", ".join(permissions["difference"]) or "-"
     yield "config", json.dumps(plugin["config"])
+    yield from _process_fields(plugin.get("process") or {})
     yield from ((key, one_line(value)) for key, value in plugin["stats"].items())
+
+
+def _process_fields(process: Told) -> Iterator[tuple[str, str]]:
+    for key, value in process.items():
+        told = ", ".join(map(str, value)) if isinstance(value, list) else value
+        yield f"process {key.replace('_', ' ')}", one_line(told)
 
 
 def _hook_row(hook: Told) -> tuple[str, ...]:

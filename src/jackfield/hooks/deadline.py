@@ -27,6 +27,11 @@ class Expired(Exception):
     """The deadline passed."""
 
 
+class OwnExit(Exception):
+    """What only the interpreter ends a coroutine with, raised by the coroutine itself: whoever let that through would
+    take it for its own end."""
+
+
 class Resumed:
     """The rest of a coroutine that has begun to wait. `longest_ns` is its longest stay on the loop without a break.
 
@@ -187,7 +192,7 @@ class Resumed:
 
 async def finish_within(who: Watched, coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
     """The result of a stranger's coroutine. Raises `Expired`, and whatever the coroutine raises. One that keeps the
-    loop is reported."""
+    loop is reported; a `GeneratorExit` of its own is an `OwnExit`."""
     began = perf_counter_ns()
     watchdog.since = began
     watchdog.running = who
@@ -198,6 +203,8 @@ async def finish_within(who: Watched, coroutine: Coroutine[Any, Any, T], seconds
         if isinstance(last, StopIteration):
             result: T = last.value
             return result
+        if isinstance(last, GeneratorExit):
+            raise OwnExit("GeneratorExit") from last
         raise
     finally:
         watchdog.running = None
@@ -205,6 +212,10 @@ async def finish_within(who: Watched, coroutine: Coroutine[Any, Any, T], seconds
     try:
         rest: T = await resumed
         return rest
+    except GeneratorExit as last:
+        if resumed.interrupted:
+            raise
+        raise OwnExit("GeneratorExit") from last
     finally:
         _report(who, resumed.longest_ns)
 

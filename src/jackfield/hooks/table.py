@@ -56,7 +56,8 @@ NOBODY: Mapping[str, str | None] = MappingProxyType({})
 class HookRow:
     """The hooks that see one operation. `holds` is whether a stream must be held for a hook that edits the whole,
     `collects` whether the whole answer must be known in its canonical form at the end. `barred` names the plugin that
-    must see the operation and does not, and says why."""
+    must see the operation and does not, and says why. `receives` is whether anything of this comes before the caller is
+    known."""
 
     __slots__ = (
         "attempt",
@@ -67,6 +68,7 @@ class HookRow:
         "holds",
         "ingress",
         "pre_flight",
+        "receives",
         "response_body",
         "response_chunk",
         "response_head",
@@ -84,6 +86,7 @@ class HookRow:
         self.response_chunk = at["response_chunk"]
         self.response_body = at["response_body"]
         self.background = at["background"]
+        self.receives = bool(barred or self.ingress or self.auth)
         self.holds = any(hook.spec.edits for hook in self.response_body)
         self.collects = bool(self.response_body) or any(hook.spec.sees_answer for hook in self.background)
 

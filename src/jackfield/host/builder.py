@@ -23,6 +23,7 @@ from jackfield.host.resolve import Node, Resolved, resolve
 from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Code, Entry, World
+from jackfield.sdk.events import SYSTEM
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
 from jackfield.sdk.plugin import config_model
 from jackfield.services.grants import Asker, Grant, GrantServices
@@ -240,6 +241,7 @@ class _Making:
                 return None
             if seen.problem is not None:
                 raise ConfigError(seen.problem)
+            _refuse_reserved(name)
             if name in self._builtins and seen.found.dialect != "native":
                 raise ConfigError(f"the id {name!r} is a built-in plugin's: give it another name")
             if same is not None and seen.manifest is None and self._stays_failed(same):
@@ -249,6 +251,7 @@ class _Making:
                 draft.sighting = await _anew(seen)
                 draft.blueprint = await self._builder.read(draft.sighting.found)
                 draft = self._renamed(draft)
+                _refuse_reserved(draft.id)
                 if draft.id not in self.built.plugins and await self._rests(draft):
                     draft.sighting.found.forget()
                     return None
@@ -444,6 +447,12 @@ async def _anew(seen: Sighting) -> Sighting:
     if seen.find_again is None:
         return seen
     return msgspec.structs.replace(seen, found=await loader.run_own(seen.find_again))
+
+
+def _refuse_reserved(plugin_id: str) -> None:
+    """Raises `ConfigError` for the name under which the gateway itself speaks to plugins."""
+    if plugin_id == SYSTEM:
+        raise ConfigError(f"the id {plugin_id!r} is the gateway's own: give it another name", plugin=plugin_id)
 
 
 def _check_approved(plugin_id: str, word: object) -> None:

@@ -20,8 +20,12 @@ async def put_to_rest(plugin: LoadedPlugin) -> None:
 
 
 async def stop_all(plugins: Iterable[LoadedPlugin]) -> None:
-    """Unloads what runs, last started first."""
-    for plugin in reversed(list(plugins)):
+    """Unloads what runs, last started first. Before that nothing begins by itself any more in any of them."""
+    ending = list(plugins)
+    for plugin in ending:
+        if plugin.grant is not None:
+            plugin.grant.rest()
+    for plugin in reversed(ending):
         if plugin.instance is not None:
             rested = plugin.state == "disabled"
             if plugin.state != "draining":

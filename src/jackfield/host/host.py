@@ -54,9 +54,13 @@ class Host:
         return self._stage.snapshot
 
     @property
+    def has_begun(self) -> bool:
+        return self._stage.has_begun
+
+    @property
     def links(self) -> tuple[UpstreamLink, ...]:
         """The upstreams of the newest snapshot; none before the host has started."""
-        return tuple(self.snapshot.routes.links.values()) if self._stage.has_begun else ()
+        return tuple(self.snapshot.routes.links.values()) if self.has_begun else ()
 
     @property
     def draining(self) -> int:

@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from jackfield.dialects.base import Blueprint, Dialect
 from jackfield.errors import ConfigError, JackfieldError, ManifestError
-from jackfield.hooks.deadline import Expired, finish_within
+from jackfield.hooks.deadline import Expired, OwnExit, finish_within
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
 from jackfield.host.aside import run_aside
@@ -207,6 +207,8 @@ async def within(seconds: float, call: Callable[[], Any], step: LifeStep) -> Any
         raise
     except Expired as error:
         raise PluginBroke(f"{step.name} did not end within {seconds:g} s") from error
+    except OwnExit as error:
+        raise PluginBroke(f"{step.name}: {error}") from error
     except BaseException as error:
         if _is_ours(error):
             raise

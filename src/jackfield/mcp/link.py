@@ -28,12 +28,14 @@ LinkState = Literal["connecting", "ready", "failed"]
 
 class Patience(msgspec.Struct, frozen=True):
     """The pause after a failure, doubled with each further one until it has stayed for `settled_s`, and how often a
-    server is asked anew for its tools: not all say when these change, and none that it hangs."""
+    server is asked anew for its tools: not all say when these change, and none that it hangs. One that says it all the
+    time is asked every `rest_s`."""
 
     first_s: float = 0.5
     most_s: float = 60.0
     settled_s: float = 10.0
     refresh_s: float = 60.0
+    rest_s: float = 0.5
 
     def after(self, failures: int) -> float:
         return float(min(self.first_s * 2 ** min(failures - 1, 20), self.most_s))
@@ -123,6 +125,7 @@ class ServerLink:
                 self._take(await session.list_tools())
 
     async def _wait_for_news(self) -> None:
+        await self._pause(self._patience.rest_s)
         try:
             async with asyncio.timeout(self._patience.refresh_s):
                 await self._news.wait()

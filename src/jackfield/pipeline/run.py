@@ -70,7 +70,7 @@ class Pipeline:
     async def _run(self, state: State) -> Answer:
         """Each phase with hooks is a call of its own; one without costs nothing."""
         row = state.row
-        decision = await self._receive(state) if state.identity is None else None
+        decision = await self._receive(state) if state.identity is None and not self._knows(state) else None
         if decision is None:
             state.peeked()
             decision = await admit(state) if row.pre_flight else None
@@ -94,6 +94,13 @@ class Pipeline:
         if got.format is state.route.format and not (row.response_head or row.collects or state.stream):
             return plain_answer(state, got)
         return await _finish(state, got)
+
+    def _knows(self, state: State) -> bool:
+        """Who calls, where no plugin has a part in it: then there is nothing to wait for."""
+        if state.row.receives or state.snapshot.personal:
+            return False
+        identify(state, None, self._directory)
+        return True
 
     async def _receive(self, state: State) -> Decision | None:
         row = state.row

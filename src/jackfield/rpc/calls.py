@@ -91,6 +91,8 @@ class Peer(asyncio.Protocol):
         self._pace = Pace(self._loop, self._set_reading)
         self._base = Context()
         self.dropped = 0
+        # How many messages came in.
+        self.heard = 0
 
     @property
     def waiting(self) -> int:
@@ -264,6 +266,7 @@ class Peer(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while not self._pace.paused and (body := self._reader.take()) is not None:
+                self.heard += 1
                 self._receive(body)
         except (ValueError, RecursionError) as error:
             self._broken = f"it did not keep to the protocol: {describe_error(error)}"

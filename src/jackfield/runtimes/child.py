@@ -12,7 +12,7 @@ from jackfield.clock import Clock
 from jackfield.errors import JackfieldError
 from jackfield.rpc.calls import CLOSED, Handler, Peer
 from jackfield.runtimes.launch import Launch, Launched, read_report, spawn
-from jackfield.runtimes.limits import Limits, Watch, read_usage
+from jackfield.runtimes.limits import MB, Limits, Watch, read_usage
 from jackfield.runtimes.output import Output
 
 LOOK_S = 0.2
@@ -22,6 +22,8 @@ _LATE_S = 1.0
 _END_S = 0.5
 _KILLED_S = 5.0
 _TOLD = 500
+# Who printed so much is told of as who floods.
+FLOOD = MB
 
 # What the exit means, from the end of what the process printed.
 Explain = Callable[[str], str | None]
@@ -42,6 +44,7 @@ class Child:
         self._watch = Watch(limits)
         self._ping: asyncio.Task[None] | None = None
         self._pinged = self._looked = 0.0
+        self._heard = 0
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(launched.pidfd, self._on_exit)
 
@@ -80,6 +83,9 @@ class Child:
             return None
         if late > _LATE_S:
             self._pinged += late
+        if self.peer.heard != self._heard:
+            # Who says so much that its answer is far behind is not silent.
+            self._heard, self._pinged = self.peer.heard, now
         if now - self._pinged > self._limits.hang_s:
             return f"it answered nothing for {self._limits.hang_s:g} s"
         return None
@@ -125,7 +131,7 @@ class Child:
             self._timer.cancel()
         words = self.output.last_words
         meaning = self._explain(words)
-        exit_ = _describe(code, self._reason or meaning)
+        exit_ = _describe(code, self._reason or meaning) + _tell_flood(self.output.total)
         # What was explained was read from them: there they tell no more.
         told = f"; its last words: {words[-_TOLD:]}" if words and meaning is None else ""
         self.peer.fail(f"its process is gone: {exit_}{told}")
@@ -156,6 +162,11 @@ def _describe(code: int, reason: str | None) -> str:
     except ValueError:
         how = f"killed by signal {-code}"
     return f"{how}: {reason}" if reason else how
+
+
+def _tell_flood(printed: int) -> str:
+    """What waits to be read from it takes its memory, and explains what that says nothing of."""
+    return f"; it printed {printed // MB} MB" if printed >= FLOOD else ""
 
 
 async def start_child(

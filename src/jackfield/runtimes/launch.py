@@ -21,6 +21,7 @@ LAYERS = (
 )  # fmt: skip
 REPORT_S = 10.0
 _LONGEST_REPORT = 64 * 1024
+_PYTHON = os.path.realpath(sys.executable)
 # Not by path: its folder must not be searched before the standard library's.
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from launcher.main import main; main()"
 
@@ -61,6 +62,12 @@ class Launched:
     def pid(self) -> int:
         return self.process.pid
 
+    def close(self) -> None:
+        """For whoever has handed on none of the descriptors."""
+        self.socket.close()
+        os.close(self.output)
+        os.close(self.pidfd)
+
 
 def spawn(launch: Launch) -> tuple[Launched, int]:
     """The process, in a session and process group of its own, and the descriptor that its report is read from. Must be
@@ -95,6 +102,17 @@ def spawn(launch: Launch) -> tuple[Launched, int]:
         os.set_blocking(descriptor, False)
     host.setblocking(False)
     return Launched(process, host, output), report
+
+
+async def probe_layers() -> tuple[str, ...]:
+    """The layers that a process gets here, by starting one that does nothing. Raises `LaunchFailed`."""
+    launched, report = spawn(Launch(argv=(_PYTHON, "-I", "-S", "-c", ""), cwd="/", environ={}, read=("/",), run=("/",)))
+    try:
+        return await read_report(report)
+    finally:
+        launched.process.kill()
+        launched.process.wait()
+        launched.close()
 
 
 async def read_report(report: int) -> tuple[str, ...]:

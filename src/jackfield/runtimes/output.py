@@ -14,7 +14,7 @@ _MOST_AT_THE_END = 16
 
 
 class Output:
-    """Owns the descriptor, which does not block."""
+    """Owns the descriptor, which does not block. `total` is how many bytes came."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -22,6 +22,7 @@ class Output:
         self._kept = bytearray()
         self._rest: asyncio.TimerHandle | None = None
         self._open = True
+        self.total = 0
         self._loop.add_reader(descriptor, self._read)
 
     def _read(self) -> None:
@@ -39,6 +40,7 @@ class Output:
             data = os.read(self._descriptor, _PIECE)
         except OSError:
             return False
+        self.total += len(data)
         self._kept += data[-KEPT:]
         del self._kept[:-KEPT]
         return bool(data)

@@ -71,6 +71,11 @@ class Plugin(Generic[C]):
     async def health(self) -> Health:
         return Health()
 
+    def diagnose(self) -> Mapping[str, Any]:
+        """What operators are shown of the process that it runs in: nothing where it has none of its own. Must not
+        wait."""
+        return {}
+
 
 def config_model(kind: type[Plugin[Any]]) -> type[BaseModel]:
     """The config model of a plugin class: the argument of the nearest `Plugin[...]` or generic child of it, or an empty

@@ -372,8 +372,10 @@ def read_result(answer: Any, tool: str) -> ToolReply:
     if not isinstance(answer, Mapping) or not isinstance(answer.get("success"), bool):
         raise ValueError(f"Tool {tool} answered {_kind(answer)}: a handler answers {{success, result, error}}")
     error = answer.get("error")
+    # An error as JavaScript has it.
+    words = error.get("message", error) if isinstance(error, Mapping) else error
     return ToolReply(
-        success=answer["success"], result=answer.get("result"), error=None if error is None else str(error)
+        success=answer["success"], result=answer.get("result"), error=None if words is None else str(words)
     )
 
 

@@ -29,7 +29,7 @@ class HttpServer(uvicorn.Server):
     until it is settled. Signals are the business of whoever owns the process."""
 
     def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
-        super().__init__(_config(gateway, drain_s))
+        super().__init__(_config(gateway))
         self._drain_s = drain_s
         self._told_to_stop = asyncio.Event()
         self._closing_since: dict[HttpToolsProtocol, float] = {}
@@ -98,8 +98,8 @@ class HttpServer(uvicorn.Server):
         self._closing_since = closing
 
 
-def _config(gateway: GatewayServer, drain_s: float) -> uvicorn.Config:
-    config = uvicorn.Config(
+def _config(gateway: GatewayServer) -> uvicorn.Config:
+    return uvicorn.Config(
         gateway,
         http=GatewayProtocol,
         ws="none",
@@ -111,9 +111,6 @@ def _config(gateway: GatewayServer, drain_s: float) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
-    # Declared whole seconds, used as what it is.
-    config.timeout_graceful_shutdown = drain_s  # type: ignore[assignment]
-    return config
 
 
 class Orders:

@@ -21,7 +21,7 @@ class CopiedData:
     def __init__(self, data: Mapping[str, Any]) -> None:
         """Raises `ValueError` naming the place of what is no JSON."""
         if not isinstance(data, Mapping):
-            raise ValueError(f"data: an event's data is an object, not {type(data).__name__}")
+            raise ValueError(f"data: is an object, not {type(data).__name__}")
         self.size = 0
         self.value: dict[str, Any] = self._copy_object(data, "data", 0)
 

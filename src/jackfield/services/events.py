@@ -123,7 +123,8 @@ class EventBus:
 
 
 class PluginEvents:
-    """`Events` for one plugin, and a `Part` of it. What it subscribes to before it is open counts from then on."""
+    """One plugin's subscriptions and mailbox, a `Part` of it. What it subscribes to before it is open counts from then
+    on."""
 
     def __init__(self, allowance: Allowance, bus: EventBus) -> None:
         self._allowance, self._bus = allowance, bus
@@ -209,13 +210,13 @@ class PluginEvents:
                 answer = await finish_within(EventStep(self.plugin, event.type), _start(handler, event), seconds)
         except Expired as late:
             self._note(event.type, late, f"no end within {seconds:g} s", timeout=True)
-        except (KeyboardInterrupt, GeneratorExit):
+        except GeneratorExit:
             raise
         except asyncio.CancelledError as cancelled:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             self._note(event.type, cancelled, "cancelled from within")
-        except BaseException as failed:  # noqa: BLE001 - a boundary: one plugin's failure
+        except BaseException as failed:  # noqa: BLE001 - a boundary: one plugin's failure, its own interrupt too
             self._note(event.type, failed, describe_error(failed))
         else:
             self._bus.counts.delivered += 1
@@ -236,6 +237,24 @@ class PluginEvents:
         if kind not in self._logged and len(self._logged) < MOST_KINDS_LOGGED:
             self._logged.add(kind)
             log.warning("event_handler_failed", plugin=self.plugin, type=type, error=told)
+
+
+class GrantedEvents:
+    """What the plugin itself holds: nothing of it opens, feeds or renames its mailbox."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self, events: PluginEvents) -> None:
+        self._events = events
+
+    def on(self, type: str, handler: EventHandler) -> None:  # noqa: A002 - the guide's word
+        self._events.on(type, handler)
+
+    def off(self, type: str, handler: EventHandler) -> None:  # noqa: A002
+        self._events.off(type, handler)
+
+    def emit(self, type: str, data: Mapping[str, Any]) -> None:  # noqa: A002
+        self._events.emit(type, data)
 
 
 def _check_type(type: str) -> None:  # noqa: A002

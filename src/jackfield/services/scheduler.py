@@ -110,7 +110,7 @@ class Planned:
 
 
 class PluginScheduler:
-    """`Scheduler` for one plugin, and a `Part` of it."""
+    """One plugin's tasks, a `Part` of it."""
 
     def __init__(
         self, allowance: Allowance, leases: Leases, announcer: Announcer, clock: Clock, stats_of: StatsOf
@@ -175,6 +175,15 @@ class PluginScheduler:
         self._serving, self._rested = False, True
         for planned in self._tasks.values():
             planned.stop()
+
+    async def run_due(self) -> None:
+        """Runs what is due, to its end: for those who move the clock by hand."""
+        now = self._clock.wall()
+        for planned in [one for one in self._tasks.values() if self._serving and one.wake <= now]:
+            planned.stop()
+            Context().run(self._wake, planned)
+        if self._turns:
+            await asyncio.wait(self._turns)
 
     async def aclose(self) -> None:
         """Gives runs that are under way a moment, then ends them, or leaves them where they do not let themselves be
@@ -297,7 +306,7 @@ class PluginScheduler:
             return None
         except Expired:
             timeout, error = True, f"no end within {RUN_S:g} s"
-        except (KeyboardInterrupt, GeneratorExit):
+        except GeneratorExit:
             raise
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None and task.cancelling():
@@ -327,6 +336,26 @@ class PluginScheduler:
             "durationMs": duration_ns / 1e6,
         }
         self._announcer.announce("scheduler:task_executed", told)
+
+
+class GrantedScheduler:
+    """What the plugin itself holds: nothing of it has tasks run while it does not serve."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self, tasks: PluginScheduler) -> None:
+        self._tasks = tasks
+
+    async def schedule(
+        self, name: str, when: float | str, handler: TaskHandler, *, timezone: str = "UTC", once: bool = False
+    ) -> str:
+        return await self._tasks.schedule(name, when, handler, timezone=timezone, once=once)
+
+    async def cancel(self, task: str) -> bool:
+        return await self._tasks.cancel(task)
+
+    async def list(self) -> tuple[ScheduledTask, ...]:
+        return await self._tasks.list()
 
 
 def id_of(plugin: str, name: str) -> str:

@@ -20,15 +20,38 @@ def is_bounded(schema: Mapping[str, Any]) -> bool:
         names = [part[key] for part in parts for key in _ANCHORS if isinstance(part.get(key), str)]
         if len(set(names)) != len(names) or any(isinstance(part.get("$id"), str) for part in parts[1:]):
             return False
-        return _Measure(schema, parts).size(schema) <= MOST_NODES
+        return _Measure(References(schema)).size(schema) <= MOST_NODES
     except RecursionError:
         return False
 
 
-class _Measure:
-    def __init__(self, root: Mapping[str, Any], parts: tuple[Mapping[str, Any], ...]) -> None:
+class References:
+    """Where those of a bounded schema lead. `any` is whether there are some."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
+        parts = tuple(_parts(root))
+        self.any = any(key in part for part in parts for key in _REFERENCES)
         self._named = {part[key]: part for part in parts for key in _ANCHORS if isinstance(part.get(key), str)}
+
+    def find(self, reference: str) -> Any:
+        """What leads out of the schema, or nowhere, is refused by whoever builds from it."""
+        fragment = unquote(reference.partition("#")[2])
+        if fragment and not fragment.startswith("/"):
+            return self._named.get(fragment)
+        node: Any = self._root
+        for step in fragment.split("/")[1:]:
+            step = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(node, list):
+                node = node[int(step)] if step.isdecimal() and int(step) < len(node) else None
+            else:
+                node = node.get(step) if isinstance(node, Mapping) else None
+        return node
+
+
+class _Measure:
+    def __init__(self, references: References) -> None:
+        self._references = references
         self._known: dict[str, int] = {}
 
     def size(self, node: Any) -> int:
@@ -40,21 +63,8 @@ class _Measure:
     def _size_of_referred(self, reference: str) -> int:
         if reference not in self._known:
             self._known[reference] = 0
-            self._known[reference] = self.size(self._find(unquote(reference.partition("#")[2])))
+            self._known[reference] = self.size(self._references.find(reference))
         return self._known[reference]
-
-    def _find(self, fragment: str) -> Any:
-        """What leads out of the schema, or nowhere, is refused by whoever builds from it."""
-        if fragment and not fragment.startswith("/"):
-            return self._named.get(fragment)
-        node: Any = self._root
-        for step in fragment.split("/")[1:]:
-            step = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, list):
-                node = node[int(step)] if step.isdecimal() and int(step) < len(node) else None
-            else:
-                node = node.get(step) if isinstance(node, Mapping) else None
-        return node
 
 
 def _parts(node: Any) -> Iterator[Mapping[str, Any]]:

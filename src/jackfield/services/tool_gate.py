@@ -19,9 +19,11 @@ from jackfield.sdk.tools import DEEPEST, ToolContext, ToolFailed, ToolReply, pro
 from jackfield.services.base import Announcer
 from jackfield.services.tool_table import OfferedTool, ToolDirectory
 from jackfield.settings import conceal
+from jackfield.telemetry.masking import masked
 from jackfield.telemetry.text import describe_error, escape_halves
 
 LARGEST_RESULT = 1024 * 1024
+LONGEST_ERROR = 10_000
 
 log = structlog.get_logger("jackfield.tools")
 
@@ -124,9 +126,9 @@ class ToolGate:
                 raise
             error = "the tool was cancelled from within"
         except ToolFailed as failed:
-            return _failure(str(failed))
+            return _failure(_words(failed))
         except JackfieldError as failed:
-            error = failed.message
+            error = _words(failed)
         except GeneratorExit:
             raise
         except BaseException as failed:  # noqa: BLE001 - a boundary: it is the call's error, `sys.exit` too
@@ -153,21 +155,41 @@ async def _start(tool: OfferedTool, arguments: dict[str, Any], context: ToolCont
 
 
 def _failure(error: str) -> ToolReply:
-    return ToolReply(success=False, error=conceal(escape_halves(error)))
+    return ToolReply(success=False, error=_readable(error))
+
+
+def _words(failed: Exception) -> str:
+    """What it says of itself is a stranger's code, too."""
+    try:
+        return str(failed.message if isinstance(failed, JackfieldError) else failed)
+    except Exception:  # noqa: BLE001 - then its kind has to do
+        return describe_error(failed)
+
+
+def _readable(error: Any) -> str:
+    """A stranger's words, such that everybody can be told them: errors quote what they should not."""
+    told = str(error)
+    if len(told) > LONGEST_ERROR:
+        told = f"{told[:LONGEST_ERROR]}… [{len(told):,} characters]"
+    return masked(escape_halves(told))
 
 
 def _reply(answer: Any) -> ToolReply:
     """Raises `ValueError` for what no model could be told."""
     reply = answer if isinstance(answer, ToolReply) else ToolReply(success=True, result=answer)
     try:
-        size = len(msgspec.json.encode(reply.result))
+        encoded = msgspec.json.encode(reply.result)
+        # What claims to be encoded already may be anything.
+        msgspec.json.decode(encoded, type=msgspec.Raw)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"the result is no JSON: {error}") from error
-    if size > LARGEST_RESULT:
+    if (size := len(encoded)) > LARGEST_RESULT:
         raise ValueError(f"the result has {size:,} bytes; at most {LARGEST_RESULT:,} are passed on")
-    if not reply.success and not reply.error:
-        return ToolReply(success=False, result=reply.result, error="the tool failed without saying why")
-    return reply
+    if reply.success:
+        return ToolReply(success=True, result=reply.result)
+    return ToolReply(
+        success=False, result=reply.result, error=_readable(reply.error or "the tool failed without saying why")
+    )
 
 
 def parse_arguments(text: str) -> tuple[Mapping[str, Any] | None, str | None]:

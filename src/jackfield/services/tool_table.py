@@ -9,26 +9,35 @@ import msgspec
 
 from jackfield.sdk.tools import TOOL_TIMEOUT_S, ToolHandler, ToolSpec, check_tool_name, full_name
 from jackfield.services.schema_size import is_bounded
+from jackfield.services.schema_work import Workload
+from jackfield.telemetry.text import escape_all_halves, escape_halves
 from jackfield.wire.chat import Tool
 
 MOST_TOOLS = 200
 MOST_TOLD = 5
 LONGEST_TOLD = 300
+# Models are told of each tool with every request.
+LARGEST_SCHEMA = 256 * 1024
+LONGEST_DESCRIPTION = 32 * 1024
 
 
 class OfferedTool:
-    """A tool as it can be called. `name` is the full one."""
+    """A tool as it can be called. `name` is the full one. `spec` is a copy: what its plugin does to the one that it
+    gave changes nothing for others."""
 
-    __slots__ = ("_validator", "handler", "name", "origin", "plugin", "spec")
+    __slots__ = ("_encoded", "_validator", "_workload", "handler", "name", "origin", "plugin", "spec")
 
     def __init__(self, plugin: str, origin: str, spec: ToolSpec, handler: ToolHandler) -> None:
         """`origin` is the plugin's display name. Raises `ValueError`."""
         check_tool_name(plugin, spec.name)
         if not 0 < spec.timeout_s <= TOOL_TIMEOUT_S:
             raise ValueError(f"tool {spec.name}: timeout_s must be above 0 and at most {TOOL_TIMEOUT_S:g}")
-        self.plugin, self.origin, self.spec, self.handler = plugin, origin, spec, handler
+        self.plugin, self.origin, self.handler = plugin, origin, handler
         self.name = full_name(plugin, spec.name)
-        self._validator = _validator(spec)
+        schema = _own_schema(spec)
+        self.spec = msgspec.structs.replace(spec, description=_own_description(spec), input_schema=schema)
+        self._encoded = _encode(spec.name, schema)
+        self._validator, self._workload = _validator(spec.name, schema), Workload(schema)
 
     @property
     def description(self) -> str:
@@ -36,11 +45,12 @@ class OfferedTool:
 
     def as_tool(self) -> Tool:
         """As a model is told of it."""
-        schema = msgspec.Raw(msgspec.json.encode(self.spec.input_schema))
-        return Tool(name=self.name, description=self.description, parameters=schema)
+        return Tool(name=self.name, description=self.description, parameters=self._encoded)
 
     def problems(self, arguments: Any) -> str | None:
         """What of the arguments does not fit the schema, by field; `None` where all fits."""
+        if not self._workload.is_bearable(arguments):
+            return "cannot be checked: it is nested deeper, or larger, than this schema can be followed"
         try:
             if self._validator.is_valid(arguments):
                 return None
@@ -122,23 +132,47 @@ class ToolDirectory:
         return None
 
 
-def _validator(spec: ToolSpec) -> Any:
-    """Patterns are matched in linear time, and nothing is fetched: a schema is a stranger's. Raises `ValueError`."""
-    # Imported here: who offers no tools need not wait for it.
-    import jsonschema_rs
+def _own_description(spec: ToolSpec) -> str:
+    """Raises `ValueError`."""
+    text = escape_halves(str(spec.description))
+    if len(text) > LONGEST_DESCRIPTION:
+        raise ValueError(f"tool {spec.name}: the description has {len(text):,} characters, of {LONGEST_DESCRIPTION:,}")
+    return text
 
-    schema = msgspec.to_builtins(spec.input_schema)
+
+def _own_schema(spec: ToolSpec) -> dict[str, Any]:
+    """Raises `ValueError`."""
+    try:
+        schema = escape_all_halves(msgspec.to_builtins(spec.input_schema))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"tool {spec.name}: the input schema is none: {error}") from error
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise ValueError(f"tool {spec.name}: the input schema must be of type object")
     if not is_bounded(schema):
         raise ValueError(f"tool {spec.name}: the input schema refers to its parts so often that nobody could check it")
+    return schema
+
+
+def _encode(name: str, schema: dict[str, Any]) -> msgspec.Raw:
+    """Raises `ValueError`."""
+    encoded = msgspec.json.encode(schema)
+    if len(encoded) > LARGEST_SCHEMA:
+        raise ValueError(f"tool {name}: the input schema has {len(encoded):,} bytes, of at most {LARGEST_SCHEMA:,}")
+    return msgspec.Raw(encoded)
+
+
+def _validator(name: str, schema: dict[str, Any]) -> Any:
+    """Patterns are matched in linear time, and nothing is fetched: a schema is a stranger's. Raises `ValueError`."""
+    # Imported here: who offers no tools need not wait for it.
+    import jsonschema_rs
+
     try:
         return jsonschema_rs.Draft202012Validator(
             schema, pattern_options=jsonschema_rs.RegexOptions(), retriever=_fetch_nothing
         )
     except (jsonschema_rs.ValidationError, ValueError) as error:
         told = str(error).partition("\n")[0]
-        raise ValueError(f"tool {spec.name}: the input schema is none: {told}") from error
+        raise ValueError(f"tool {name}: the input schema is none: {told}") from error
 
 
 def _fetch_nothing(uri: str) -> Any:

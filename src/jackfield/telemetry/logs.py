@@ -20,8 +20,9 @@ Event = MutableMapping[str, Any]
 _QUIET = ("uvicorn.access", "aiosqlite", "sqlalchemy", "alembic", "asyncio", "watchfiles")
 
 
-def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """May be called again: the last call wins, also for loggers that were already in use."""
+def configure_logs(settings: LogSettings, stream: TextIO | None = None, *, development: bool = False) -> None:
+    """May be called again: the last call wins, also for loggers that were already in use. In `development` plugins tell
+    what is for their authors alone, unless less was asked for than is told by default."""
     stream = stream or sys.stderr
     console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
@@ -33,6 +34,8 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
+    talkative = development and settings.level == LogSettings().level
+    logging.getLogger("plugin").setLevel(logging.DEBUG if talkative else logging.NOTSET)
     _hand_over_to_root(root.level)
     structlog.configure(
         processors=[

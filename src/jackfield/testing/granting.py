@@ -4,7 +4,7 @@ that is scripted."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +19,13 @@ from jackfield.sdk.http import HTTP_TIMEOUT_S, HttpResponse
 from jackfield.sdk.tools import ToolReply, full_name
 from jackfield.sdk.users import User
 from jackfield.services.allowance import Allowance
-from jackfield.services.events import EventBus, PluginEvents
+from jackfield.services.events import EventBus, GrantedEvents, PluginEvents
 from jackfield.services.grants import Asker, Grant, Maker, Offer, ServiceFactory
 from jackfield.services.hop import REDIRECTS, Hop, first_hop, next_hop
 from jackfield.services.http import AGENT, MOST_REDIRECTS, OUTBOUND, PluginHttp, open_egress
 from jackfield.services.kv import STORAGE, PluginStorage
 from jackfield.services.memory import PluginMemories, Recollection
-from jackfield.services.scheduler import PluginScheduler
+from jackfield.services.scheduler import GrantedScheduler, PluginScheduler
 from jackfield.services.secrets import Secrets
 from jackfield.services.tool_gate import ToolGate
 from jackfield.services.tool_table import ToolDirectory
@@ -183,23 +183,23 @@ class Granting:
         recollection = Recollection(stored, self.bus, self._clock)
         leases = Leases(database)
 
-        def scheduler(grant: Grant) -> PluginScheduler:
+        def scheduler(grant: Grant) -> GrantedScheduler:
             made = PluginScheduler(grant.allowance, leases, self.bus, self._clock, self._stats_of)
             grant.parts.append(made)
-            return made
+            return GrantedScheduler(made)
 
         return {
             "scheduler": Offer(SCHEDULER, cast(Maker, scheduler)),
             "memory": Offer(MEMORY, lambda grant: PluginMemories(grant.allowance, recollection)),
         }
 
-    def _events(self, grant: Grant) -> PluginEvents:
+    def _events(self, grant: Grant) -> GrantedEvents:
         made = PluginEvents(grant.allowance, self.bus)
         grant.parts.append(made)
-        return made
+        return GrantedEvents(made)
 
     def _make_tools(self, grant: Grant) -> PluginTools:
-        return PluginTools(grant.allowance, grant.tools, self.gate, lambda: self.tools)
+        return PluginTools(grant.allowance, grant.tools, self.gate, lambda: nullcontext(self.tools))
 
     @property
     def tools(self) -> ToolDirectory:
@@ -216,6 +216,12 @@ class Granting:
         """Tells the plugin of an event, and waits until it has dealt with it."""
         self.bus.announce(type, data)
         await self.bus.settle(EVENTS_S)
+
+    async def run_tasks(self) -> None:
+        """Those that are due."""
+        for part in self.grant.parts if self.grant is not None else ():
+            if isinstance(part, PluginScheduler):
+                await part.run_due()
 
     async def aclose(self) -> None:
         if self.grant is not None:

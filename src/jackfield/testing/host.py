@@ -203,6 +203,11 @@ class FakeHost:
         """Tells it of an event, and waits until it has dealt with it."""
         await self._granting.announce(type, data)
 
+    async def run_tasks(self, after_s: float) -> None:
+        """Moves the clock, and runs the scheduled tasks that are due then, to their end."""
+        self.clock.advance(after_s)
+        await self._granting.run_tasks()
+
     @property
     def sent_outside(self) -> list[HttpRequest]:
         """Its HTTP requests so far."""

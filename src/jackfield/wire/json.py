@@ -32,7 +32,6 @@ LONG_BODY = 16 * 1024
 # much of the stack is in use: nobody behind this border shall ever meet that.
 DEEPEST = 128
 _MOST_TOKENS = 10**12
-_ESCAPED_LETTERS = (b"\\u004", b"\\u005", b"\\u006", b"\\u007")
 # Names that decide what is asked of which model. Some servers take them in any case, and the last one counts.
 _DECISIVE = frozenset(
     (
@@ -241,21 +240,24 @@ def _refuse_disguise(fields: Fields, path: str) -> None:
             raise wrong(f"{path}.{name}" if path else name, f"write it {meant!r}: an upstream may ignore the case")
 
 
-def may_repeat(body: bytes, *names: bytes) -> bool:
-    """Whether one of the quoted names may stand twice in an object, in whatever case. Cheap, and never wrong in
-    saying no: a name inside a text has its quotes escaped, and a letter of a name is escaped only as looked for here.
-    """
-    # One pass of the decoder is quicker than several searches.
+def may_repeat(body: bytes) -> bool:
+    """Whether a name may stand twice in the outermost object, or is one of those that only look like another. Cheap,
+    and never wrong in saying no."""
+    # Passes of the decoder are quicker than several searches.
     fields = _read_fields(Raw(body), "")
-    if _compact_size(fields) == len(body):
-        return _may_be_disguised(fields)
-    if len(body) > LONG_BODY:
-        return True
-    lowered = body.lower()
-    for name in names:
-        if lowered.count(name) > 1:
+    if len(body) - _compact_size(fields) >= _smallest_member(fields):
+        if len(body) > LONG_BODY:
             return True
-    return b"\\" in body and b"\\u00" in body and any(letter in body for letter in _ESCAPED_LETTERS)
+        body = msgspec.json.format(body, indent=-1)
+        fields = _read_fields(Raw(body), "")
+        if _compact_size(fields) != len(body):
+            return True
+    return _may_be_disguised(fields)
+
+
+def _smallest_member(fields: Fields) -> int:
+    """How much room a name that is there already would need to be there again, with a value of one letter."""
+    return min(map(len, fields), default=0) + len('"":0,')
 
 
 def clamp_count(number: float | None) -> int:

@@ -134,7 +134,7 @@ class OpenAIEmbeddings:
     operation: Operation = "embeddings"
 
     def peek(self, body: bytes) -> Peek:
-        if may_repeat(body, b'"model"'):
+        if may_repeat(body):
             read_document(body)
         head: _Head = _read_head(Raw(body), "")
         if head.model is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal
@@ -115,11 +116,14 @@ class House:
 
         return self._fakes.offers() | {
             "kv": Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, self.kv)),
-            "tools": Offer(tools, lambda one: PluginTools(one.allowance, one.tools, self._gate, self._tools)),
+            "tools": Offer(tools, lambda one: PluginTools(one.allowance, one.tools, self._gate, self._lend)),
         }
 
     def _tools(self) -> Any:
         return self.host.snapshot.tools
+
+    def _lend(self) -> AbstractContextManager[Any]:
+        return nullcontext(self._tools())
 
     def _stats_of(self, plugin: str) -> Any:
         found = self.host.snapshot.plugins.get(plugin)

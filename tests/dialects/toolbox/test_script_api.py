@@ -363,6 +363,31 @@ async def test_what_it_logs_has_the_prefix_and_no_debug_in_production(
     assert told[4] == "(cannot be shown: no)"
 
 
+async def test_a_rejection_that_nobody_handles_is_in_the_log_by_its_place_in_the_plugin(
+    probe: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await run(probe, "Promise.reject(new Error('left alone'))")
+    await run(probe, "await new Promise(setImmediate)")
+    said = capsys.readouterr().out
+    assert "[Plugin:probe] nobody handles that a promise was rejected: Error: left alone" in said
+    assert "(index.ts:" in said
+    assert str(probe.folder) not in said
+
+
+async def test_a_flood_of_lines_does_not_stand_before_the_answer(probe: House) -> None:
+    code = "for (let i = 0; i < 100000; i++) api.logger.info('again'); return 7"
+    assert await asyncio.wait_for(run(probe, code), 5) == 7
+
+
+async def test_an_error_object_in_the_answer_is_told_by_its_words(probe: House) -> None:
+    code = (
+        "api.registerTool({ name: 'failing', handler: async () => ({ success: false, error: new Error('in vain') }) })"
+    )
+    await run(probe, code)
+    assert (await probe.call("plugin_probe_failing")).error == "in vain"
+    await run(probe, "api.unregisterTool('failing')")
+
+
 async def test_more_lines_than_a_log_can_bear_are_counted(probe: House, capsys: pytest.CaptureFixture[str]) -> None:
     await run(probe, "for (let i = 0; i < 1000; i++) api.logger.info(`line ${i}`)")
     assert capsys.readouterr().out.count("[Plugin:probe] line") == 200

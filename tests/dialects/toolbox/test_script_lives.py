@@ -121,6 +121,26 @@ async def test_lost_while_it_is_paused_it_comes_back_paused(talking: House) -> N
     assert await talking.ask("talking", "count") == 1
 
 
+async def test_enabled_while_it_is_gone_it_gets_another_process_at_once(talking: House) -> None:
+    resting = session(talking)
+    await toggle(talking, to=False)
+    os.kill(resting.diagnose().pid, 9)
+    await resting._child.ended
+    assert resting.diagnose().state == "waiting"
+    await toggle(talking, to=True)
+    assert await talking.ask("talking", "count") == 1
+    assert session(talking) is not resting
+
+
+async def test_given_up_it_says_how_it_is_brought_back(talking: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jackfield.runtimes.process.MOST_LOSSES", 1)
+    await talking.call("plugin_talking_leave")
+    await until(lambda: told(talking), lambda found: "not started again: reload it with --force" in str(found[1]))
+    assert talking.plugin("talking").instance.diagnose()["exit"] == "exit code 7"
+    await talking.host.reload(["talking"], force=True, actor="test")
+    assert await talking.ask("talking", "count") == 1
+
+
 async def came_back(session: Any) -> bool:
     found = session.diagnose()
     return bool(found.starts == 2 and found.state == "running")

@@ -77,7 +77,10 @@ class ScriptAnswers:
         self._report(True, "")
 
     def on_loss(self, diagnosis: Diagnosis) -> None:
-        self._report(False, f"its process is gone: {diagnosis.exit or diagnosis.state}")
+        gone = f"its process is gone: {diagnosis.exit or diagnosis.state}"
+        if diagnosis.state == "failed":
+            gone += "; it is not started again: reload it with --force, or disable and enable it"
+        self._report(False, gone)
 
     async def run_hook(self, name: str) -> None:
         await self._run(name, "hook", {"name": name})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
 
 from jackfield.clock import Clock
 from jackfield.dialects.toolbox.answers import ScriptAnswers
@@ -41,8 +43,11 @@ class ScriptToolbox(Plugin[OwnConfig]):
     _answers: ScriptAnswers
 
     async def on_load(self) -> None:
+        self._answers = ScriptAnswers(self._make_api(), self._hello(), self._tell_health, self.code.clock)
+        await self._begin()
+
+    async def _begin(self) -> None:
         code = self.code
-        self._answers = ScriptAnswers(self._make_api(), self._hello(), self._tell_health, code.clock)
         session = code.open_session(self.id, code.folder, self._answers, code.development)
         try:
             await session.start()
@@ -52,9 +57,10 @@ class ScriptToolbox(Plugin[OwnConfig]):
         self._session = session
 
     async def on_enable(self) -> None:
-        """One whose process was given up is started anew."""
-        if self._session is not None and self._session.diagnose().state == "failed":
-            await self._session.start()
+        """One whose process is gone, for now or for good, gets another at once."""
+        if self._session is not None and self._session.diagnose().state != "running":
+            await self._session.stop(0)
+            await self._begin()
         await self._answers.run_hook("onEnable")
         self._answers.enabled = True
 
@@ -74,6 +80,9 @@ class ScriptToolbox(Plugin[OwnConfig]):
             self.log.warning("plugin_unload_failed", reason=error.message)
         finally:
             await self._session.stop(GRACE_S)
+
+    def diagnose(self) -> Mapping[str, Any]:
+        return {} if self._session is None else msgspec.to_builtins(self._session.diagnose())
 
     async def health(self) -> Health:
         if self._session is None:

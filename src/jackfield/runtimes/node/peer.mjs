@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Buffer } from "node:buffer";
+import { inspect } from "node:util";
 import { pack, unpack } from "./codec.mjs";
 
 const [CALL, ANSWER, ERROR, CANCEL, TELL, STREAM, ITEM, END, CREDIT, PING, PONG] = Array(11).keys();
@@ -9,6 +10,8 @@ const LARGEST = 16 * 1024 * 1024;
 const MOST_CALLS = 1000;
 const TELL_LIMIT = 4 * 1024 * 1024;
 const HEAD = 4;
+// Libraries replace these for their own ends.
+const { parse, stringify } = JSON;
 
 const running = new AsyncLocalStorage();
 
@@ -62,7 +65,7 @@ export class Peer {
   }
 
   #send(message) {
-    const body = JSON.stringify(message);
+    const body = stringify(message);
     const size = Buffer.byteLength(body);
     if (size > LARGEST) throw new RangeError(`a message of ${size} bytes; at most ${LARGEST} are passed on`);
     const frame = Buffer.allocUnsafe(HEAD + size);
@@ -98,7 +101,7 @@ export class Peer {
   }
 
   #dispatch(text) {
-    const message = JSON.parse(text);
+    const message = parse(text);
     const id = message[1];
     switch (message[0]) {
       case CALL:
@@ -188,7 +191,8 @@ export class Peer {
 
 function wordsOf(error) {
   try {
-    const words = error instanceof Error ? error.message || error.name : String(error);
+    const isObject = typeof error === "object" && error !== null;
+    const words = error?.message || (error instanceof Error && error.name) || (isObject ? inspect(error) : error);
     return String(words).slice(0, 4000).toWellFormed();
   } catch {
     return "an error without words";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -26,6 +27,9 @@ _SYSTEM = (
 _LINKERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
 # Of what a process may have the heap is one part: buffers, code and Node itself are others.
 _HEAP_SHARE = 0.5
+# How Node ends what it prints of an error that nobody caught, and the line of the error itself.
+_UNCAUGHT = re.compile(r"\nNode\.js v\S+$")
+_ERROR = re.compile(r"^(?:Uncaught )?((?:[A-Z]\w*)?(?:Error|Exception)\b.{0,300})", re.MULTILINE)
 # Address space that can be written, beyond the limit: what Node and its threads reserve and do not use.
 _RESERVED_MB = 512
 
@@ -124,4 +128,6 @@ def _resource_limits(limits: Limits) -> dict[str, int]:
 def _explain(words: str, limits: Limits) -> str | None:
     if "heap out of memory" in words:
         return f"it ran out of the {limits.memory_mb} MB of memory that it may have"
+    if _UNCAUGHT.search(words) and (errors := _ERROR.findall(words)):
+        return f"nobody caught {errors[-1]}"
     return None

@@ -14,7 +14,10 @@ function removeTypes(source, url) {
     if (error.code !== "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") throw named(error, url);
   }
   try {
-    return stripTypeScriptTypes(source, { mode: "transform", sourceMap: false });
+    const code = stripTypeScriptTypes(source, { mode: "transform", sourceMap: true, sourceUrl: url });
+    // Lines are others than the author's now; errors tell the author's.
+    process.setSourceMapsEnabled(true);
+    return code;
   } catch (error) {
     throw named(error, url);
   }

@@ -29,7 +29,7 @@ import { installHooks, provideModule } from "./modules.mjs";
 import { Peer, bind, current, report } from "./peer.mjs";
 
 const HOST = 3;
-const NO_NETWORK = "plugins have no network of their own: ask the host";
+const NO_NETWORK = "plugins have no network of their own: use `http` of the plugin's API";
 
 let program = null;
 let rpc = null;

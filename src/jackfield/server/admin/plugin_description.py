@@ -16,7 +16,7 @@ from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.server.admin.masked_config import masked_form
 from jackfield.settings import PluginConfig, conceal
 from jackfield.sources.base import Stated
-from jackfield.telemetry.text import escape_all_halves
+from jackfield.telemetry.text import describe_error, escape_all_halves
 
 # The five rings of the ring guide, by the points that stand for them here.
 RINGS: Mapping[PointName, str] = {
@@ -54,6 +54,7 @@ def describe_plugin(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
         **_ring_fields(plugin),
         "config": masked_config(plugin),
         "ui_schema": masked_form(plugin),
+        "process": describe_process(plugin),
         "stats": plugin.guard.stats.report(),
         "generation": generation,
     }
@@ -72,6 +73,17 @@ def state_of(plugin: LoadedPlugin) -> tuple[str, str | None]:
     if plugin.running and plugin.guard.quarantined:
         return "quarantined", plugin.guard.stats.last_error
     return plugin.state, plugin.reason
+
+
+def describe_process(plugin: LoadedPlugin) -> dict[str, Any] | None:
+    """`None` where it has none of its own. A boundary: what is wrong with a plugin keeps nobody from seeing it."""
+    if plugin.instance is None:
+        return None
+    try:
+        told: dict[str, Any] = conceal(dict(plugin.instance.diagnose()))
+    except Exception as error:  # noqa: BLE001 - the boundary of the docstring
+        return {"state": f"it cannot be told: {describe_error(error)}"}
+    return told or None
 
 
 def is_enabled(plugin: LoadedPlugin) -> bool:

@@ -212,7 +212,7 @@ def peek(body: bytes) -> Peek:
     if head.model is None:
         raise wrong("model", "required")
     options = head.stream_options
-    if not is_long and may_repeat(body, b'"model"', b'"stream"', b'"stream_options"'):
+    if not is_long and may_repeat(body):
         read_document(body)
     return Peek(
         model=head.model,

@@ -9,6 +9,9 @@ const SDK = new URL("./plugins.mjs", import.meta.url);
 const FACTORIES = ["default", "createPlugin"];
 const TOOL_NAME = /^[a-zA-Z0-9_-]+$/;
 const LONGEST_NAME = 64;
+// The host counts more exactly; what it would drop anyway need not stand before the answers.
+const MOST_LINES = 2000;
+const LINES_MS = 10_000;
 const INSPECT = { depth: 4, maxArrayLength: 50, maxStringLength: 4000 };
 
 let instance, api, main;
@@ -23,6 +26,7 @@ export default {
     rpc.provideModule(/^@sentinel\/plugins(\/|$)/, SDK);
     api = makeApi(hello, rpc);
     main = hello.main;
+    process.on("unhandledRejection", (error) => logError(rpc, "nobody handles that a promise was rejected:", error));
     try {
       instance = await makePlugin(await rpc.importModule(main), hello.manifest);
     } catch (error) {
@@ -61,14 +65,17 @@ async function tell(handler, event, rpc) {
   try {
     return await handler(event);
   } catch (error) {
-    rpc.tell("log", { level: "error", text: format([`a handler of ${event.type} failed:`, error]) });
+    logError(rpc, `a handler of ${event.type} failed:`, error);
     return undefined;
   }
 }
 
+function logError(rpc, ...said) {
+  rpc.tell("log", { level: "error", text: within(format(said), rpc.folder) });
+}
+
 /** The error with the place in the plugin's code that it came out of, and paths as they are within its folder. */
 function placed(error, folder) {
-  const within = (text) => String(text).replaceAll(`file://${folder}/`, "").replaceAll(`${folder}/`, "");
   const stack = String(error?.stack ?? "");
   const file = relativeTo(folder, main);
   const from = stack.indexOf(`${folder}/`);
@@ -76,9 +83,13 @@ function placed(error, folder) {
   // What cannot be compiled is told of by its line alone.
   const line = /^[^\n]*:(\d+)\n/.exec(stack);
   const place = at?.[0] ?? (error?.name === "SyntaxError" && line !== null ? `${file}:${line[1]}` : file);
-  const said = within(error?.message ?? error);
+  const said = within(String(error?.message ?? error), folder);
   const name = error?.name === undefined || error.name === "Error" ? "" : `${error.name}: `;
   return new Error(said.includes(place) ? `${name}${said}` : `${name}${said} (${place})`);
+}
+
+function within(text, folder) {
+  return text.replaceAll(`file://${folder}/`, "").replaceAll(`${folder}/`, "");
 }
 
 function relativeTo(folder, path) {
@@ -253,7 +264,17 @@ function makeScheduler(rpc) {
 }
 
 function makeLogger(development, rpc) {
-  const at = (level) => (...said) => rpc.tell("log", { level, text: format(said) });
+  let begun = 0;
+  let lines = 0;
+  const tell = (level, said) => rpc.tell("log", { level, text: within(format(said), rpc.folder) });
+  const at = (level) => (...said) => {
+    if (performance.now() - begun > LINES_MS) {
+      if (lines > MOST_LINES) tell("warn", [`${lines - MOST_LINES} lines were dropped: more than ${MOST_LINES} in 10 s`]);
+      begun = performance.now();
+      lines = 0;
+    }
+    if (++lines <= MOST_LINES) tell(level, said);
+  };
   return { debug: development ? at("debug") : () => {}, info: at("info"), warn: at("warn"), error: at("error") };
 }
 
