@@ -44,6 +44,7 @@ async def test_a_plugin_is_told_with_hooks_config_and_statistics(start_gateway: 
     assert told["config"] == {"greeting": "hello", "api_key": "***", "salt": "**********"}
     assert set(told["ui_schema"]["properties"]) == {"greeting", "api_key", "salt"}
     assert told["permissions"] == {"asked": [], "approved": [], "difference": []}
+    assert told["process"] is None
     stats = told["stats"]
     assert [stats[key] for key in ("calls", "errors", "blocks", "timeouts")] == [2, 0, 1, 0]
     assert 0 < stats["p50_ms"] <= stats["p95_ms"] <= stats["p99_ms"]

@@ -10,9 +10,10 @@ from pydantic import Field, SecretStr
 from jackfield.clock import SystemClock
 from jackfield.errors import Unprocessable
 from jackfield.hooks.guard import PluginGuard
+from jackfield.host.masking import masked_config, masked_overlay
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.sdk import Plugin, PluginConfig
-from jackfield.server.admin.masked_config import masked_config, masked_form, masked_overlay, unmask
+from jackfield.server.admin.masked_config import masked_form, unmask
 from jackfield.settings import PluginConfig as Settings
 from jackfield.sources.base import Found
 

@@ -97,5 +97,11 @@ def tell_settings(settings: Settings) -> dict[str, Any]:
     hidden = {"api_key_env", "api_key_file", "headers", "options", "tls_ca_file"}
     return settings.model_dump(
         mode="json",
-        exclude={"store": True, "plugins": {"config"}, "upstreams": {"__all__": hidden}},
+        exclude={
+            "store": True,
+            "secrets": True,
+            "mcp": True,
+            "plugins": {"config"},
+            "upstreams": {"__all__": hidden},
+        },
     )

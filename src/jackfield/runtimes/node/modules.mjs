@@ -2,7 +2,7 @@
 // other hosts of JavaScript allow. Only files of the plugin's folder are treated so.
 
 import { readFileSync, statSync } from "node:fs";
-import { isBuiltin, registerHooks } from "node:module";
+import { createRequire, isBuiltin, registerHooks } from "node:module";
 import { dirname, extname, join, resolve as resolvePath, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { blankComments, compile } from "./typescript.mjs";
@@ -11,7 +11,10 @@ const ENDINGS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
 const TYPED = { ".ts": true, ".mts": true, ".cts": true };
 const WRITTEN_FOR = { ".js": [".ts"], ".mjs": [".mts"], ".cjs": [".cts"], ".jsx": [".ts"] };
 const NOT_FOUND = new Set(["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND", "ERR_UNSUPPORTED_DIR_IMPORT"]);
-const MODULE = /(^|[;\n}])\s*(import\s*[\w$*{"']|export\s*(\*|\{|default\b|const\b|let\b|var\b|function\b|async\b|class\b))|\bimport\.meta\b/;
+const MODULE = /(^|[;\n}])\s*(import\b\s*[\w$*{"']|export\b\s*(\*|\{|default\b|const\b|let\b|var\b|function\b|async\b|class\b))|\bimport\.meta\b/;
+
+const PACKAGES = `${sep}node_modules${sep}`;
+const NAME = /^[A-Za-z_$][\w$]*$/;
 
 const provided = [];
 
@@ -105,9 +108,18 @@ function load(url, context, next) {
   const source = readFileSync(path, "utf8").replace(/^\uFEFF?(#![^\n]*)?/, "");
   const code = TYPED[ending] ? compile(source, url) : source;
   if (!isModule(path, ending, code)) {
-    return TYPED[ending] ? { format: "commonjs", source: code, shortCircuit: true } : next(url, context);
+    if (TYPED[ending]) return { format: "commonjs", source: code, shortCircuit: true };
+    return isRequired || !path.includes(PACKAGES) ? next(url, context) : withNames(path, source);
   }
-  return { format: "module", source: preludeFor(path, code) + code, shortCircuit: true };
+  const whole = exportsByHand(code) ? `${BY_HAND} ${code}\nexport default module.exports;` : code;
+  return { format: "module", source: preludeFor(path, code) + whole, shortCircuit: true };
+}
+
+/** A package whose exports only show when it runs; other hosts of JavaScript let them be imported by name all the same. */
+function withNames(path, source) {
+  const names = Object.keys(createRequire(path)(path) ?? {}).filter((name) => NAME.test(name) && name !== "default");
+  const told = names.map((name) => `exports.${name} = 0;`).join(" ");
+  return { format: "commonjs", source: `${source}\n;if (0) { ${told} }`, shortCircuit: true };
 }
 
 function jsonModule(path) {
@@ -118,7 +130,8 @@ function jsonModule(path) {
 function isModule(path, ending, code) {
   if (ending === ".mjs" || ending === ".mts") return true;
   if (ending === ".cts") return false;
-  return MODULE.test(blankComments(code)) || typeOf(path) === "module";
+  // Most packages never say either word, and are long.
+  return (/\b(import|export)\b/.test(code) && MODULE.test(blankComments(code))) || typeOf(path) === "module";
 }
 
 function typeOf(path) {
@@ -129,12 +142,24 @@ function typeOf(path) {
   }
 }
 
+const BY_HAND = "const module = { exports: {} }; const exports = module.exports;";
+
+/** Whether it imports as a module does, and exports as CommonJS does. */
+function exportsByHand(code) {
+  const bare = blankComments(code);
+  if (!/(?<![\w$.])(module\.exports\b|exports\.\w+\s*=)/.test(bare) || /(^|[;\n}])\s*export\b/.test(bare)) return false;
+  return !declares(bare, "module") && !declares(bare, "exports");
+}
+
+function declares(code, name) {
+  return new RegExp(`\\b(const|let|var|function|class|as)\\s+${name}\\b|\\{[^}]*\\b${name}\\b[^}]*\\}\\s*(=|from)`).test(code);
+}
+
 /** What a module of the plugin may use as if Node had it there. On the first line, so that lines stay what they are. */
 function preludeFor(path, code) {
   const parts = [];
   const uses = (name) => new RegExp(`(?<![\\w$.])${name}\\b`).test(code);
-  const declares = (name) => new RegExp(`\\b(const|let|var|function|class|as)\\s+${name}\\b|\\{[^}]*\\b${name}\\b[^}]*\\}\\s*(=|from)`).test(code);
-  const wants = (name) => uses(name) && !declares(name);
+  const wants = (name) => uses(name) && !declares(code, name);
   if (wants("require")) {
     parts.push('import { createRequire as $createRequire } from "node:module"; const require = $createRequire(import.meta.url);');
   }

@@ -22,6 +22,7 @@
 // call and tell carry the id of the call that they came out of: the host knows on whose behalf that one runs. What comes out
 // of no call, or of one that was answered, runs on nobody's behalf.
 
+import dns from "node:dns";
 import { Socket } from "node:net";
 import { isAbsolute, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -63,6 +64,11 @@ function handle(method, params, call) {
 // A clear word where the sandbox would only say that something cannot be reached.
 globalThis.fetch = async () => {
   throw new TypeError(`fetch: ${NO_NETWORK}`);
+};
+const unreachable = (host) => Object.assign(new Error(`${host}: ${NO_NETWORK}`), { code: "EACCES" });
+dns.lookup = (host, options, callback = options) => process.nextTick(callback, unreachable(host));
+dns.promises.lookup = async (host) => {
+  throw unreachable(host);
 };
 for (const name of ["WebSocket", "EventSource"]) {
   globalThis[name] = class {
