@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jackfield.cli.plugin_output import print_plugin
+
 from .conftest import StartGateway
 from .operator import BROKEN, QUIET, Operator
 
@@ -41,6 +43,19 @@ async def test_one_plugin_for_people(operator: Operator) -> None:
     assert (fields["id"], fields["name"], fields["state"]) == ("greeter", "A/B Greeter", "active")
     assert (fields["permissions"], fields["enabled"], fields["calls"]) == ("storage:read", "yes", "0")
     assert said.splitlines()[-1].split() == ["check", "pre_flight", "7", "500", "ms", "open"]
+
+
+async def test_the_process_of_one_that_has_its_own(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    process = {"state": "waiting", "pid": None, "exit": "exit code 3", "last_words": "one\ntwo", "layers": ["a", "b"]}
+    print_plugin(await operator.told("info", "quiet") | {"process": process})
+    said = capsys.readouterr().out
+    assert [" ".join(line.split()) for line in said.splitlines() if line.startswith("process ")] == [
+        "process state waiting",
+        "process pid -",
+        "process exit exit code 3",
+        "process last words one two",
+        "process layers a, b",
+    ]
 
 
 GREETER = """

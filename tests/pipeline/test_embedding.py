@@ -211,7 +211,7 @@ class Watching(Plugin[Any]):
     @hook("pre_flight", on_failure="open", operations=("embeddings",))
     async def watch(self, exchange: Any) -> None:
         self.seen += (current_caller(),)
-        act_for(Caller(user="mallory"))
+        act_for(lambda: Caller(user="mallory"))
 
 
 async def test_it_runs_on_nobodys_behalf_and_leaves_the_caller_as_it_was() -> None:

@@ -268,3 +268,15 @@ async def test_a_socket_of_ours_by_its_name_is_not_reached(session: NodeSession,
         assert REFUSED.search(str(await attempt(session, CONNECT % repr(str(path)))))
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "return await fetch('https://example.com')",
+        "await new Promise((_, no) => process.getBuiltinModule('https').get('https://example.com').on('error', no))",
+        "await process.getBuiltinModule('dns').promises.lookup('example.com')",
+    ],
+)
+async def test_who_tries_the_network_is_told_of_the_way_out(session: NodeSession, code: str) -> None:
+    assert re.search("no network of their own: use `http`", str(await attempt(session, code)))

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from jackfield.errors import RateLimited
+from jackfield.sdk.caller import Caller, acting_for
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded
-from jackfield.services.kv import QUOTA, VERBS, owner_of
+from jackfield.services.allowance import Allowance
+from jackfield.services.kv import QUOTA, VERBS, PluginStorage, owner_of
 from jackfield.stores.database import Database
 from jackfield.stores.kv import Amount, KeyValueStore
 
 from .conftest import Factory, HandClock
 
-BOTH = frozenset({"storage:read", "storage:write"})
+BOTH = frozenset({"storage:read", "storage:write", "users:any"})
 CALLS: dict[str, Callable[[KeyValue], Awaitable[Any]]] = {
     "get": lambda kv: kv.get("k"),
     "list": lambda kv: kv.list(),
@@ -163,3 +165,14 @@ def test_nothing_can_be_put_in_place_of_what_was_granted(factory: Factory) -> No
     for target, name in ((services, "kv"), (services, "more"), (services.kv, "set"), (services.kv, "approved")):
         with pytest.raises(AttributeError):
             setattr(target, name, None)
+
+
+async def test_only_the_user_who_asks_is_dealt_with(store: KeyValueStore, clock: HandClock) -> None:
+    kv = PluginStorage(Allowance.of("notes", frozenset({"storage:read", "storage:write"}), clock), store)
+    with acting_for(Caller(user="alice")):
+        await kv.set("k", 1, user="alice")
+        with pytest.raises(NotGranted, match="users:any"):
+            await kv.get("k", user="bob")
+    with pytest.raises(NotGranted, match="users:any"):
+        await kv.get("k", user="alice")
+    assert await kv.get("k") is None

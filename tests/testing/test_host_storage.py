@@ -17,7 +17,7 @@ from jackfield.stores.database import Database
 from jackfield.stores.kv import Amount, KeyValueStore
 from jackfield.testing.memory import HandClock, MemoryStore
 
-BOTH = frozenset({"storage:read", "storage:write"})
+BOTH = frozenset({"storage:read", "storage:write", "users:any"})
 
 
 @pytest.fixture

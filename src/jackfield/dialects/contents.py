@@ -9,8 +9,8 @@ from pathlib import Path
 from jackfield.errors import ManifestError
 from jackfield.sources.base import Contents
 
-MOST_FILES = 5_000
-MOST_BYTES = 64 * 1024 * 1024
+MOST_FILES = 20_000
+MOST_BYTES = 128 * 1024 * 1024
 # Made by tools, made again where they are needed, and no part of what the author wrote.
 _PACKAGES = "node_modules"
 _MADE = frozenset({"__pycache__", _PACKAGES, "venv"})

@@ -10,22 +10,17 @@ from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
 from jackfield.services.tool_table import ToolDirectory
 
-# Permissions whose use depends on the user on whose behalf a plugin runs.
-PERSONAL = frozenset({"memory:read", "memory:write", "users:read", "tools:execute"})
-
 
 class Snapshot:
     """`tools` are those of the plugins that run. `pins` counts the requests that run against it: whoever takes it for a
-    request adds one, and calls `unpin` when the request is settled. `personal` is whether hooks deal with users: then
-    they must know whose request it is."""
+    request adds one, and calls `unpin` when the request is settled."""
 
-    __slots__ = ("_drained", "generation", "personal", "pins", "plugins", "routes", "table", "tools")
+    __slots__ = ("_drained", "generation", "pins", "plugins", "routes", "table", "tools")
 
     def __init__(
         self, *, generation: int, plugins: Mapping[str, LoadedPlugin], table: HookTable, routes: Routes
     ) -> None:
         self.generation, self.plugins, self.table, self.routes = generation, plugins, table, routes
-        self.personal = any(map(_is_personal, plugins.values()))
         self.tools = ToolDirectory(plugin.grant.tools for plugin in plugins.values() if plugin.grant is not None)
         self.pins = 0
         self._drained: asyncio.Event | None = None
@@ -40,7 +35,3 @@ class Snapshot:
         if self.pins:
             self._drained = asyncio.Event()
             await self._drained.wait()
-
-
-def _is_personal(plugin: LoadedPlugin) -> bool:
-    return bool(plugin.hooks) and plugin.grant is not None and bool(plugin.grant.allowance.approved & PERSONAL)

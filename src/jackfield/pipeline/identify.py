@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from jackfield.control.credentials import Credential
 from jackfield.control.directory import Directory
 from jackfield.errors import Unauthenticated
 from jackfield.hooks.dispatch import Decision, decide
+from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import State
+from jackfield.sdk.caller import act_for
 from jackfield.sdk.outcomes import Headers, Identity
 
 _made: dict[str, tuple[Credential, Identity]] = {}
@@ -27,6 +31,7 @@ def identify(state: State, given: Identity | None, directory: Directory) -> None
     state.identity = given or identity_of_key(state.inbound.headers, directory)
     if state.snapshot.table.hooks:
         state.inbound = state.inbound.without_credentials()
+        act_for(partial(caller_of, state))
     state.trace.phase("auth")
 
 

@@ -19,6 +19,7 @@ from jackfield.host.routes import Routes
 from jackfield.host.snapshot import Snapshot
 from jackfield.ids import new_id
 from jackfield.pipeline.exchange import Route, State
+from jackfield.sdk.caller import Caller, acting_for
 from jackfield.sdk.context import Candidate, Head, InboundRequest
 from jackfield.sdk.hooks import POINTS
 from jackfield.sdk.outcomes import Identity
@@ -47,6 +48,7 @@ CHAT = b'{"model":"probe","messages":[{"role":"system","content":"Be brief."},{"
     TEXT.encode()
 )
 EMBEDDINGS = b'{"model":"probe","input":"%s"}' % TEXT.encode()
+NOBODY = Caller(user="probe", app="probe", credential="probe")
 _USAGE = Usage(input=20, output=5)
 _ROUTES: Mapping[Operation, tuple[Route, bytes]] = MappingProxyType(
     {
@@ -86,7 +88,8 @@ async def _try(hook: BoundHook, state: State) -> list[Trouble]:
     _advance(state, hook)
     errors = hook.guard.stats.errors
     try:
-        await ask(hook, state.view, state.trace, *((_event(),) if hook.point.name == "response_chunk" else ()))
+        with acting_for(NOBODY):
+            await ask(hook, state.view, state.trace, *((_event(),) if hook.point.name == "response_chunk" else ()))
     except JackfieldError as error:
         told = hook.guard.stats.last_error if hook.guard.stats.errors > errors else error.message
         return [Trouble(hook.name, str(told), hook.closed)]

@@ -10,14 +10,12 @@ from jackfield.hooks.dispatch import Decision
 from jackfield.pipeline.admit import admit, check_model
 from jackfield.pipeline.answers import Answer, Whole
 from jackfield.pipeline.call import call
-from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import State
 from jackfield.pipeline.identify import ask_authenticators, enter, identify
 from jackfield.pipeline.respond import plain_answer, respond, respond_error
 from jackfield.pipeline.select import route, select
 from jackfield.pipeline.settle import Settler
 from jackfield.pipeline.stream import replay_answer, stream, stream_whole
-from jackfield.sdk.caller import act_for
 from jackfield.sdk.outcomes import Answer as Answered
 from jackfield.wire.chat import ChatResponse, ErrorResponse
 
@@ -97,7 +95,7 @@ class Pipeline:
 
     def _knows(self, state: State) -> bool:
         """Who calls, where no plugin has a part in it: then there is nothing to wait for."""
-        if state.row.receives or state.snapshot.personal:
+        if state.row.receives:
             return False
         identify(state, None, self._directory)
         return True
@@ -110,8 +108,6 @@ class Pipeline:
         decision = await enter(state) if row.ingress else None
         if decision is None:
             identify(state, await ask_authenticators(state) if row.auth else None, self._directory)
-            if state.snapshot.personal:
-                act_for(caller_of(state))
         return decision
 
     async def identify(self, state: State) -> None:

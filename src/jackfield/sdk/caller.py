@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -23,17 +23,23 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
 
 
-_CALLER: ContextVar[Caller | None] = ContextVar("jackfield_caller", default=None)
+FindCaller = Callable[[], Caller]
+
+_CALLER: ContextVar[Caller | FindCaller | None] = ContextVar("jackfield_caller", default=None)
 
 
 def current_caller() -> Caller | None:
     """`None` where nobody asked: in `on_load`, in scheduled tasks."""
-    return _CALLER.get()
+    found = _CALLER.get()
+    if found is not None and not isinstance(found, Caller):
+        found = found()
+        _CALLER.set(found)
+    return found
 
 
-def act_for(caller: Caller | None) -> None:
-    """For the rest of the running task."""
-    _CALLER.set(caller)
+def act_for(find: FindCaller) -> None:
+    """For the rest of the running task; who it is is found out when it is asked for."""
+    _CALLER.set(find)
 
 
 @contextmanager

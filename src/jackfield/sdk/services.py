@@ -55,7 +55,8 @@ class KeyValue(Protocol):
     `ValueError` naming the place in the value.
 
     Keys have 1 to 512 bytes, and no character in them has a meaning. Each namespace has keys of its own. `user` is a
-    scope of its own: what is stored for one user is not seen for another, nor for none. `ttl_s` is how many seconds a
+    scope of its own: what is stored for one user is not seen for another, nor for none; another user than the one on
+    whose behalf the plugin runs needs `users:any`. `ttl_s` is how many seconds a
     value lives.
 
     A plugin may store 1,000 keys and 10 MB, keys and values together, over all namespaces and users; more raises

@@ -33,7 +33,8 @@ def owner_of(plugin: str) -> str:
 
 
 class PluginStorage:
-    """`KeyValue` for one plugin. Each verb checks its permission, then counts as an operation."""
+    """`KeyValue` for one plugin. Each verb checks its permission, and that the user is the one on whose behalf
+    the plugin runs, then counts as an operation."""
 
     __slots__ = ("_allowance", "_owner", "_store")
 
@@ -41,36 +42,39 @@ class PluginStorage:
         self._allowance, self._store = allowance, store
         self._owner = owner_of(allowance.plugin)
 
-    def _begin(self, verb: str) -> None:
+    def _begin(self, verb: str, user: str | None) -> None:
         """Raises `NotGranted` and `RateLimited`."""
-        self._allowance.take(*VERBS[verb])
+        self._allowance.check(*VERBS[verb])
+        if user is not None:
+            self._allowance.check_user(user)
+        self._allowance.take()
 
     async def get(self, key: str, default: Any = None, *, namespace: str = "", user: str | None = None) -> Any:
-        self._begin("get")
+        self._begin("get", user)
         return await self._store.get(self._owner, key, default, namespace=namespace, user=user)
 
     async def set(
         self, key: str, value: Any, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
     ) -> None:
-        self._begin("set")
+        self._begin("set", user)
         await self._store.set(self._owner, key, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA)
 
     async def delete(self, key: str, *, namespace: str = "", user: str | None = None) -> bool:
-        self._begin("delete")
+        self._begin("delete", user)
         return await self._store.delete(self._owner, key, namespace=namespace, user=user)
 
     async def list(self, prefix: str = "", *, namespace: str = "", user: str | None = None) -> tuple[str, ...]:
-        self._begin("list")
+        self._begin("list", user)
         return await self._store.list(self._owner, prefix, namespace=namespace, user=user)
 
     async def clear(self, *, namespace: str = "", user: str | None = None) -> int:
-        self._begin("clear")
+        self._begin("clear", user)
         return await self._store.clear(self._owner, namespace=namespace, user=user)
 
     async def increment(
         self, key: str, by: int = 1, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
     ) -> int:
-        self._begin("increment")
+        self._begin("increment", user)
         return await self._store.increment(
             self._owner, key, by, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
         )
@@ -85,7 +89,7 @@ class PluginStorage:
         namespace: str = "",
         user: str | None = None,
     ) -> bool:
-        self._begin("compare_and_set")
+        self._begin("compare_and_set", user)
         return await self._store.compare_and_set(
             self._owner, key, expected, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
         )

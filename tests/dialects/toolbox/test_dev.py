@@ -39,7 +39,7 @@ async def gateway(spawn: Spawn, tmp_path: Path) -> RunningGateway:
     for name in ("foo", "foo-bar"):
         write(folder, name)
     write(folder, "nested", main="src/deep/main.ts")
-    gateway = await spawn("--dev", "--plugins-dir", str(folder), logs={"level": "debug"})
+    gateway = await spawn("--dev", "--plugins-dir", str(folder))
     gateway.folder.joinpath("plugins").symlink_to(folder)
     # It serves before it watches.
     await says(gateway, "watching")

@@ -153,5 +153,5 @@ def test_what_npm_installed_belongs_to_it(tmp_path: Path) -> None:
 def test_it_may_not_be_larger_than_a_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jackfield.dialects.contents.MOST_FILES", 3)
     folder = write(tmp_path / "one", "manifest.json", "index.ts", "node_modules/a/1.js", "node_modules/a/2.js")
-    with pytest.raises(ManifestError, match="holds more than 3 files or 64 MB"):
+    with pytest.raises(ManifestError, match="holds more than 3 files or 128 MB"):
         of(folder).contents()

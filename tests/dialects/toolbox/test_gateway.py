@@ -65,6 +65,10 @@ async def test_every_service_works_as_the_guide_says(start_gateway: StartGateway
     shown = await gateway.plugin("all")
     assert (shown["state"], shown["dialect"], shown["runtime"], shown["reason"]) == ("active", "toolbox", "node", None)
     assert "k-1" not in json.dumps(shown)
+    process = shown["process"]
+    assert (process["state"], process["starts"], process["exit"]) == ("running", 1, None)
+    assert process["pid"] > 0
+    assert {"seccomp", "node_permission"} <= set(process["layers"])
     used = await call(gateway, "use")
     refused = used.pop("refused")
     assert "169.254.169.254" in refused
