@@ -152,3 +152,12 @@ async def test_a_certificate_of_an_unknown_authority_is_a_failure_until_it_is_na
         trusted = await check_upstream(upstream(address, tmp_path / "ca.pem"))
     assert (distrusted.status, trusted.status) == ("fail", "ok")
     assert "tls_ca_file" in distrusted.advice
+
+
+@pytest.mark.parametrize(
+    "line", ["pytest", "pytest>=1", "pytest<99,>=1", "pytest[extra]~=9.0", "pytest ; python_version > '3'"]
+)
+def test_a_library_is_found_however_its_version_is_asked_for(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setattr(diagnosis.importlib.metadata, "requires", lambda name: [line])
+    (found,) = diagnosis.check_libraries()
+    assert (found.status, found.detail) == ("ok", "all there")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import re
 import socket
 import ssl
 import stat
@@ -24,6 +25,7 @@ from jackfield.settings.store_urls import is_postgres
 
 CONNECT_S = 5.0
 STORE_S = 10.0
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 OLDEST_PYTHON = (3, 11)
 # No clock that is right is before the day of this version.
 EARLIEST = 1_760_000_000
@@ -67,7 +69,9 @@ def check_libraries() -> Iterator[Finding]:
 
 
 def _library_problem(requirement: str) -> Iterator[str]:
-    name = requirement.split(">")[0].split("[")[0].split("=")[0].strip()
+    found = _NAME.match(requirement)
+    assert found is not None, requirement
+    name = found[0]
     try:
         importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
