@@ -131,6 +131,15 @@ def read_document(body: bytes) -> Fields:
     raw = Raw(body)
     fields = _read_fields(raw, "")
     _refuse_unreadable(raw, fields)
+    return _each_once(body, fields)
+
+
+def read_members(body: bytes) -> Fields:
+    """The fields of a whole body that is passed on as it is: what is in them is not looked at."""
+    return _each_once(body, _read_fields(Raw(body), ""))
+
+
+def _each_once(body: bytes, fields: Fields) -> Fields:
     _refuse_disguise(fields, "")
     if _compact_size(fields) != len(body):
         raw = Raw(msgspec.json.format(body, indent=-1))

@@ -25,6 +25,7 @@ from jackfield.wire.json import (
     read_fields,
     read_flag,
     read_integer,
+    read_members,
     read_number,
     read_text,
     reader,
@@ -200,7 +201,7 @@ _read_head = reader(_Head)
 
 def _read_long_head(body: bytes) -> _Head:
     """Reads the body once and takes the few fields from what was read."""
-    fields = read_document(body)
+    fields = read_members(body)
     few = {name: fields[name] for name in _Head.__struct_fields__ if name in fields}
     head: _Head = _read_head(encoded(few), "")
     return head
