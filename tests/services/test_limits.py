@@ -62,3 +62,12 @@ def test_what_is_refused_does_not_count(clock: HandClock) -> None:
             limit.take()
     clock.now += WINDOW_S
     take_all(limit)
+
+
+def test_workers_share_the_limit(clock: HandClock) -> None:
+    shares = [OperationLimit("notes", clock, workers=3) for _ in range(3)]
+    for share in shares:
+        for _ in range(33):
+            share.take()
+        with pytest.raises(RateLimited, match="has done 33 operations"):
+            share.take()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jackfield.errors import RateLimited
+from jackfield.errors import DeadlineExceeded, RateLimited
 from jackfield.sdk.caller import Caller, acting_for
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded
 from jackfield.services.allowance import Allowance
@@ -176,3 +177,16 @@ async def test_only_the_user_who_asks_is_dealt_with(store: KeyValueStore, clock:
     with pytest.raises(NotGranted, match="users:any"):
         await kv.get("k", user="alice")
     assert await kv.get("k") is None
+
+
+async def test_a_store_that_does_not_answer_is_not_waited_for(
+    store: KeyValueStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*given: Any, **named: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("jackfield.services.kv.DEADLINE_S", 0.01)
+    monkeypatch.setattr(store, "get", hang)
+    kv = PluginStorage(Allowance.of("notes", BOTH, clock), store)
+    with pytest.raises(DeadlineExceeded, match="the storage did not answer within"):
+        await kv.get("k")

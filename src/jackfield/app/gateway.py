@@ -224,7 +224,7 @@ class Gateway:
         stack.push_async_callback(world.aclose)
         dialects = make_dialects(world, settings.isolation, development=self._dev)
         surveyor = Surveyor(find_sources(plugins, dialects), dialects, SealedCode(settings.store.data_dir / "code"))
-        grants = ServiceFactory(make_offers(shared), clock)
+        grants = ServiceFactory(make_offers(shared), clock, settings.server.workers)
         builder = Builder(dialects, plugins, grants.build, Prober(clock), clock)
         generations = Generations(self.database)
         stage = Stage(

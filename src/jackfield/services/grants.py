@@ -68,15 +68,16 @@ class Offer(msgspec.Struct, frozen=True):
 class ServiceFactory:
     """A plugin's operations are counted for as long as the factory lives: to reload does not start a new minute."""
 
-    def __init__(self, offers: Mapping[str, Offer], clock: Clock) -> None:
-        """`offers` by the name that the service has in `Services`."""
-        self._offers, self._clock = dict(offers), clock
+    def __init__(self, offers: Mapping[str, Offer], clock: Clock, workers: int = 1) -> None:
+        """`offers` by the name that the service has in `Services`; `workers` are those that share each plugin's
+        limit."""
+        self._offers, self._clock, self._workers = dict(offers), clock, workers
         self._limits: dict[str, OperationLimit] = {}
 
     def build(self, asker: Asker) -> Grant:
         """Raises `ValueError` where there is no such permission."""
         approved = frozenset(map(check_permission, asker.approved))
-        limit = self._limits.setdefault(asker.plugin, OperationLimit(asker.plugin, self._clock))
+        limit = self._limits.setdefault(asker.plugin, OperationLimit(asker.plugin, self._clock, self._workers))
         grant = Grant(asker, Allowance(asker.plugin, approved, limit))
         granted = {name: offer.make(grant) for name, offer in self._offers.items() if approved & offer.permissions}
         grant.services = Services(asker.plugin, granted, NEEDED)

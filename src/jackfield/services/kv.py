@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
+from jackfield.errors import DeadlineExceeded
 from jackfield.services.allowance import Allowance
 from jackfield.stores.kv_base import Amount, KeyValues
 
+DEADLINE_S = 10.0
 QUOTA = Amount(keys=1000, size=10 * 1024 * 1024)
 
 _READ, _WRITE = "storage:read", "storage:write"
@@ -32,6 +36,16 @@ def owner_of(plugin: str) -> str:
     return f"plugin:{plugin}"
 
 
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Raises `DeadlineExceeded`. What was begun is done or not done, never half."""
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            yield
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"the storage did not answer within {DEADLINE_S:g} s") from error
+
+
 class PluginStorage:
     """`KeyValue` for one plugin. Each verb checks its permission, and that the user is the one on whose behalf
     the plugin runs, then counts as an operation."""
@@ -51,33 +65,39 @@ class PluginStorage:
 
     async def get(self, key: str, default: Any = None, *, namespace: str = "", user: str | None = None) -> Any:
         self._begin("get", user)
-        return await self._store.get(self._owner, key, default, namespace=namespace, user=user)
+        async with _in_time():
+            return await self._store.get(self._owner, key, default, namespace=namespace, user=user)
 
     async def set(
         self, key: str, value: Any, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
     ) -> None:
         self._begin("set", user)
-        await self._store.set(self._owner, key, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA)
+        async with _in_time():
+            await self._store.set(self._owner, key, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA)
 
     async def delete(self, key: str, *, namespace: str = "", user: str | None = None) -> bool:
         self._begin("delete", user)
-        return await self._store.delete(self._owner, key, namespace=namespace, user=user)
+        async with _in_time():
+            return await self._store.delete(self._owner, key, namespace=namespace, user=user)
 
     async def list(self, prefix: str = "", *, namespace: str = "", user: str | None = None) -> tuple[str, ...]:
         self._begin("list", user)
-        return await self._store.list(self._owner, prefix, namespace=namespace, user=user)
+        async with _in_time():
+            return await self._store.list(self._owner, prefix, namespace=namespace, user=user)
 
     async def clear(self, *, namespace: str = "", user: str | None = None) -> int:
         self._begin("clear", user)
-        return await self._store.clear(self._owner, namespace=namespace, user=user)
+        async with _in_time():
+            return await self._store.clear(self._owner, namespace=namespace, user=user)
 
     async def increment(
         self, key: str, by: int = 1, *, ttl_s: float | None = None, namespace: str = "", user: str | None = None
     ) -> int:
         self._begin("increment", user)
-        return await self._store.increment(
-            self._owner, key, by, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
-        )
+        async with _in_time():
+            return await self._store.increment(
+                self._owner, key, by, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
+            )
 
     async def compare_and_set(
         self,
@@ -90,6 +110,7 @@ class PluginStorage:
         user: str | None = None,
     ) -> bool:
         self._begin("compare_and_set", user)
-        return await self._store.compare_and_set(
-            self._owner, key, expected, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
-        )
+        async with _in_time():
+            return await self._store.compare_and_set(
+                self._owner, key, expected, value, ttl_s=ttl_s, namespace=namespace, user=user, quota=QUOTA
+            )
