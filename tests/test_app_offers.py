@@ -15,7 +15,6 @@ from jackfield.host.snapshot import Snapshot
 from jackfield.sdk.caller import Caller
 from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.sdk.services import NEEDED, Services
-from jackfield.services.base import Silence
 from jackfield.services.events import EventBus
 from jackfield.services.grants import Asker, Grant, ServiceFactory
 from jackfield.services.tool_gate import ToolGate
@@ -43,7 +42,7 @@ def grant_all() -> Grant:
     clock, world = SystemClock(), World()
     made: dict[str, Any] = dict.fromkeys(Shared.__struct_fields__)
     made |= {"bus": EventBus(clock, world.stats_of), "world": world, "clock": clock}
-    made["gate"] = ToolGate(Silence(), lambda caller, tool: True, world.stats_of)
+    made["gate"] = ToolGate(EventBus(SystemClock(), world.stats_of), lambda caller, tool: True, world.stats_of)
     approved = frozenset(PERMISSIONS)
     return ServiceFactory(make_offers(Shared(**made)), clock).build(Asker(plugin="a", approved=approved))
 
@@ -67,7 +66,7 @@ async def test_tools_are_there_for_plugins_that_are_loaded_before_any_serves() -
     with world.tools() as tools:
         assert not tools
     assert world.stats_of("a") is None
-    gate = ToolGate(Silence(), lambda caller, tool: True, world.stats_of)
+    gate = ToolGate(EventBus(SystemClock(), world.stats_of), lambda caller, tool: True, world.stats_of)
     with world.tools() as tools:
         assert (await gate.run(tools, "plugin_b_tool", {}, Caller())).error == "Unknown tool: plugin_b_tool"
 

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 import structlog
 
-from jackfield.errors import ClientGone, JackfieldError, Unavailable
+from jackfield.errors import ClientGone, JackfieldError
 from jackfield.host.host import Host
 from jackfield.ids import new_id
 from jackfield.pipeline.answers import Answer
@@ -48,8 +48,8 @@ class Exchanges:
         except JackfieldError as error:
             problem = error
         except asyncio.CancelledError:
-            problem = _interruption(call)
-        state = call.state = self.begin(scope, route, body, began)
+            problem = call.interruption()
+        state = call.state = begin(self._host, scope, route, body, began)
         call.waits = False
         try:
             await self._answer(call, state, problem, send)
@@ -59,21 +59,6 @@ class Exchanges:
                 await self._pipeline.settle(_state_of(call))
             finally:
                 state.snapshot.unpin()
-
-    def begin(self, scope: Scope, route: Route, body: bytes, began: int) -> State:
-        """Whoever calls this unpins the snapshot."""
-        client = scope.get("client")
-        inbound = InboundRequest(
-            scope["method"],
-            scope["path"],
-            tuple(scope["headers"]),
-            body,
-            scope.get("query_string", b""),
-            client[0] if client else "",
-        )
-        snapshot = self._host.snapshot
-        snapshot.pins += 1
-        return State(new_id("req"), route, inbound, snapshot, began)
 
     async def _answer(self, call: Call, state: State, problem: JackfieldError | None, send: Send) -> None:
         """Runs one request to its end, whatever happens in it."""
@@ -86,7 +71,7 @@ class Exchanges:
             await _send_answer(call, answer, send)
         except asyncio.CancelledError as error:
             if call.task.cancelling():
-                await _break_off(call, _interruption(call), send)
+                await _break_off(call, call.interruption(), send)
             else:
                 await _apologize(call, error, send)
         except Exception as error:  # noqa: BLE001 - a boundary: reported whole to the log, and told to the client
@@ -94,13 +79,29 @@ class Exchanges:
 
     async def inform(self, scope: Scope, send: Send, route: Route, write: Write, allow: bytes) -> None:
         """What the gateway tells of itself; nothing of it is on record. `allow` are the methods that the path takes."""
-        state = self.begin(scope, route, b"", perf_counter_ns())
+        state = begin(self._host, scope, route, b"", perf_counter_ns())
         try:
             body, status = await _written(state, write)
         finally:
             state.snapshot.unpin()
         headers = (*JSON, (b"x-request-id", state.id.encode()))
         await send_whole(send, status, (*headers, (b"allow", allow)) if status == 405 else headers, body)
+
+
+def begin(host: Host, scope: Scope, route: Route, body: bytes, began: int) -> State:
+    """Whoever calls this unpins the snapshot."""
+    client = scope.get("client")
+    inbound = InboundRequest(
+        scope["method"],
+        scope["path"],
+        tuple(scope["headers"]),
+        body,
+        scope.get("query_string", b""),
+        client[0] if client else "",
+    )
+    snapshot = host.snapshot
+    snapshot.pins += 1
+    return State(new_id("req"), route, inbound, snapshot, began)
 
 
 async def _written(state: State, write: Write) -> tuple[bytes, int]:
@@ -142,12 +143,6 @@ def _state_of(call: Call) -> State:
     """The exchange that is under way."""
     assert call.state is not None
     return call.state
-
-
-def _interruption(call: Call) -> JackfieldError:
-    """Why the task of a call was cancelled. The cancellation is done with: what is left to do is to settle."""
-    call.task.uncancel()
-    return ClientGone("the client was given up") if call.gone else Unavailable("the gateway is stopping")
 
 
 async def _break_off(call: Call, reason: JackfieldError, send: Send) -> None:

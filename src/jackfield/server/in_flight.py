@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from jackfield.errors import ClientGone, JackfieldError, Unavailable
 from jackfield.pipeline.exchange import State
 from jackfield.server.asgi import Receive
 
@@ -40,6 +41,11 @@ class Call:
     def follow(self, state: State) -> None:
         """The request goes on as another exchange."""
         self.state = state
+
+    def interruption(self) -> JackfieldError:
+        """Why the task was cancelled. The cancellation is done with: what is left to do is to settle."""
+        self.task.uncancel()
+        return ClientGone("the client was given up") if self.gone else Unavailable("the gateway is stopping")
 
     def drop(self) -> None:
         """The client is gone: the exchange ends where it is."""

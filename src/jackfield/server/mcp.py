@@ -22,10 +22,10 @@ from jackfield.mcp.visit import Visit
 from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import Route, State
 from jackfield.pipeline.run import Pipeline
-from jackfield.sdk.context import InboundRequest
 from jackfield.sdk.outcomes import Headers
 from jackfield.server.asgi import JSON, Receive, Scope, Send, fault, read_body, send_whole
 from jackfield.server.asgi import Message as AsgiMessage
+from jackfield.server.exchanges import begin
 from jackfield.server.in_flight import Call, InFlight
 from jackfield.services.tool_gate import ToolGate
 from jackfield.wire import format_named
@@ -85,8 +85,8 @@ class McpEndpoint:
         except JackfieldError as error:
             problem = error
         except asyncio.CancelledError:
-            problem = _interruption(call)
-        state = call.state = self._state(scope, body, began)
+            problem = call.interruption()
+        state = call.state = begin(self._host, scope, ROUTE, body, began)
         call.waits = False
         answer = _Answer(call, state, words, send)
         try:
@@ -97,7 +97,7 @@ class McpEndpoint:
             if not call.task.cancelling():
                 await self._apologize(state, error, answer)
             else:
-                await answer.break_off(_interruption(call))
+                await answer.break_off(call.interruption())
         except JackfieldError as error:
             await answer.refuse(error)
         except Exception as error:  # noqa: BLE001 - a boundary: reported whole to the log, and told to the client
@@ -105,20 +105,6 @@ class McpEndpoint:
         finally:
             self._keep(answer)
             state.snapshot.unpin()
-
-    def _state(self, scope: Scope, body: bytes, began: int) -> State:
-        client = scope.get("client")
-        inbound = InboundRequest(
-            scope["method"],
-            scope["path"],
-            tuple(scope["headers"]),
-            body,
-            scope.get("query_string", b""),
-            client[0] if client else "",
-        )
-        snapshot = self._host.snapshot
-        snapshot.pins += 1
-        return State(new_id("req"), ROUTE, inbound, snapshot, began)
 
     async def _serve(self, state: State, scope: Scope, answer: _Answer) -> None:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
@@ -224,12 +210,6 @@ def _visit(state: State, headers: Mapping[str, str]) -> Visit:
 
 def _challenge(error: JackfieldError) -> Headers:
     return ((b"www-authenticate", b'Bearer realm="jackfield"'),) if isinstance(error, Unauthenticated) else ()
-
-
-def _interruption(call: Call) -> JackfieldError:
-    """Why the task was cancelled. The cancellation is done with."""
-    call.task.uncancel()
-    return ClientGone("the client was given up") if call.gone else Unavailable("the gateway is stopping")
 
 
 async def _reject(rejection: Rejection, words: Headers, send: Send) -> None:

@@ -33,16 +33,3 @@ class Announcer(Protocol):
 
     async def ask(self, type: str, data: Mapping[str, Any]) -> tuple[str, ToolRefusal] | None:  # noqa: A002
         """Announces, and asks those who may refuse: the plugin that does, and why."""
-
-
-class Silence:
-    """Nobody listens."""
-
-    def is_wanted(self, type: str) -> bool:  # noqa: A002
-        return False
-
-    def announce(self, type: str, data: Mapping[str, Any]) -> None:  # noqa: A002
-        pass
-
-    async def ask(self, type: str, data: Mapping[str, Any]) -> tuple[str, ToolRefusal] | None:  # noqa: A002
-        return None
