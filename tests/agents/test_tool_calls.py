@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from announcing import Silence
 from jackfield.agents.bounds import AT_ONCE, RESULT_BYTES
 from jackfield.sdk.events import ToolRefusal
-from jackfield.services.base import Silence
 from jackfield.testing import Answer, Reply, until
 from jackfield.wire.chat import ToolCall
 

@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from announcing import Silence
 from jackfield.agents.agents import Agents
 from jackfield.agents.chats import ToolChats
 from jackfield.agents.loop import ToolLoop
 from jackfield.server.agents import AgentServer
 from jackfield.server.inference import Inference
-from jackfield.services.base import Announcer, Silence
+from jackfield.services.base import Announcer
 from jackfield.services.tool_gate import Allows, ToolGate
 from jackfield.testing import Upstream
 from jackfield.testing.caller import Called

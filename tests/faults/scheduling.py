@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from announcing import Silence
 from jackfield.services import scheduler as service
 from jackfield.services.allowance import Allowance
-from jackfield.services.base import Silence
 from jackfield.stores.database import Database
 from jackfield.stores.leases import Leases
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from announcing import Silence
 from jackfield.clock import SystemClock
 from jackfield.hooks.guard import PluginStats
 from jackfield.mcp.link import Patience
@@ -14,7 +15,6 @@ from jackfield.mcp.servers import McpServers
 from jackfield.sdk.caller import Caller
 from jackfield.sdk.tools import ToolReply
 from jackfield.services.allowance import Allowance
-from jackfield.services.base import Silence
 from jackfield.services.tool_gate import ToolGate
 from jackfield.services.tool_table import ToolDirectory, ToolTable
 from jackfield.settings import McpServer, Secret

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from announcing import Silence
 from jackfield.plugins.echo import embed_text
-from jackfield.services.base import Silence
 
 
 class Listener(Silence):

@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal
 
+from announcing import Silence
 from jackfield.dialects.base import Dialect
 from jackfield.dialects.native import NativeDialect
 from jackfield.dialects.rings.dialect import RingDialect
@@ -22,7 +23,6 @@ from jackfield.host.stage import Stage
 from jackfield.host.survey import Surveyor
 from jackfield.sdk.caller import Caller
 from jackfield.sdk.tools import ToolReply
-from jackfield.services.base import Silence
 from jackfield.services.grants import Offer, ServiceFactory
 from jackfield.services.kv import STORAGE, PluginStorage
 from jackfield.services.tool_gate import ToolGate
