@@ -37,3 +37,11 @@ class Dialect(Protocol):
 
     def read(self, found: Found) -> Blueprint:
         """Runs the plugin's code. Raises `ManifestError`, and whatever the code raises."""
+
+
+class Reader(Protocol):
+    """Reads plugins whose code runs elsewhere: in a process of their own, or behind an address."""
+
+    async def read(self, found: Found) -> Blueprint:
+        """Raises `ManifestError`, `ConfigError`, and `SessionLost` with the last words of a process that did not come
+        up. What it started for this is taken over by the instance of the blueprint's `kind`, or ends by itself."""

@@ -48,6 +48,7 @@ class NativeDialect:
             contents=partial(collect, folder),
             forget=partial(PLUGIN_MODULES.close, module),
             folder=shown,
+            root=folder.parent,
         )
 
     def read(self, found: Found) -> Blueprint:

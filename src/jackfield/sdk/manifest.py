@@ -52,7 +52,7 @@ class Manifest(BaseModel):
     description: str = ""
     author: str = ""
     entry: str = Field(default="plugin", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?$")
-    runtime: Literal["inprocess"] = "inprocess"
+    runtime: Literal["inprocess", "isolated", "grpc"] = "inprocess"
     priority: int = 100
     enabled: bool = True
     permissions: tuple[Permission, ...] = ()

@@ -68,6 +68,7 @@ class RingDialect:
             forget=partial(self._modules.release, one),
             modules=partial(self._modules.names_of, one),
             folder=place.shown,
+            root=place.folder,
             aliases=tuple(dict.fromkeys(one.aliases())),
         )
 

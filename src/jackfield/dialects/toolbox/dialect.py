@@ -65,6 +65,7 @@ class ToolboxDialect:
             form=_tell_form,
             forget=partial(PLUGIN_MODULES.close, module),
             folder=one.shown,
+            root=one.folder.parent,
             runtime=one.runtime,
         )
 

@@ -1,0 +1,117 @@
+"""What a host and a guest say to one another over a session: the calls of a plugin whose code runs elsewhere.
+
+The same calls go over every runtime. Where a runtime has messages of its own (`jackfield.plugin.v1` of gRPC) these are
+their meaning.
+
+The host calls:
+
+    describe   None                          -> Description    before all others; runs the module, starts nothing
+    load       Load                          -> Loaded         validates the config, enlists, runs `on_load`
+    enable     None                          -> None
+    health     None                          -> Healthy
+    disable    None                          -> None
+    unload     None                          -> None
+    hook       HookCall                      -> an outcome, or None
+    complete   ProviderCall                  -> ChatResponse
+    stream     ProviderCall                  -> ChatEvent…     a stream
+    embed      ProviderCall                  -> EmbeddingsResponse
+    tool       ToolCall                      -> ToolReply
+    event      Event                         -> ToolRefusal or None
+    task       {"name"}                      -> None
+
+and tells:
+
+    over       {"exchange"}                  nothing more comes of this exchange: what is kept for it can go
+
+The guest calls the services it was granted by `<service>.<method>`, with the method's parameters by name
+(`kv.get {"key", "namespace", "user"}`, `http.request`, `memory.search`, `users.get`, `scheduler.schedule`,
+`tools.execute`, `mcp.mount`…), and tells:
+
+    log              {"level", "text", "fields"}
+    report           {"ok", "detail"}
+    tools.register   a ToolSpec              the host calls `tool` for it
+    tools.unregister {"name"}
+    events.on        {"type"}                the host calls `event` for it
+    events.off       {"type"}
+    events.emit      {"type", "data"}
+    progress         {"call", "fraction", "message"}
+
+What an answer raises comes back as an error with the code of its class: `not_granted`, `quota_exceeded`,
+`rate_limit_exceeded`, `invalid_config`, `invalid_value` for `ValueError`; each side raises the class again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from jackfield.sdk.agents import AgentSpec
+from jackfield.sdk.hooks import HookSpec
+from jackfield.wire.base import Operation
+
+PROTOCOL_VERSION = 1
+Serves = Literal["chat", "embeddings", "http"]
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What a guest offers, as far as its code tells before it is configured. `manifest` is a `Manifest` as JSON,
+    `config_schema` the JSON Schema of its config, `ui_schema` the form where the dialect has one of its own. `serves`
+    says which provider protocols it speaks; for `http`, `formats` and `forwards` are those of `HttpProvider`."""
+
+    manifest: Mapping[str, Any]
+    protocol: int = PROTOCOL_VERSION
+    config_schema: Mapping[str, Any] = {}
+    ui_schema: Any = None
+    hooks: tuple[HookSpec, ...] = ()
+    serves: tuple[Serves, ...] = ()
+    formats: Mapping[Operation, str] = {}
+    forwards: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    agent: str = "Jackfield-Plugin"
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """`granted` are the approved permissions: what is not among them the guest does not offer its code, and the host
+    refuses whatever the guest says."""
+
+    id: str
+    config: Mapping[str, Any]
+    granted: tuple[str, ...] = ()
+    development: bool = False
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """`config` is what its model made of it, defaults included; `agents` are known only now."""
+
+    config: Mapping[str, Any]
+    agents: tuple[AgentSpec, ...] = ()
+
+
+class Healthy(msgspec.Struct, frozen=True, kw_only=True):
+    ok: bool = True
+    detail: str = ""
+
+
+class HookCall(msgspec.Struct, frozen=True, kw_only=True):
+    """`name` is the method's. `exchange` is in the form of `guests.exchanges`; `event` only at `response_chunk`."""
+
+    name: str
+    exchange: Any
+    event: Any = None
+
+
+class ProviderCall(msgspec.Struct, frozen=True, kw_only=True):
+    """`request` is a `ChatRequest` or an `EmbeddingsRequest`, `upstream` an `Upstream`."""
+
+    request: Any
+    upstream: Any
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """`context` is a `ToolContext` without its listener: progress goes by `progress` with its `call`."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    context: Mapping[str, Any]
