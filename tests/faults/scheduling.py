@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from announcing import Silence
 from jackfield.services import scheduler as service
 from jackfield.services.allowance import Allowance
+from jackfield.services.events import EventBus
 from jackfield.stores.database import Database
 from jackfield.stores.leases import Leases
 
@@ -37,7 +37,9 @@ async def main(data: str, notes: str, when: str, takes: str, forward: str) -> No
     forward_s = float(forward) if forward else 59.5 - time.time() % 60
     clock = SetClock(forward_s)
     allowance = Allowance.of("a", service.SCHEDULER_PERMISSIONS, clock)
-    tasks = service.PluginScheduler(allowance, Leases(database), Silence(), clock, lambda plugin: None)
+    tasks = service.PluginScheduler(
+        allowance, Leases(database), EventBus(clock, lambda plugin: None), clock, lambda plugin: None
+    )
 
     def note(what: str) -> None:
         with Path(notes).open("a", encoding="utf-8") as file:

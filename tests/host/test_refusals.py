@@ -15,7 +15,8 @@ MANIFESTS = [
     ('version = "1"', "jackfield.toml: id: Field required"),
     ('id = "bad"\nprio = 5', "jackfield.toml: prio: Extra inputs are not permitted"),
     ('id = "bad"\npriority = "high"', "jackfield.toml: priority: Input should be a valid integer"),
-    ('id = "bad"\nruntime = "isolated"', "jackfield.toml: runtime: Input should be 'inprocess'"),
+    ('id = "bad"\nruntime = "docker"', "jackfield.toml: runtime: Input should be 'inprocess', 'isolated' or 'grpc'"),
+    ('id = "bad"\nruntime = "isolated"', "nothing here runs plugins in a process of its own (isolated)"),
     ('id = "bad"\nentry = "../evil"', "jackfield.toml: entry: String should match pattern"),
     ('id = "bad"\nentry = "absent"', "jackfield.toml: entry: there is no absent.py in the folder"),
     ('id = "bad"\nentry = "plugin:Absent"', "plugin.py: entry: there is no Absent in it"),
@@ -156,7 +157,8 @@ CONFIGS = [
     ({"inner": {"depth": "deep"}}, "plugins.config.configured.inner.depth: Input should be a valid integer"),
     ({"words": ["ok", 7]}, "plugins.config.configured.words.1: Input should be a valid string"),
     ({"words": ["boom"]}, "KeyError: 'boom'"),
-    ({"runtime": "isolated"}, "plugins.config.configured.runtime: there is no runtime 'isolated'"),
+    ({"runtime": "node"}, "plugins.config.configured.runtime: there is no runtime 'node' for it"),
+    ({"runtime": "isolated"}, "nothing here runs plugins in a process of its own"),
     ({"on_failure": "open"}, "plugins.config.configured.on_failure: has no effect on this plugin (ingress)"),
 ]
 

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import structlog
 from pydantic import ValidationError
 
 from jackfield.clock import Clock
-from jackfield.dialects.base import Blueprint, Dialect
+from jackfield.dialects.base import Blueprint, Dialect, Reader
 from jackfield.errors import ConfigError, Conflict, JackfieldError
 from jackfield.hooks.guard import PluginGuard, PluginStats
 from jackfield.host import loader
-from jackfield.host.endings import put_to_rest, stop_all
+from jackfield.host.drafts import (
+    ELSEWHERE,
+    Built,
+    Draft,
+    find_anew,
+    mark,
+    needs_of,
+    spare_name,
+    version_of,
+    with_manifest,
+)
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.resolve import Node, Resolved, resolve
 from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
-from jackfield.host.world import Code, Entry, World
+from jackfield.host.world import Entry, World
 from jackfield.sdk.events import SYSTEM
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
 from jackfield.sdk.plugin import config_model
@@ -46,40 +57,12 @@ NOTHING: Mapping[str, LoadedPlugin] = MappingProxyType({})
 Probe = Callable[[LoadedPlugin], Awaitable[list[Trouble]]]
 
 
-class Draft:
-    """One plugin on its way into a world."""
-
-    __slots__ = ("approved", "blueprint", "entry", "id", "plugin", "settings", "sighting")
-
-    def __init__(self, plugin_id: str, sighting: Sighting, entry: Entry) -> None:
-        self.id, self.sighting, self.entry = plugin_id, sighting, entry
-        self.settings = PluginConfig()
-        self.blueprint: Blueprint | None = None
-        self.plugin: LoadedPlugin | None = None
-        self.approved: tuple[str, ...] = ()
-
-
-class Built(msgspec.Struct):
-    """`fresh` are the plugins that were started for it, in that order, `woken` those that were loaded but disabled.
-    `worse` tells, by id, what keeps plugins from
-    running that ran before or are new; `codes` are the copies that it runs or would run."""
-
-    plugins: dict[str, LoadedPlugin]
-    fresh: list[LoadedPlugin]
-    woken: list[LoadedPlugin]
-    worse: dict[str, JackfieldError]
-    codes: dict[str, Code]
-
-    async def discard(self) -> None:
-        """Unloads what was started for a world that is not to be, and puts to rest again what rested."""
-        await stop_all(self.fresh)
-        for plugin in self.woken:
-            await put_to_rest(plugin)
+NO_READERS: Mapping[str, Reader] = MappingProxyType({})
 
 
 class Builder:
-    """`grant` makes the services of a plugin from what was approved; `probe` tries the hooks of one that was
-    started."""
+    """`grant` makes the services of a plugin from what was approved; `probe` tries the hooks of one that was started;
+    `readers` read, by runtime, those whose code runs elsewhere."""
 
     def __init__(
         self,
@@ -88,8 +71,9 @@ class Builder:
         grant: GrantServices,
         probe: Probe,
         clock: Clock,
+        readers: Mapping[str, Reader] = NO_READERS,
     ) -> None:
-        self._dialects, self._settings = dialects, settings
+        self._dialects, self._settings, self._readers = dialects, settings, readers
         self._grant, self._probe, self._clock = grant, probe, clock
 
     @property
@@ -161,6 +145,12 @@ class Builder:
         return await self._probe(plugin)
 
     async def read(self, found: Found) -> Blueprint:
+        """Raises `ConfigError` where its code may not run here and nothing is there that runs it elsewhere."""
+        reader = self._readers.get(found.runtime)
+        if reader is not None:
+            return await reader.read(found)
+        if found.runtime in ELSEWHERE:
+            raise ConfigError(f"nothing here runs plugins in {loader.RUNTIMES[found.runtime]}", file=found.place)
         return await loader.read_blueprint(found, self._dialects)
 
     def guard(self, plugin_id: str, stats: Mapping[str, PluginStats]) -> PluginGuard:
@@ -186,7 +176,7 @@ class _Making:
         self._retried, self._builtins = retried, frozenset[str]()
         self._builder, self._world, self._former, self._stats = builder, world, former, stats
         self._forced, self._probed = forced, probed
-        self._known = {_mark(plugin.found.place, plugin.digest, plugin): plugin for plugin in former.values()}
+        self._known = {mark(plugin.found.place, plugin.digest, plugin): plugin for plugin in former.values()}
         self._replaced: set[str] = set()
         self.built = Built({}, [], [], {}, {})
 
@@ -194,7 +184,7 @@ class _Making:
         every = list(sightings)
         self._builtins = frozenset(seen.stated_id for seen in every if seen.found.source == "builtin")
         drafts = [draft for seen in every if (draft := await self._draft(seen)) is not None]
-        nodes = [Node(draft.id, **_needs(draft)) for draft in drafts]
+        nodes = [Node(draft.id, **needs_of(draft)) for draft in drafts]
         resolved = resolve(nodes)
         by_id = {draft.id: draft for draft in drafts}
         for name, reason in resolved.refused.items():
@@ -233,9 +223,9 @@ class _Making:
     async def _draft(self, seen: Sighting) -> Draft | None:
         """Names one plugin. The first that has an id keeps it; a later one is listed as failed beside it. `None` where
         it is not to be started."""
-        same = self._known.get(_mark(seen.found.place, seen.digest, seen))
+        same = self._known.get(mark(seen.found.place, seen.digest, seen))
         name = same.id if same is not None and seen.manifest is None else seen.stated_id
-        draft = Draft(name, _with_manifest(seen, same), self._world.entry(name))
+        draft = Draft(name, with_manifest(seen, same), self._world.entry(name))
         try:
             if name not in self.built.plugins and await self._rests(draft):
                 return None
@@ -248,20 +238,24 @@ class _Making:
                 self._keep(same, seen)
                 return None
             if seen.manifest is None and same is None:
-                draft.sighting = await _anew(seen)
+                draft.choose_runtime()
+                draft.sighting = await find_anew(draft.sighting)
                 draft.blueprint = await self._builder.read(draft.sighting.found)
                 draft = self._renamed(draft)
+                ran_in = draft.sighting.found.runtime
                 _refuse_reserved(draft.id)
                 if draft.id not in self.built.plugins and await self._rests(draft):
                     draft.sighting.found.forget()
                     return None
+                _refuse_late_choice(draft, ran_in)
+            draft.choose_runtime()
         except (JackfieldError, loader.PluginBroke) as error:
-            draft.id = _spare_name(draft.id, seen, self.built.plugins)
+            draft.id = spare_name(draft.id, seen, self.built.plugins)
             self._fail(draft, _as_error(error, draft.id))
             return None
         if (first := self.built.plugins.get(draft.id)) is not None:
             told = f"id {draft.id!r} is taken by {first.place} ({first.source})"
-            draft.id = _spare_name(draft.id, seen, self.built.plugins)
+            draft.id = spare_name(draft.id, seen, self.built.plugins)
             self._fail(draft, ConfigError(told, plugin=draft.id), displaced=seen.found.source != "folder")
             return None
         self._list(draft)
@@ -295,6 +289,9 @@ class _Making:
         manifest = draft.sighting.manifest
         draft.approved = self._builder.approved(draft)
         enabled = draft.settings.enabled if draft.settings.enabled is not None else not manifest or manifest.enabled
+        with suppress(ConfigError):
+            # What is wrong with the choice is told when it is to start.
+            draft.choose_runtime()
         if not enabled:
             await self._rest(draft)
             return True
@@ -326,7 +323,7 @@ class _Making:
     def _form_in_memory(self, plugin: LoadedPlugin) -> Form | None:
         """That of one whose code runs here already, or has run and is kept: none is run for it."""
         for known in (self._resting.get(plugin.id), self._former.get(plugin.id)):
-            if known is not None and known.instance is not None and _version_of(known) == _version_of(plugin):
+            if known is not None and known.instance is not None and version_of(known) == version_of(plugin):
                 return Form(known.ui_schema, config_model(type(known.instance)))
         return None
 
@@ -370,7 +367,8 @@ class _Making:
     def _is_alike(self, known: LoadedPlugin, plugin: LoadedPlugin, settings: PluginConfig | None = None) -> bool:
         return (
             not self._is_forced(known.id)
-            and _version_of(known) == _version_of(plugin)
+            and known.runtime == plugin.runtime
+            and version_of(known) == version_of(plugin)
             and (settings or known.settings) == plugin.settings
             and known.approved == plugin.approved
         )
@@ -387,7 +385,7 @@ class _Making:
 
     async def _start(self, draft: Draft, plugin: LoadedPlugin) -> None:
         if draft.blueprint is None:
-            plugin.found = (await _anew(draft.sighting)).found
+            plugin.found = (await find_anew(draft.sighting)).found
         blueprint = draft.blueprint or await self._builder.read(plugin.found)
         plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
         grant = self._builder.grant(plugin, blueprint)
@@ -435,18 +433,13 @@ class _Making:
             log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=str(error))
 
 
-def _with_manifest(seen: Sighting, same: LoadedPlugin | None) -> Sighting:
-    """One without a manifest file says of itself what it said when its code was read."""
-    if seen.manifest is not None or same is None:
-        return seen
-    return msgspec.structs.replace(seen, manifest=same.manifest)
-
-
-async def _anew(seen: Sighting) -> Sighting:
-    """Its code may run in another generation, or have run in one: this start gets modules of its own."""
-    if seen.find_again is None:
-        return seen
-    return msgspec.structs.replace(seen, found=await loader.run_own(seen.find_again))
+def _refuse_late_choice(draft: Draft, ran_in: str) -> None:
+    """Raises `ConfigError` where the operator chose another runtime by an id that only the code could tell: it has run
+    by then."""
+    wanted = draft.settings.runtime
+    if wanted not in (None, ran_in):
+        told = "its code had to run to tell this id: name the plugin's folder in its place, or give it a manifest"
+        raise ConfigError(told, field=f"plugins.config.{draft.id}.runtime", plugin=draft.id)
 
 
 def _refuse_reserved(plugin_id: str) -> None:
@@ -464,25 +457,5 @@ def _check_approved(plugin_id: str, word: object) -> None:
         raise ConfigError(str(error), field=f"plugins.config.{plugin_id}.approve", plugin=plugin_id) from error
 
 
-def _version_of(plugin: LoadedPlugin) -> tuple[str, str | None, str]:
-    return _mark(plugin.place, plugin.digest, plugin)
-
-
-def _mark(place: str, digest: str | None, of: LoadedPlugin | Sighting) -> tuple[str, str | None, str]:
-    return place, digest, of.found.version
-
-
-def _needs(draft: Draft) -> dict[str, Any]:
-    manifest = draft.sighting.manifest
-    if manifest is None:
-        return {}
-    return {"requires": manifest.requires, "optional": manifest.optional, "provides": manifest.provides}
-
-
 def _as_error(error: JackfieldError | loader.PluginBroke, plugin_id: str) -> JackfieldError:
     return error if isinstance(error, JackfieldError) else Conflict(str(error), plugin=plugin_id)
-
-
-def _spare_name(name: str, seen: Sighting, plugins: Mapping[str, LoadedPlugin]) -> str:
-    """A name to list it under that is nobody else's."""
-    return f"{name}@{seen.found.source}:{seen.found.place}" if name in plugins else name

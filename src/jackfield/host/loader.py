@@ -32,7 +32,15 @@ from jackfield.sources.base import Found
 from jackfield.telemetry.text import describe_error
 
 LIFE_S = 10.0
-RUNTIMES = MappingProxyType({"inprocess": "process", "node": "a process of Node"})
+RUNTIMES = MappingProxyType(
+    {
+        "inprocess": "the gateway's process (inprocess)",
+        "isolated": "a process of its own (isolated)",
+        "node": "a process of Node",
+        "http": "a server of its own",
+        "grpc": "a process or server that speaks gRPC",
+    }
+)
 NO_CONFIG = PluginConfig()
 
 log = structlog.get_logger("jackfield.host")

@@ -13,8 +13,9 @@ from jackfield.clock import Clock
 from jackfield.errors import Conflict
 from jackfield.hooks.guard import PluginStats
 from jackfield.hooks.table import HookTable
-from jackfield.host.builder import Builder, Built
+from jackfield.host.builder import Builder
 from jackfield.host.differences import Side, tell_differences
+from jackfield.host.drafts import Built
 from jackfield.host.endings import stop_all
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.retired import Retired

@@ -29,13 +29,15 @@ class Hold(msgspec.Struct, frozen=True):
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One plugin. `enabled`, `config` and `approved` are the operator's, through the API; `None` and empty where they
-    have not spoken. `installed` is code that is on no disk but in the sealed copy."""
+    have not spoken. `installed` is code that is on no disk but in the sealed copy, `runtime` where it was installed to
+    run."""
 
     code: Code | None = None
     enabled: bool | None = None
     config: dict[str, Any] = {}
     approved: tuple[str, ...] | None = None
     installed: bool = False
+    runtime: str | None = None
     hold: Hold | None = None
 
 

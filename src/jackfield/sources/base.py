@@ -59,10 +59,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     `load` runs its code and may raise anything; `forget` lets go of what `load` brought, and `modules` names it.
 
     `runtime` is where its code runs. `root` is the plugins folder it was found in, the copy where that is one: what
-    another process finds it in again by its `name`. `contents` are the files that make it up: written below an empty plugins folder
-    they are found there again as the same plugin and nothing else. Raises `ManifestError`. `None` for what is installed
-    in the interpreter itself, which `version` then tells apart. `aliases` are names that it can be asked for by, beside
-    `name`, its id and its display name.
+    another process finds it in again by its `name`. `contents` are the files that make it up: written below an
+    empty plugins folder they are found there again as the same plugin and nothing else. Raises `ManifestError`.
+    `None` for what is installed in the interpreter itself, which `version` then tells apart. `aliases` are names
+    that it can be asked for by, beside `name`, its id and its display name.
     """
 
     name: str

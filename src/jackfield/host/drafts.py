@@ -1,0 +1,107 @@
+"""Plugins on their way into a world, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from jackfield.dialects.base import Blueprint
+from jackfield.errors import ConfigError, JackfieldError
+from jackfield.host import loader
+from jackfield.host.endings import put_to_rest, stop_all
+from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.survey import Sighting
+from jackfield.host.world import Code, Entry
+from jackfield.settings import PluginConfig
+
+# What an operator may choose between, by where a plugin's code runs if nobody chooses.
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"inprocess": ("inprocess", "isolated"), "isolated": ("inprocess", "isolated")}
+)
+# Whose code the dialects' own readers must not run.
+ELSEWHERE = frozenset({"isolated", "grpc"})
+
+
+class Draft:
+    """One plugin on its way into a world."""
+
+    __slots__ = ("approved", "blueprint", "entry", "id", "plugin", "settings", "sighting")
+
+    def __init__(self, plugin_id: str, sighting: Sighting, entry: Entry) -> None:
+        self.id, self.sighting, self.entry = plugin_id, sighting, entry
+        self.settings = PluginConfig()
+        self.blueprint: Blueprint | None = None
+        self.plugin: LoadedPlugin | None = None
+        self.approved: tuple[str, ...] = ()
+
+    def choose_runtime(self) -> None:
+        """The operator's word, else what it was installed for, else the manifest's. Raises `ConfigError` for one in
+        which this plugin cannot run."""
+        found, manifest = self.sighting.found, self.sighting.manifest
+        given = manifest.runtime if manifest is not None and found.runtime == "inprocess" else found.runtime
+        wanted = self.settings.runtime or self.entry.runtime or given
+        if wanted not in CHOICES.get(given, (given,)):
+            ways = " or ".join(loader.RUNTIMES[name] for name in CHOICES.get(given, (given,)))
+            told = f"there is no runtime {wanted!r} for it: this plugin runs in {ways}"
+            raise ConfigError(told, field=f"plugins.config.{self.id}.runtime", plugin=self.id)
+        if wanted == "isolated" and found.root is None:
+            told = "it is installed in the gateway's own interpreter, and cannot run isolated"
+            raise ConfigError(told, field=f"plugins.config.{self.id}.runtime", plugin=self.id)
+        self.sighting = msgspec.structs.replace(self.sighting, found=msgspec.structs.replace(found, runtime=wanted))
+
+
+class Built(msgspec.Struct):
+    """`fresh` are the plugins that were started for it, in that order, `woken` those that were loaded but disabled.
+    `worse` tells, by id, what keeps plugins from running that ran before or are new; `codes` are the copies that it
+    runs or would run."""
+
+    plugins: dict[str, LoadedPlugin]
+    fresh: list[LoadedPlugin]
+    woken: list[LoadedPlugin]
+    worse: dict[str, JackfieldError]
+    codes: dict[str, Code]
+
+    async def discard(self) -> None:
+        """Unloads what was started for a world that is not to be, and puts to rest again what rested."""
+        await stop_all(self.fresh)
+        for plugin in self.woken:
+            await put_to_rest(plugin)
+
+
+def with_manifest(seen: Sighting, same: LoadedPlugin | None) -> Sighting:
+    """One without a manifest file says of itself what it said when its code was read."""
+    if seen.manifest is not None or same is None:
+        return seen
+    return msgspec.structs.replace(seen, manifest=same.manifest)
+
+
+async def find_anew(seen: Sighting) -> Sighting:
+    """Its code may run in another generation, or have run in one: this start gets modules of its own."""
+    if seen.find_again is None:
+        return seen
+    again = await loader.run_own(seen.find_again)
+    return msgspec.structs.replace(seen, found=msgspec.structs.replace(again, runtime=seen.found.runtime))
+
+
+def mark(place: str, digest: str | None, of: LoadedPlugin | Sighting) -> tuple[str, str | None, str]:
+    """What tells a version of a plugin from others."""
+    return place, digest, of.found.version
+
+
+def version_of(plugin: LoadedPlugin) -> tuple[str, str | None, str]:
+    return mark(plugin.place, plugin.digest, plugin)
+
+
+def needs_of(draft: Draft) -> dict[str, Any]:
+    manifest = draft.sighting.manifest
+    if manifest is None:
+        return {}
+    return {"requires": manifest.requires, "optional": manifest.optional, "provides": manifest.provides}
+
+
+def spare_name(name: str, seen: Sighting, plugins: Mapping[str, LoadedPlugin]) -> str:
+    """A name to list it under that is nobody else's."""
+    return f"{name}@{seen.found.source}:{seen.found.place}" if name in plugins else name
