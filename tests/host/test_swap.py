@@ -174,11 +174,11 @@ async def test_a_closed_hook_that_fails_when_it_is_tried_refuses_the_change(worl
 
 
 async def test_dependents_are_replaced_with_what_they_need(world: World) -> None:
-    write(world, "base", manifest='id = "base"\nprovides = ["words"]')
-    write(world, "user", manifest='id = "user"\n[requires]\nservices = ["words"]')
+    write(world, "base")
+    write(world, "user", manifest='id = "user"\n[requires]\nplugins = ["base"]')
     write(world, "other")
     await world.start()
-    write(world, "base", "2", manifest='id = "base"\nprovides = ["words"]')
+    write(world, "base", "2")
     changed = await world.running.reload(actor="me")
     assert changed.plugins == ("base", "user")
 

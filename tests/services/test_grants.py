@@ -15,7 +15,7 @@ SERVICES = [name for name, member in vars(Services).items() if isinstance(member
 
 def test_without_permissions_every_service_is_absent_and_says_what_it_needs(factory: Factory) -> None:
     services = factory.build("notes", frozenset())
-    assert set(SERVICES) == set(NEEDED)
+    assert set(SERVICES) == {*NEEDED, "shared"}
     for name, permission in NEEDED.items():
         with pytest.raises(NotGranted, match=f"plugin notes has no permission '{permission}'") as refused:
             getattr(services, name)

@@ -23,6 +23,7 @@ from jackfield.host.drafts import (
     Built,
     Draft,
     find_anew,
+    lacking_service,
     mark,
     needs_of,
     spare_name,
@@ -31,6 +32,7 @@ from jackfield.host.drafts import (
 )
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.resolve import Node, Resolved, resolve
+from jackfield.host.snapshot import shared_by
 from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Entry, World
@@ -38,6 +40,7 @@ from jackfield.sdk.events import SYSTEM
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
 from jackfield.sdk.plugin import config_model
 from jackfield.services.grants import Asker, Grant, GrantServices
+from jackfield.services.shared import SharedDirectory, declared_names
 from jackfield.settings import PluginConfig, PluginSettings
 from jackfield.sources.base import Form, Found
 
@@ -138,6 +141,7 @@ class Builder:
             approved=frozenset(plugin.approved),
             http_hosts=blueprint.manifest.http.hosts,
             agent=blueprint.agent,
+            provides=declared_names(blueprint.manifest.provides),
         )
         return self._grant(asker)
 
@@ -179,6 +183,7 @@ class _Making:
         self._known = {mark(plugin.found.place, plugin.digest, plugin): plugin for plugin in former.values()}
         self._replaced: set[str] = set()
         self.built = Built({}, [], [], {}, {})
+        self._shared = SharedDirectory(lambda: shared_by(self.built.plugins))
 
     async def run(self, sightings: Iterable[Sighting]) -> None:
         every = list(sightings)
@@ -217,6 +222,8 @@ class _Making:
         lost = next((need for need in needs if not self.built.plugins[need].running), None)
         if lost is not None:
             self._fail(draft, Conflict(f"requires the plugin {lost!r}, which failed", plugin=draft.id))
+        elif (lack := lacking_service(draft, self.built.plugins)) is not None:
+            self._fail(draft, Conflict(lack, plugin=draft.id))
         else:
             await self._enliven(draft, anew=bool(needs & self._replaced))
 
@@ -389,6 +396,7 @@ class _Making:
         blueprint = draft.blueprint or await self._builder.read(plugin.found)
         plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
         grant = self._builder.grant(plugin, blueprint)
+        grant.shared.join(self._shared)
         prepare = partial(loader.prepare, blueprint, draft.settings, grant.services, plugin.guard, plugin.priority)
         prepared = await loader.run_own(prepare)
         try:
@@ -400,6 +408,7 @@ class _Making:
         plugin.take(prepared.instance, prepared.hooks, grant)
         plugin.show(prepared.config, prepared.ui_schema)
         self.built.fresh.append(plugin)
+        degraded = degraded or _tell_missing(grant)
         if self._probed:
             degraded = await self._try(plugin) or degraded
         plugin.move("degraded" if degraded else "active", degraded)
@@ -455,6 +464,11 @@ def _check_approved(plugin_id: str, word: object) -> None:
             check_permission(name)
     except ValueError as error:
         raise ConfigError(str(error), field=f"plugins.config.{plugin_id}.approve", plugin=plugin_id) from error
+
+
+def _tell_missing(grant: Grant) -> str | None:
+    missing = ", ".join(map(repr, grant.shared.missing))
+    return f"it declares that it provides {missing}, and does not" if missing else None
 
 
 def _as_error(error: JackfieldError | loader.PluginBroke, plugin_id: str) -> JackfieldError:

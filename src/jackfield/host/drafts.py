@@ -15,6 +15,7 @@ from jackfield.host.endings import put_to_rest, stop_all
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Code, Entry
+from jackfield.sdk.shared import read_need, read_offer
 from jackfield.settings import PluginConfig
 
 # What an operator may choose between, by where a plugin's code runs if nobody chooses.
@@ -105,3 +106,19 @@ def needs_of(draft: Draft) -> dict[str, Any]:
 def spare_name(name: str, seen: Sighting, plugins: Mapping[str, LoadedPlugin]) -> str:
     """A name to list it under that is nobody else's."""
     return f"{name}@{seen.found.source}:{seen.found.place}" if name in plugins else name
+
+
+def lacking_service(draft: Draft, plugins: Mapping[str, LoadedPlugin]) -> str | None:
+    """A service that it requires and nobody gives, although some plugin declares it."""
+    manifest = draft.sighting.manifest
+    for need in manifest.requires.services if manifest is not None else ():
+        wanted = read_need(need)
+        declaring = [
+            plugin
+            for plugin in plugins.values()
+            if plugin.manifest is not None and any(map(wanted.is_met_by, map(read_offer, plugin.manifest.provides)))
+        ]
+        if not any(plugin.grant is not None and wanted.name in plugin.grant.shared for plugin in declaring):
+            names = ", ".join(plugin.id for plugin in declaring)
+            return f"requires the service {need!r}, which {names} declares and does not provide"
+    return None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from jackfield.sdk.manifest import Needs
+from jackfield.sdk.shared import read_need, read_offer
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -47,7 +48,7 @@ def _refuse_lacking(waiting: dict[str, Node], refused: dict[str, str]) -> None:
     """Takes out what lacks something, and then what lacked that."""
     while lacking := {name: lack for name, node in waiting.items() if (lack := _lack(node, waiting)) is not None}:
         for name, (kind, wanted) in lacking.items():
-            because = f": {refused[wanted]}" if kind == "plugin" and wanted in refused else ""
+            because = f": {refused[wanted]}" if kind == "plugin" and wanted in refused else _others(wanted, waiting)
             refused[name] = f"requires the {kind} {wanted!r}, which does not run{because}"
             del waiting[name]
 
@@ -57,9 +58,26 @@ def _lack(node: Node, waiting: Mapping[str, Node]) -> tuple[str, str] | None:
         if plugin not in waiting:
             return "plugin", plugin
     for service in node.requires.services:
-        if not any(service in other.provides for other in waiting.values() if other.id != node.id):
+        if not any(_provides(other, service) for other in waiting.values() if other.id != node.id):
             return "service", service
     return None
+
+
+def _provides(node: Node, service: str) -> bool:
+    wanted = read_need(service)
+    return any(wanted.is_met_by(read_offer(offer)) for offer in node.provides)
+
+
+def _others(service: str, waiting: Mapping[str, Node]) -> str:
+    """What there is of that name in versions that do not do."""
+    name = service.partition(" ")[0]
+    found = [
+        f"{node.id} provides {offer}"
+        for node in waiting.values()
+        for offer in node.provides
+        if read_offer(offer).name == name
+    ]
+    return f": {', '.join(found)}" if found else ""
 
 
 def _required(node: Node, waiting: Mapping[str, Node]) -> Iterator[str]:
@@ -69,7 +87,7 @@ def _required(node: Node, waiting: Mapping[str, Node]) -> Iterator[str]:
 def _wanted(own: str, needs: Needs, waiting: Mapping[str, Node]) -> Iterator[str]:
     yield from (name for name in needs.plugins if name in waiting)
     for service in needs.services:
-        yield from (name for name, node in waiting.items() if service in node.provides and name != own)
+        yield from (name for name, node in waiting.items() if _provides(node, service) and name != own)
 
 
 def _circle(waiting: Mapping[str, Node]) -> list[str] | None:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from jackfield.hooks.table import HookTable
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
+from jackfield.services.shared import SharedDirectory, SharedTable
 from jackfield.services.tool_table import ToolDirectory
 
 
 class Snapshot:
-    """`tools` are those of the plugins that run. `pins` counts the requests that run against it: whoever takes it for a
-    request adds one, and calls `unpin` when the request is settled."""
+    """`tools` are those of the plugins that run, `services` what they give to one another. `pins` counts the requests
+    that run against it: whoever takes it for a request adds one, and calls `unpin` when the request is settled."""
 
-    __slots__ = ("_drained", "generation", "pins", "plugins", "routes", "table", "tools")
+    __slots__ = ("_drained", "generation", "pins", "plugins", "routes", "services", "table", "tools")
 
     def __init__(
         self, *, generation: int, plugins: Mapping[str, LoadedPlugin], table: HookTable, routes: Routes
     ) -> None:
         self.generation, self.plugins, self.table, self.routes = generation, plugins, table, routes
         self.tools = ToolDirectory(plugin.grant.tools for plugin in plugins.values() if plugin.grant is not None)
+        self.services = SharedDirectory(lambda: shared_by(plugins))
         self.pins = 0
         self._drained: asyncio.Event | None = None
 
@@ -35,3 +37,7 @@ class Snapshot:
         if self.pins:
             self._drained = asyncio.Event()
             await self._drained.wait()
+
+
+def shared_by(plugins: Mapping[str, LoadedPlugin]) -> Iterator[SharedTable]:
+    return (plugin.grant.shared for plugin in plugins.values() if plugin.grant is not None)

@@ -20,7 +20,7 @@ from jackfield.host.endings import stop_all
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.retired import Retired
 from jackfield.host.routes import Routes
-from jackfield.host.snapshot import Snapshot
+from jackfield.host.snapshot import Snapshot, shared_by
 from jackfield.host.survey import Sighting
 from jackfield.host.world import World, decode, digests_of, encode
 from jackfield.sdk.plugin import Plugin
@@ -212,6 +212,8 @@ class Stage:
         for plugin in snapshot.plugins.values():
             if plugin.grant is not None and (former is None or former.plugins.get(plugin.id) is not plugin):
                 plugin.grant.open()
+        for table in shared_by(snapshot.plugins):
+            table.join(snapshot.services)
         self._switched(former.plugins if former is not None else {}, snapshot.plugins)
 
     def _describe(

@@ -32,6 +32,7 @@ from jackfield.sdk.plugin import Health, Plugin, PluginConfig
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
 from jackfield.sdk.scheduler import ScheduledTask, Scheduler, task
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded, Services
+from jackfield.sdk.shared import SharedServices
 from jackfield.sdk.tools import ToolContext, ToolFailed, ToolReply, Tools, ToolSpec, tool
 from jackfield.sdk.users import User, Users
 from jackfield.transport.messages import OutgoingRequest
@@ -138,6 +139,7 @@ __all__ = [
     "ScheduledTask",
     "Scheduler",
     "Services",
+    "SharedServices",
     "StreamEnd",
     "StreamStart",
     "Target",

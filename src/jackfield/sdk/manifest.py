@@ -10,23 +10,25 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from jackfield.errors import ManifestError
 from jackfield.sdk.permissions import check_permission
+from jackfield.sdk.shared import check_need, check_offer
 
 MANIFEST_FILE = "jackfield.toml"
 LONGEST_MANIFEST = 256 * 1024
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-Service = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+Offer = Annotated[str, AfterValidator(check_offer)]
+Need = Annotated[str, AfterValidator(check_need)]
 Host = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$", max_length=253)]
 Permission = Annotated[str, AfterValidator(check_permission)]
 
 
 class Needs(BaseModel):
-    """Other plugins, by id, and services that plugins provide, by name."""
+    """Other plugins, by id, and services that plugins provide: by name, or of certain versions (`pricing >=2,<3`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     plugins: tuple[Id, ...] = ()
-    services: tuple[Service, ...] = ()
+    services: tuple[Need, ...] = ()
 
 
 class Reaches(BaseModel):
@@ -41,7 +43,8 @@ class Reaches(BaseModel):
 class Manifest(BaseModel):
     """What a plugin says of itself. Unknown keys are refused.
 
-    Without what is in `requires` the plugin does not start; what is in `optional` only starts before it.
+    Without what is in `requires` the plugin does not start; what is in `optional` only starts before it. `provides` are
+    the services it gives, each with a version or without: `pricing 2.1`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,7 +59,7 @@ class Manifest(BaseModel):
     priority: int = 100
     enabled: bool = True
     permissions: tuple[Permission, ...] = ()
-    provides: tuple[Service, ...] = ()
+    provides: tuple[Offer, ...] = ()
     requires: Needs = Needs()
     optional: Needs = Needs()
     http: Reaches = Reaches()

@@ -12,6 +12,7 @@ from jackfield.sdk.mcp import Mcp
 from jackfield.sdk.memory import Memories
 from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.sdk.scheduler import Scheduler
+from jackfield.sdk.shared import SharedServices
 from jackfield.sdk.tools import Tools
 from jackfield.sdk.users import Users
 
@@ -101,10 +102,18 @@ class KeyValue(Protocol):
 class Services:
     """Built by the host from what was approved; nothing here can widen it."""
 
-    __slots__ = ("_granted", "_needed", "_plugin")
+    __slots__ = ("_granted", "_needed", "_plugin", "_shared")
 
-    def __init__(self, plugin: str, granted: Mapping[str, Any], needed: Mapping[str, str]) -> None:
-        """`granted` by service name; `needed` tells for the others which permission brings them."""
+    def __init__(
+        self,
+        plugin: str,
+        granted: Mapping[str, Any],
+        needed: Mapping[str, str],
+        shared: SharedServices | None = None,
+    ) -> None:
+        """`granted` by service name; `needed` tells for the others which permission brings them. Without `shared` the
+        plugin is beyond the reach of others."""
+        self._shared = shared
         self._plugin = plugin
         self._granted, self._needed = MappingProxyType(dict(granted)), MappingProxyType(dict(needed))
 
@@ -155,6 +164,14 @@ class Services:
         """Needs `mcp:connect`. Raises `NotGranted`."""
         found: Mcp = self._get("mcp")
         return found
+
+    @property
+    def shared(self) -> SharedServices:
+        """What plugins give to one another; needs no permission. Raises `RuntimeError` in a process of its own, where
+        there are no others."""
+        if self._shared is None:
+            raise RuntimeError(f"plugin {self._plugin} runs apart from others: there is nothing to share")
+        return self._shared
 
     def _get(self, name: str) -> Any:
         """Raises `NotGranted`."""

@@ -13,30 +13,34 @@ from jackfield.sdk.services import NEEDED, Services
 from jackfield.services.allowance import Allowance
 from jackfield.services.base import Part
 from jackfield.services.limits import OperationLimit
+from jackfield.services.shared import SharedTable
 from jackfield.services.tool_table import ToolTable
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
     """The plugin that is to have services. `name` is its display name; `http_hosts` are the hosts that its manifest
-    lists, `None` where it lists none; `agent` is what it calls itself there, before its id."""
+    lists, `None` where it lists none; `agent` is what it calls itself there, before its id. `provides` are the names of
+    the services that it declares, `None` where it may give what it likes."""
 
     plugin: str
     approved: frozenset[str]
     name: str = ""
     http_hosts: tuple[str, ...] | None = None
     agent: str = "Jackfield-Plugin"
+    provides: frozenset[str] | None = frozenset()
 
 
 class Grant:
     """What one plugin was given, for as long as it lives."""
 
-    __slots__ = ("allowance", "asker", "parts", "services", "tools")
+    __slots__ = ("allowance", "asker", "parts", "services", "shared", "tools")
 
     def __init__(self, asker: Asker, allowance: Allowance) -> None:
         self.asker, self.allowance = asker, allowance
         self.tools = ToolTable(asker.plugin, asker.name)
+        self.shared = SharedTable(asker.plugin, asker.provides)
         self.parts: list[Part] = []
-        self.services = Services(asker.plugin, {}, NEEDED)
+        self.services = Services(asker.plugin, {}, NEEDED, self.shared)
 
     def open(self) -> None:
         for part in self.parts:
@@ -50,6 +54,7 @@ class Grant:
         for part in reversed(self.parts):
             await part.aclose()
         self.tools.clear()
+        self.shared.clear()
 
 
 class Maker(Protocol):
@@ -80,7 +85,7 @@ class ServiceFactory:
         limit = self._limits.setdefault(asker.plugin, OperationLimit(asker.plugin, self._clock, self._workers))
         grant = Grant(asker, Allowance(asker.plugin, approved, limit))
         granted = {name: offer.make(grant) for name, offer in self._offers.items() if approved & offer.permissions}
-        grant.services = Services(asker.plugin, granted, NEEDED)
+        grant.services = Services(asker.plugin, granted, NEEDED, grant.shared)
         return grant
 
 

@@ -27,6 +27,7 @@ from jackfield.services.kv import STORAGE, PluginStorage
 from jackfield.services.memory import PluginMemories, Recollection
 from jackfield.services.scheduler import GrantedScheduler, PluginScheduler
 from jackfield.services.secrets import Secrets
+from jackfield.services.shared import SharedDirectory, SharedTable
 from jackfield.services.tool_gate import ToolGate
 from jackfield.services.tool_table import ToolDirectory
 from jackfield.services.tools import EXECUTE, REGISTER, PluginTools
@@ -111,6 +112,14 @@ def _response(url: str, answer: Any) -> HttpResponse:
     return HttpResponse(
         status=200, reason="OK", headers=headers, body=msgspec.json.encode(answer) if body is None else body, url=url
     )
+
+
+def among(own: SharedTable, given: Mapping[str, object]) -> SharedDirectory:
+    """What there is to share where other plugins give these."""
+    others = SharedTable("others")
+    for name, service in given.items():
+        others.provide(name, service)
+    return SharedDirectory(lambda: (others, own))
 
 
 class KnownUsers:

@@ -36,12 +36,13 @@ from jackfield.sdk.services import Services
 from jackfield.sdk.tools import ToolReply
 from jackfield.server.inference import ROUTES
 from jackfield.services.grants import Asker
+from jackfield.services.shared import declared_names
 from jackfield.services.tool_table import ToolDirectory
 from jackfield.settings import PluginConfig
 from jackfield.stores.kv import KeyValueStore
 from jackfield.testing.asked import Api, Asked, caller_hook
 from jackfield.testing.exchanges import KEY, NoMeter, Notebook, OneCaller, Underway, watch
-from jackfield.testing.granting import TESTER, Granting, HttpRequest, Outside
+from jackfield.testing.granting import TESTER, Granting, HttpRequest, Outside, among
 from jackfield.testing.lives import Life
 from jackfield.testing.memory import HandClock, MemoryStore
 from jackfield.testing.scripted import Script, Sent
@@ -72,11 +73,12 @@ class FakeHost:
     `services` stand in the place of those that the host would build.
 
     `answer` is what upstreams answer where a request does not say otherwise: a text, a response, events, an
-    `UpstreamError` to raise, options of the `echo` provider, or a function of the request; without one they repeat what
-    the user said. `upstream` is the API that they speak. `models` limits the models there are; by default every name is
-    one. `http` answers what the plugin sends outside: an `HttpResponse`, a status, or a JSON value for each
-    `HttpRequest`; "real" lets it go out. `users` are their preferences, by user. `clock` is time for quarantine and
-    storage, moved by hand; deadlines are the event loop's.
+    `UpstreamError` to raise, options of the `echo` provider, or a function of the request; without one they repeat
+    what the user said. `upstream` is the API that they speak. `models` limits the models there are; by default
+    every name is one. `http` answers what the plugin sends outside: an `HttpResponse`, a status, or a JSON value
+    for each `HttpRequest`; "real" lets it go out. `users` are their preferences, by user; `shared` are services
+    that other plugins give. `clock` is time for quarantine and storage, moved by hand; deadlines are the event
+    loop's.
 
     Raises `ConfigError` and `ManifestError` as the gateway would tell them, and `PluginBroke` where `on_load` or
     `health` fails.
@@ -100,8 +102,9 @@ class FakeHost:
         meddling: Meddling | None = None,
         http: Outside | None = None,
         users: Mapping[str, Mapping[str, Any]] | None = None,
+        shared: Mapping[str, object] | None = None,
     ) -> None:
-        self._http, self._users = http, users
+        self._http, self._users, self._shared = http, users, shared or {}
         self._subject, self._name, self._config = plugin, name, dict(config or {})
         self._services, self._approve = services, approve
         self.answer, self._upstream, self._upstreams, self._models = answer, upstream, tuple(upstreams), models
@@ -135,8 +138,10 @@ class FakeHost:
             approved=approved,
             http_hosts=manifest.http.hosts,
             agent=prepared.blueprint.agent,
+            provides=declared_names(manifest.provides),
         )
         grant = await self._granting.open(asker)
+        grant.shared.join(among(grant.shared, self._shared))
         services = grant.services if self._services is None else self._services
         self._life = Life(prepared.blueprint, self._read_settings(manifest.id), services, self.guard)
         self.plugin = self._life.plugin

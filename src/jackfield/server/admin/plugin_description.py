@@ -49,6 +49,8 @@ def describe_plugin(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:
         "state": state,
         "reason": reason,
         "permissions": describe_permissions(plugin),
+        "provides": plugin.manifest.provides if plugin.manifest is not None else (),
+        "services": tuple(plugin.grant.shared) if plugin.grant is not None else (),
         "priority": plugin.settings.priority if plugin.settings.priority is not None else plugin.priority,
         "hooks": [_describe_hook(hook) for hook in own_hooks(plugin)],
         **_ring_fields(plugin),
