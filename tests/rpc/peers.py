@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from jackfield.rpc.calls import Handler, Peer
-from jackfield.rpc.codec import decode_message, encode_message
+from jackfield.rpc.codec import JSON, Codec
 from jackfield.rpc.framing import FrameReader, frame
 
 
@@ -33,11 +35,13 @@ class Scripted:
 
 
 @asynccontextmanager
-async def connected(one: Handler, other: Handler, *, wary: bool = True) -> AsyncIterator[tuple[Peer, Peer]]:
+async def connected(
+    one: Handler, other: Handler, *, wary: bool = True, codec: Codec = JSON
+) -> AsyncIterator[tuple[Peer, Peer]]:
     """`wary` is the other one."""
     here, there = socket.socketpair()
     loop = asyncio.get_running_loop()
-    peers = Peer("weather", one), Peer("weather", other, wary=wary)
+    peers = Peer("weather", one, codec=codec), Peer("weather", other, wary=wary, codec=codec)
     for end, peer in zip((here, there), peers, strict=True):
         end.setblocking(False)
         await loop.create_unix_connection(lambda peer=peer: peer, sock=end)
@@ -57,7 +61,7 @@ class Stranger:
         self._reader = FrameReader()
 
     async def send(self, *message: Any) -> None:
-        await self._loop.sock_sendall(self.end, frame(encode_message(list(message))))
+        await self._loop.sock_sendall(self.end, frame(JSON.encode(message)))
 
     async def send_raw(self, data: bytes) -> None:
         await self._loop.sock_sendall(self.end, data)
@@ -72,7 +76,7 @@ class Stranger:
             if not data:
                 return None
             self._reader.feed(data)
-        return decode_message(body)[0]
+        return msgspec.json.decode(body)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 from tests.rpc.peers import Scripted, connected
 
 from jackfield.errors import Forbidden, SessionDenied, SessionLost, Unavailable
-from jackfield.rpc import calls
+from jackfield.rpc import calls, desk
 
 NOBODY = Scripted()
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
@@ -174,7 +174,7 @@ async def test_so_many_calls_of_ours_and_no_more(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_so_many_calls_of_theirs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "MOST_ANSWERS", 3)
+    monkeypatch.setattr(desk, "MOST_ANSWERS", 3)
     async with connected(Scripted(wait=forever), NOBODY) as (_, other):
         waiting = [asyncio.create_task(other.call("wait", None)) for _ in range(4)]
         with pytest.raises(SessionDenied, match="3 calls are under way already"):

@@ -9,7 +9,7 @@ import pytest
 from tests.rpc.peers import Scripted, connected, facing_a_stranger
 
 from jackfield.errors import SessionLost
-from jackfield.rpc import calls
+from jackfield.rpc import calls, desk
 from jackfield.rpc.pace import BURST, PER_S, Pace
 from jackfield.testing.waiting import until
 
@@ -113,7 +113,7 @@ async def test_who_asks_without_measure_is_read_from_more_slowly() -> None:
 
 
 async def test_who_trusts_the_other_side_bounds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "MOST_ANSWERS", 3)
+    monkeypatch.setattr(desk, "MOST_ANSWERS", 3)
 
     async def echo(params: Any) -> Any:
         await asyncio.sleep(0)
@@ -133,3 +133,22 @@ async def test_large_messages_cost_as_much_as_many_small_ones() -> None:
     assert reading == [False]
     pace.stop()
     assert not pace.paused
+
+
+async def test_what_is_asked_for_at_once_is_bounded_in_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "MOST_ASKED", 1_000_000)
+    gate = asyncio.Event()
+
+    async def wait(params: Any) -> Any:
+        await gate.wait()
+
+    async with facing_a_stranger(Scripted(wait=wait)) as (_, stranger):
+        for number in range(3):
+            await stranger.send(0, number, None, "wait", "x" * 400_000)
+        kind, number, words, code = await stranger.read()
+        assert (kind, number, code) == (2, 2, "unavailable")
+        assert "are under way already" in words
+        gate.set()
+        assert {(await stranger.read())[1] for _ in range(2)} == {0, 1}
+        await stranger.send(0, 3, None, "wait", "x" * 400_000)
+        assert (await stranger.read())[:2] == [1, 3]

@@ -7,49 +7,39 @@ rate, and what it does not read is not kept for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextvars import Context, ContextVar, copy_context
-from typing import Any, Protocol, cast
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, cast
 
-from jackfield.errors import JackfieldError, SessionDenied, SessionLost, Unavailable
+from jackfield.errors import JackfieldError, PluginTimeout, SessionDenied, SessionLost, Unavailable
 from jackfield.rpc import messages
-from jackfield.rpc.codec import decode_message, encode_message, pack, unpack
+from jackfield.rpc.codec import JSON, Codec, WrongShape
+from jackfield.rpc.desk import LONGEST_ERROR, Desk, Handler
 from jackfield.rpc.framing import FrameReader, frame
 from jackfield.rpc.pace import Pace
-from jackfield.rpc.streams import CREDIT, Inlet, Outlet
-from jackfield.telemetry.text import describe_error, escape_halves
+from jackfield.rpc.streams import CREDIT, Inlet
+from jackfield.telemetry.text import describe_error
 
 MOST_CALLS = 1000
-MOST_ANSWERS = 256
 # What is not yet sent of what may be dropped, in bytes.
 TELL_LIMIT = 1024 * 1024
 # What is kept of answers that the other side does not read, in bytes.
 HELD_LIMIT = 64 * 1024 * 1024
-LONGEST_ERROR = 4000
+# What is written within one turn of the loop is sent together, up to so many bytes.
+TOGETHER = 64 * 1024
 CLOSED = "the connection was closed"
 _END_S = 1.0
 
-_ANSWERING: ContextVar[tuple[Peer, int] | None] = ContextVar("jackfield_answering", default=None)
-
-
-class Handler(Protocol):
-    """What answers. Each method runs in the context of the call that the request came out of, else in none."""
-
-    async def answer(self, method: str, params: Any) -> Any: ...
-
-    def produce(self, method: str, params: Any) -> AsyncIterator[Any]: ...
-
-    def hear(self, method: str, params: Any) -> None: ...
-
 
 class Asked:
-    """A call, stream or ping of ours that is not yet answered."""
+    """A call, stream or ping of ours that is not yet answered; `into` is what the answer is to be."""
 
-    __slots__ = ("context", "inlet", "result")
+    __slots__ = ("context", "inlet", "into", "result")
 
-    def __init__(self, result: asyncio.Future[Any], inlet: Inlet | None = None) -> None:
+    def __init__(self, result: asyncio.Future[Any], into: Any = Any, inlet: Inlet | None = None) -> None:
         self.context = copy_context()
-        self.result, self.inlet = result, inlet
+        self.result, self.into, self.inlet = result, into, inlet
 
     def fail(self, error: Exception) -> None:
         if self.inlet is not None:
@@ -58,38 +48,37 @@ class Asked:
             self.result.set_exception(error)
 
 
-class Answering:
-    """A call or stream of theirs that we work on."""
-
-    __slots__ = ("outlet", "parent", "task")
-
-    def __init__(self, parent: int | None, outlet: Outlet | None = None) -> None:
-        self.parent, self.outlet = parent, outlet
-        self.task: asyncio.Task[None] | None = None
-
-
 class Peer(asyncio.Protocol):
     """`who` is the plugin's id, which errors name. `on_gone` is called once, with the reason, when the connection ends
     without `close`; what is under way then waits for `fail`. Who is `wary` bounds what the other side may ask; the
     plugin's side need not be, of its host."""
 
     def __init__(
-        self, who: str, handler: Handler, on_gone: Callable[[str], None] | None = None, *, wary: bool = True
+        self,
+        who: str,
+        handler: Handler,
+        on_gone: Callable[[str], None] | None = None,
+        *,
+        wary: bool = True,
+        codec: Codec = JSON,
     ) -> None:
-        self._who, self._handler, self._wary = who, handler, wary
+        self._who, self._codec, self._wary = who, codec, wary
         self._on_gone = on_gone or self.fail
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._asked: dict[int, Asked] = {}
-        self._answering: dict[int, Answering] = {}
+        self._desk = Desk(self, handler, self._find_context, wary=wary)
         self._transport: asyncio.Transport | None = None
-        self._next = self._pings = self._held = 0
+        self._next = self._pings = self._held = self._unsent_size = 0
+        self._unsent: list[bytes] = []
         self._gone: str | None = None
         self._broken: str | None = None
         self._closing = False
         self._writable: asyncio.Future[None] | None = None
         self._pace = Pace(self._loop, self._set_reading)
         self._base = Context()
+        # The types that methods of ours want their `params` as, where they are not plain values.
+        self.kinds: Mapping[str, Any] = {}
         self.dropped = 0
         # How many messages came in.
         self.heard = 0
@@ -101,38 +90,54 @@ class Peer(asyncio.Protocol):
 
     def current(self) -> int | None:
         """The other side's call that the running code answers."""
-        answering = _ANSWERING.get()
-        return answering[1] if answering is not None and answering[0] is self else None
+        return self._desk.current()
 
     # Asking
 
-    async def call(self, method: str, params: Any, parent: int | None = None) -> Any:
-        """Raises `SessionDenied` with the other side's words, `SessionLost`, and `ValueError` for what cannot be
-        sent."""
-        packed = pack(params)
-        await self._room()
-        number, asked = self._ask()
+    async def call(
+        self, method: str, params: Any, parent: int | None = None, *, into: Any = Any, deadline_s: float | None = None
+    ) -> Any:
+        """The answer, as `into`. Raises `SessionDenied` with the other side's words, or where the answer is no `into`;
+        `SessionLost`, `PluginTimeout`, and `ValueError` for what cannot be sent."""
+        if self._writable is not None:
+            deadline_s = await self._find_room(method, deadline_s)
+        number, asked = self._ask(into)
+        timer = None
         try:
-            self._send([messages.CALL, number, parent, method, packed])
+            self._send([messages.CALL, number, parent, method, self._codec.pack(params)])
+            if deadline_s is not None:
+                # A timer that was cancelled may stay for long: it is to hold on to nothing of who asks.
+                timer = self._loop.call_later(deadline_s, self._expire, asked, method, deadline_s, context=self._base)
             return await asked.result
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, PluginTimeout):
             self._cancel(number)
             raise
         finally:
             del self._asked[number]
+            if timer is not None:
+                timer.cancel()
 
-    async def stream(self, method: str, params: Any) -> AsyncGenerator[Any, None]:
-        """To close it tells the other side that no more is wanted."""
-        packed = pack(params)
-        await self._room()
+    def _expire(self, asked: Asked, method: str, deadline_s: float) -> None:
+        asked.fail(late_error(self._who, method, deadline_s))
+
+    async def stream(
+        self, method: str, params: Any, *, into: Any = Any, deadline_s: float | None = None
+    ) -> AsyncGenerator[Any, None]:
+        """Each item as `into`, and within the deadline; how long the taker takes does not count. To close it tells the
+        other side that no more is wanted."""
+        if self._writable is not None:
+            await self._find_room(method, deadline_s)
         inlet = Inlet()
-        number, _ = self._ask(inlet)
+        number, asked = self._ask(into, inlet)
+        late = partial(self._expire, asked, method, deadline_s or 0.0)
         over = False
         try:
-            self._send([messages.STREAM, number, method, packed, CREDIT])
+            self._send([messages.STREAM, number, method, self._codec.pack(params), CREDIT])
             while True:
                 try:
-                    more, item = await inlet.take()
+                    more, item = await inlet.take(deadline_s, late)
+                except PluginTimeout:
+                    raise
                 except JackfieldError:
                     over = True
                     raise
@@ -149,8 +154,8 @@ class Peer(asyncio.Protocol):
 
     def tell(self, method: str, params: Any, parent: int | None = None) -> bool:
         """Whether it was sent: what the other side does not read is dropped, and counted."""
-        packed = pack(params)
-        if self._gone is not None or self._transport is None or self._unsent() > TELL_LIMIT:
+        packed = self._codec.pack(params)
+        if self._gone is not None or self._transport is None or self._count_unsent() > TELL_LIMIT:
             self.dropped += 1
             return False
         self._send([messages.TELL, parent, method, packed])
@@ -166,22 +171,24 @@ class Peer(asyncio.Protocol):
             self._pings -= 1
             del self._asked[number]
 
-    def _ask(self, inlet: Inlet | None = None) -> tuple[int, Asked]:
+    def _ask(self, into: Any = Any, inlet: Inlet | None = None) -> tuple[int, Asked]:
         if self._gone is not None:
             raise self._lost()
         if len(self._asked) >= MOST_CALLS:
             raise Unavailable(f"plugin {self._who} has {MOST_CALLS:,} calls under way already")
         self._next += 1
-        asked = self._asked[self._next] = Asked(self._loop.create_future(), inlet)
+        asked = self._asked[self._next] = Asked(self._loop.create_future(), into, inlet)
         return self._next, asked
 
     def _cancel(self, number: int) -> None:
         """Tells the other side, and ends what came out of the call and is still under way."""
         if self._gone is None:
             self._send([messages.CANCEL, number])
-        for answering in list(self._answering.values()):
-            if answering.parent == number and answering.task is not None:
-                answering.task.cancel()
+        self._desk.cancel_children(number)
+
+    def _find_context(self, parent: int | None) -> Context:
+        asked = self._asked.get(parent) if parent is not None else None
+        return (asked.context if asked is not None else self._base).copy()
 
     # The connection
 
@@ -192,9 +199,7 @@ class Peer(asyncio.Protocol):
         self._pace.stop()
         self._gone = self._gone or self._broken or CLOSED
         self.resume_writing()
-        for answering in list(self._answering.values()):
-            if answering.task is not None:
-                answering.task.cancel()
+        self._desk.cancel_all()
         if not self._closing:
             self._on_gone(self._gone)
 
@@ -211,6 +216,7 @@ class Peer(asyncio.Protocol):
     def close(self) -> None:
         """What was written is still sent."""
         self._closing = True
+        self.flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -218,10 +224,7 @@ class Peer(asyncio.Protocol):
         """Ends everything, on both sides. Bounded in time."""
         self.close()
         self.fail(reason)
-        tasks = [answering.task for answering in self._answering.values() if answering.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        if tasks := self._desk.cancel_all():
             await asyncio.wait(tasks, timeout=_END_S)
         if self._transport is not None:
             self._transport.abort()
@@ -234,20 +237,62 @@ class Peer(asyncio.Protocol):
             self._writable.set_result(None)
         self._writable = None
 
+    @property
+    def is_writable(self) -> bool:
+        return self._writable is None
+
+    async def _find_room(self, method: str, deadline_s: float | None) -> float | None:
+        """What is left of the deadline when there is room again. Raises `PluginTimeout`."""
+        began = self._loop.time()
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._room()
+        except TimeoutError as error:
+            raise late_error(self._who, method, deadline_s or 0.0) from error
+        return None if deadline_s is None else max(0.0, deadline_s - (self._loop.time() - began))
+
     async def _room(self) -> None:
         while self._writable is not None and self._gone is None:
             await asyncio.shield(self._writable)
 
-    def _unsent(self) -> int:
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+    def _count_unsent(self) -> int:
+        buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return buffered + self._unsent_size
 
     def _send(self, message: list[Any]) -> None:
         """Raises `ValueError` for what cannot be sent."""
-        self._write(frame(encode_message(message)))
+        self.write(frame(self._codec.encode(message)))
 
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+    def write(self, data: bytes) -> None:
+        """With what else is written in this turn of the loop."""
+        if not self._unsent and not self._desk.is_busy:
+            self._loop.call_soon(self.flush)
+        self._unsent.append(data)
+        self._unsent_size += len(data)
+        if self._unsent_size > TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        unsent, self._unsent, self._unsent_size = self._unsent, [], 0
+        if unsent and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+
+    def encode_reply(self, message: list[Any]) -> bytes:
+        """A message whose value, where it has one, is its third part. Raises `ValueError` for what cannot be sent."""
+        if message[0] == messages.ANSWER or message[0] == messages.ITEM:
+            message[2] = self._codec.pack(message[2])
+        return frame(self._codec.encode(message))
+
+    async def hold(self, data: bytes) -> None:
+        """Writes when there is room again. Raises `ValueError` for what cannot be kept for who does not read."""
+        if self._held + len(data) > HELD_LIMIT:
+            raise ValueError(f"more than {HELD_LIMIT // 1024**2} MB of answers are not read")
+        self._held += len(data)
+        try:
+            await self._room()
+        finally:
+            self._held -= len(data)
+        self.write(data)
 
     def _set_reading(self, reading: bool) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -267,154 +312,107 @@ class Peer(asyncio.Protocol):
         try:
             while not self._pace.paused and (body := self._reader.take()) is not None:
                 self.heard += 1
-                self._receive(body)
+                message = self._codec.decode(body)
+                if self._wary and not self._is_reply(message):
+                    self._pace.count(len(body))
+                _RECEIVERS[type(message)](self, message)
         except (ValueError, RecursionError) as error:
-            self._broken = f"it did not keep to the protocol: {describe_error(error)}"
-            if self._transport is not None:
-                self._transport.abort()
+            self._break_off(error)
 
-    def _receive(self, body: bytes) -> None:
-        message, tagged = decode_message(body)
-        messages.check_message(message)
-        kind = message[0]
-        if tagged and (at := messages.VALUE_AT.get(kind)) is not None:
-            message[at] = unpack(message[at])
-        if self._wary and (kind not in _REPLIES or message[1] not in self._asked):
-            self._pace.count(len(body))
-        _RECEIVERS[kind](self, *message[1:])
+    def _is_reply(self, message: messages.Message) -> bool:
+        return type(message) in messages.REPLIES and message.number in self._asked  # type: ignore[union-attr]
 
-    def _receive_call(self, number: int, parent: int | None, method: str, params: Any) -> None:
-        self._begin(number, Answering(parent), self._answer(number, method, params))
+    def _break_off(self, error: Exception) -> None:
+        self._broken = f"it did not keep to the protocol: {describe_error(error)}"
+        if self._transport is not None:
+            self._transport.abort()
 
-    def _receive_stream(self, number: int, method: str, params: Any, credit: int) -> None:
-        outlet = Outlet(credit)
-        self._begin(number, Answering(None, outlet), self._produce(number, outlet, method, params))
-
-    def _begin(self, number: int, answering: Answering, work: Any) -> None:
-        if number in self._answering:
-            work.close()
-            raise ValueError("an id was used twice")
-        if self._wary and len(self._answering) >= MOST_ANSWERS:
-            work.close()
-            self._send([messages.ERROR, number, f"{MOST_ANSWERS} calls are under way already", "unavailable"])
+    def _receive_asking(self, message: messages.Call | messages.Stream) -> None:
+        try:
+            params = self._codec.unpack(message.value, self.kinds.get(message.method, Any), wary=self._wary)
+        except WrongShape as error:
+            self._desk.refuse(message.number, f"{message.method}: {error}", "invalid_value")
             return
-        self._answering[number] = answering
-        task = self._loop.create_task(work, context=self._context(answering.parent))
-        answering.task = task
-        # One that is cancelled before its first step never reaches its own end.
-        task.add_done_callback(lambda _: self._answering.pop(number, None))
+        size = len(memoryview(message.value))
+        if type(message) is messages.Call:
+            self._desk.take_call(message, params, size)
+        elif type(message) is messages.Stream:
+            self._desk.take_stream(message, params, size)
 
-    def _context(self, parent: int | None) -> Context:
-        asked = self._asked.get(parent) if parent is not None else None
-        return (asked.context if asked is not None else self._base).copy()
+    def _receive_tell(self, message: messages.Tell) -> None:
+        params = self._codec.unpack(message.value, Any, wary=self._wary)
+        self._desk.take_tell(message.parent, message.method, params)
 
-    async def _answer(self, number: int, method: str, params: Any) -> None:
-        _ANSWERING.set((self, number))
+    def _receive_reply(self, message: messages.Answer | messages.Error | messages.Item | messages.End) -> None:
+        """What came before it goes before it."""
+        asked = self._asked.get(message.number)
+        if asked is None:
+            # What was cancelled is answered all the same: nobody waits for it.
+            return
+        reply = partial(self._reply_to, asked, message)
+        if self._desk.is_busy:
+            self._desk.put(reply)
+        else:
+            reply()
+
+    def _reply_to(self, asked: Asked, message: Any) -> None:
         try:
-            reply = [messages.ANSWER, number, pack(await self._handler.answer(method, params))]
-            await self._reply(reply)
-        except asyncio.CancelledError:
-            self._reply_error(number, "the call was cancelled", "cancelled")
-            raise
-        except Exception as error:  # noqa: BLE001 - a boundary: it is what the asker is told
-            self._reply_error(number, _words(error), _code(error))
+            _REPLIES[type(message)](self, asked, message)
+        except WrongShape as error:
+            words = f"what it answered is not what was asked for: {error}"
+            asked.fail(SessionDenied(words[:LONGEST_ERROR], plugin=self._who, told="invalid_value"))
+        except ValueError as error:
+            self._break_off(error)
 
-    async def _produce(self, number: int, outlet: Outlet, method: str, params: Any) -> None:
-        _ANSWERING.set((self, number))
-        items = self._handler.produce(method, params)
-        try:
-            async for item in items:
-                await outlet.spend()
-                await self._reply([messages.ITEM, number, pack(item)])
-            await self._reply([messages.END, number])
-        except asyncio.CancelledError:
-            self._reply_error(number, "the stream was cancelled", "cancelled")
-            raise
-        except Exception as error:  # noqa: BLE001 - a boundary: it is what the asker is told
-            self._reply_error(number, _words(error), _code(error))
-        finally:
-            if (aclose := getattr(items, "aclose", None)) is not None:
-                await aclose()
+    def _answer(self, asked: Asked, message: messages.Answer) -> None:
+        if asked.inlet is None and not asked.result.done():
+            asked.result.set_result(self._codec.unpack(message.value, asked.into, wary=self._wary))
 
-    async def _reply(self, message: list[Any]) -> None:
-        """Raises `ValueError` for what cannot be sent, or not be kept for who does not read."""
-        data = frame(encode_message(message))
-        if self._writable is not None:
-            if self._held + len(data) > HELD_LIMIT:
-                raise ValueError(f"more than {HELD_LIMIT // 1024**2} MB of answers are not read")
-            self._held += len(data)
-            try:
-                await self._room()
-            finally:
-                self._held -= len(data)
-        self._write(data)
+    def _pong(self, asked: Asked, message: messages.Pong) -> None:
+        if asked.inlet is None and not asked.result.done():
+            asked.result.set_result(None)
 
-    def _reply_error(self, number: int, words: str, code: str) -> None:
-        self._send([messages.ERROR, number, escape_halves(words)[:LONGEST_ERROR], code])
+    def _refused(self, asked: Asked, message: messages.Error) -> None:
+        told = message.code[:LONGEST_ERROR]
+        asked.fail(SessionDenied(message.words[:LONGEST_ERROR], plugin=self._who, told=told))
 
-    def _receive_tell(self, parent: int | None, method: str, params: Any) -> None:
-        """Through the loop, as calls and answers go: so it keeps its place among them."""
-        self._loop.call_soon(self._hear, method, params, context=self._context(parent))
-
-    def _hear(self, method: str, params: Any) -> None:
-        self._handler.hear(method, params)
-
-    def _receive_answer(self, number: int, value: Any = None) -> None:
-        """What was cancelled is answered all the same: nobody waits for it."""
-        asked = self._asked.get(number)
-        if asked is not None and asked.inlet is None and not asked.result.done():
-            asked.result.set_result(value)
-
-    def _receive_error(self, number: int, words: str, code: str) -> None:
-        if (asked := self._asked.get(number)) is not None:
-            asked.fail(SessionDenied(words[:LONGEST_ERROR], plugin=self._who))
-
-    def _receive_item(self, number: int, value: Any) -> None:
-        asked = self._asked.get(number)
-        if asked is not None and asked.inlet is not None and not asked.inlet.put(value):
+    def _item(self, asked: Asked, message: messages.Item) -> None:
+        if asked.inlet is None:
+            return
+        if not asked.inlet.put(self._codec.unpack(message.value, asked.into, wary=self._wary)):
             raise ValueError("more was sent in a stream than was asked for")
 
-    def _receive_end(self, number: int) -> None:
-        if (asked := self._asked.get(number)) is not None and asked.inlet is not None:
+    def _end(self, asked: Asked, message: messages.End) -> None:
+        if asked.inlet is not None:
             asked.inlet.end()
 
-    def _receive_cancel(self, number: int) -> None:
-        answering = self._answering.get(number)
-        if answering is not None and answering.task is not None:
-            answering.task.cancel()
+    def _receive_cancel(self, message: messages.Cancel) -> None:
+        self._desk.cancel(message.number)
 
-    def _receive_credit(self, number: int, more: int) -> None:
-        answering = self._answering.get(number)
-        if answering is not None and answering.outlet is not None:
-            answering.outlet.add(more)
+    def _receive_credit(self, message: messages.Credit) -> None:
+        self._desk.add_credit(message.number, message.more)
 
-    def _receive_ping(self, number: int) -> None:
-        self._send([messages.PONG, number])
+    def _receive_ping(self, message: messages.Ping) -> None:
+        self._send([messages.PONG, message.number])
 
 
-_REPLIES = frozenset({messages.ANSWER, messages.ERROR, messages.ITEM, messages.END, messages.PONG})
-_RECEIVERS: tuple[Callable[..., None], ...] = (
-    Peer._receive_call,
-    Peer._receive_answer,
-    Peer._receive_error,
-    Peer._receive_cancel,
-    Peer._receive_tell,
-    Peer._receive_stream,
-    Peer._receive_item,
-    Peer._receive_end,
-    Peer._receive_credit,
-    Peer._receive_ping,
-    Peer._receive_answer,
-)
+def late_error(who: str, what: str, deadline_s: float) -> PluginTimeout:
+    return PluginTimeout(f"plugin {who}: {what} did not answer within {deadline_s:g} s", plugin=who)
 
 
-def _words(error: BaseException) -> str:
-    """What the asker is told: an exception's own text, else its name."""
-    try:
-        return str(error) or type(error).__name__
-    except Exception:  # noqa: BLE001 - its text is a stranger's code too
-        return type(error).__name__
-
-
-def _code(error: BaseException) -> str:
-    return error.code if isinstance(error, JackfieldError) else type(error).__name__
+_RECEIVERS: dict[type, Callable[[Peer, Any], None]] = {
+    messages.Call: Peer._receive_asking,
+    messages.Cancel: Peer._receive_cancel,
+    messages.Tell: Peer._receive_tell,
+    messages.Stream: Peer._receive_asking,
+    messages.Credit: Peer._receive_credit,
+    messages.Ping: Peer._receive_ping,
+    **dict.fromkeys(messages.REPLIES, Peer._receive_reply),
+}
+_REPLIES: dict[type, Callable[[Peer, Asked, Any], None]] = {
+    messages.Answer: Peer._answer,
+    messages.Error: Peer._refused,
+    messages.Item: Peer._item,
+    messages.End: Peer._end,
+    messages.Pong: Peer._pong,
+}

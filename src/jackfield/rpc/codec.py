@@ -1,18 +1,21 @@
-"""Values as JSON in which dates, bytes and large integers come out as they went in.
+"""Values as bytes, and back. A `Codec` is one way to write them; both sides of a conversation have the same.
 
-What JSON has no word for is an object with one key: `{"$date": …}`, `{"$bytes": …}` (base64), `{"$bigint": …}` (decimal
-digits, for integers that a JavaScript number cannot hold). An object of the user's own that looks like one, because its
-only key begins with `$`, is wrapped as `{"$object": …}`. The same is in `runtimes/node/codec.mjs`.
+`Json` is what other languages read best. What JSON has no word for is an object with one key: `{"$date": …}`,
+`{"$bytes": …}` (base64), `{"$bigint": …}` (decimal digits, for integers that a JavaScript number cannot hold). An
+object of the user's own that looks like one, because its only key begins with `$`, is wrapped as `{"$object": …}`. The
+same is in `runtimes/node/codec.mjs`.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
+
+from jackfield.rpc.messages import Message
 
 DEEPEST = 128
 _DATE, _BYTES, _BIGINT, _OBJECT = "$date", "$bytes", "$bigint", "$object"
@@ -20,26 +23,71 @@ _LARGEST_NUMBER = 2**53 - 1
 _MOST_DIGITS = 1000
 
 
-def encode_message(message: list[Any]) -> bytes:
-    """A message whose values went through `pack`. Raises `ValueError`."""
-    try:
-        return msgspec.json.encode(message)
-    except (TypeError, UnicodeError, OverflowError) as error:
-        raise ValueError(f"cannot be sent: {error}") from error
+class WrongShape(ValueError):
+    """A value of another shape than was asked for."""
 
 
-def decode_message(body: bytes) -> tuple[Any, bool]:
-    """The JSON, and whether something in it may have to be unpacked. Raises `ValueError`, also for what is nested too
-    deep."""
+class Codec(Protocol):
+    """Each method raises `ValueError`."""
+
+    def pack(self, value: Any) -> Any:
+        """What `encode` takes for the value. Names what cannot be sent."""
+
+    def encode(self, message: Sequence[Any]) -> bytes:
+        """A message whose value went through `pack`."""
+
+    def decode(self, body: bytes) -> Message:
+        """Leaves its value raw."""
+
+    def unpack(self, raw: msgspec.Raw, into: Any, *, wary: bool) -> Any:
+        """The value as it went in, or as the type `into`; raises `WrongShape` where it is none. Who is `wary` is
+        answered nothing that `pack` would not take."""
+
+
+class Json(Codec):
+    def pack(self, value: Any) -> Any:
+        return pack(value)
+
+    def encode(self, message: Sequence[Any]) -> bytes:
+        try:
+            return _encode_message(message)
+        except (TypeError, UnicodeError, OverflowError) as error:
+            raise ValueError(f"cannot be sent: {error}") from error
+
+    def decode(self, body: bytes) -> Message:
+        try:
+            return _decode_message(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(f"no message: {error}") from error
+
+    def unpack(self, raw: msgspec.Raw, into: Any, *, wary: bool) -> Any:
+        value = decode_value(bytes(raw))
+        return value if into is Any else convert(value, into)
+
+
+_encode_message = msgspec.json.Encoder().encode
+_decode_message: Callable[[bytes], Message] = msgspec.json.Decoder(Message).decode
+JSON = Json()
+
+
+def convert(value: Any, into: Any) -> Any:
+    """Raises `WrongShape`."""
     try:
-        message = msgspec.json.decode(body)
+        return msgspec.convert(value, into)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise WrongShape(f"{error}") from error
+
+
+def decode_value(body: bytes) -> Any:
+    """Raises `ValueError`, also for what is nested too deep."""
+    try:
+        value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}") from error
     # Counting brackets is cheap and nearly always enough: what holds few of them is not deep.
-    tagged = b'"$' in body
-    if not tagged and body.count(b"[") + body.count(b"{") > DEEPEST:
-        tagged = True
-    return message, tagged
+    if b'"$' in body or body.count(b"[") + body.count(b"{") > DEEPEST:
+        return unpack(value)
+    return value
 
 
 def pack(value: Any) -> Any:
@@ -65,6 +113,14 @@ def _same(value: Any, depth: int) -> Any:
     return value
 
 
+def _pack_text(value: str, depth: int) -> str:
+    return str.__str__(value)
+
+
+def _pack_float(value: float, depth: int) -> float:
+    return float(value)
+
+
 def _pack_int(value: int, depth: int) -> Any:
     value = int(value)
     if -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER:
@@ -81,7 +137,7 @@ def _pack_object(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     for key, item in value.items():
         if not isinstance(key, str):
             raise ValueError(f"a key of type {type(key).__name__} cannot be sent")
-        packed[key] = _pack(item, depth + 1)
+        packed[key if type(key) is str else str.__str__(key)] = _pack(item, depth + 1)
     return {_OBJECT: packed} if _looks_tagged(packed) else packed
 
 
@@ -102,9 +158,9 @@ def _pack_date(value: datetime, depth: int) -> dict[str, str]:
 
 
 _KINDS: tuple[tuple[Any, Callable[[Any, int], Any]], ...] = (
-    (str, _same),
+    (str, _pack_text),
     (int, _pack_int),
-    (float, _same),
+    (float, _pack_float),
     (dict, _pack_object),
     ((list, tuple, set, frozenset), _pack_array),
     ((bytes, bytearray, memoryview), _pack_bytes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 CREDIT = 32
@@ -41,17 +42,26 @@ class Inlet:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def take(self) -> tuple[bool, Any]:
-        """The next item, or that there is none. Raises what the stream ended with."""
-        while not self._items:
-            if self._error is not None:
-                raise self._error
-            if self._over:
-                return False, None
+    async def take(self, deadline_s: float | None, late: Callable[[], None]) -> tuple[bool, Any]:
+        """The next item, or that there is none. Raises what the stream ended with; `late` is to end it."""
+        if not self._items and not self._over:
+            timer = asyncio.get_running_loop().call_later(deadline_s, late) if deadline_s is not None else None
+            try:
+                await self._wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        if self._items:
+            self._taken += 1
+            return True, self._items.popleft()
+        if self._error is not None:
+            raise self._error
+        return False, None
+
+    async def _wait(self) -> None:
+        while not self._items and not self._over:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        self._taken += 1
-        return True, self._items.popleft()
 
     def credit(self) -> int:
         """How many more items may be announced now: nothing until half of them were taken."""
