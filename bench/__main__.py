@@ -13,6 +13,7 @@ from rich.console import Console
 from bench import facts, lifetimes, report, scenarios, swaps
 from bench.cores import choose_cores
 from bench.dispatch import dispatch
+from bench.grpc_calls import grpc_calls
 from bench.isolated import isolated
 from bench.rounds import Recorder, disturbed
 from bench.scenarios import Scenario
@@ -33,6 +34,7 @@ SCENARIOS: dict[str, Scenario] = {
     "start": lifetimes.start,
     "swap": swaps.swap,
     "isolated": isolated,
+    "grpc": grpc_calls,
 }
 QUICK: dict[str, Scenario] = {"growth": functools.partial(lifetimes.growth, first=2_000, last=20_000)}
 

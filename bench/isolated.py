@@ -22,7 +22,7 @@ from typing import Any
 from bench.child import ChildError
 from bench.rounds import Recorder
 from bench.stage import ROOT, environment
-from bench.verdicts import Row, at_most
+from bench.verdicts import Row, at_least, at_most
 
 PROGRAM = Path(__file__).with_name("isolated.mjs")
 CALLS, REPEATS = 1000, 7
@@ -133,13 +133,7 @@ async def measure() -> dict[str, float]:
 
 def isolated(recorder: Recorder) -> list[Row]:
     """Not pinned to a core: a call runs on both sides, and the plugins share what there is."""
-    command = [sys.executable, "-m", "bench.isolated"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=120, check=False
-    )
-    if done.returncode != 0:
-        raise ChildError(f"{command[-1]} ended with {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = run_apart("bench.isolated")
     crowd = f"p99 of 200 calls at once: {found['quiet_ms']:.1f} ms, with the four {found['disturbed_ms']:.1f} ms"
     return [
         at_most("isolated", "one call of an empty method in Node", 150, "us", found["call_us"], "one after the other"),
@@ -147,7 +141,29 @@ def isolated(recorder: Recorder) -> list[Row]:
         at_most(
             "isolated", "sixteen plugins beside four bad ones", 2, "x", found["disturbed_ms"] / found["quiet_ms"], crowd
         ),
+        *rate_python(run_apart("bench.isolated_python")),
     ]
+
+
+def rate_python(found: dict[str, float]) -> list[Row]:
+    pinned = "1 KB each way, 10 at a time, the gateway's side and the plugin's on one core"
+    return [
+        at_most("isolated", "isolated python call", 150, "us", found["call_us"], "1 KB each way, one after the other"),
+        at_least("isolated", "isolated python calls/s, 10 at a time, one core", 15_000, found["rate"], pinned),
+        at_most("isolated", "one isolated python plugin started", 0.5, "s", found["start_s"]),
+    ]
+
+
+def run_apart(module: str) -> dict[str, float]:
+    """What a module of measurements prints, run in a process of its own."""
+    command = [sys.executable, "-m", module]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=120, check=False
+    )
+    if done.returncode != 0:
+        raise ChildError(f"{module} ended with {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 if __name__ == "__main__":

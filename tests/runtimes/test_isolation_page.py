@@ -9,8 +9,9 @@ import pytest
 from tests.runtimes.conftest import StartNode
 
 from jackfield.errors import ConfigError
-from jackfield.rpc import calls, codec, framing, pace, streams
+from jackfield.rpc import calls, codec, desk, framing, pace, streams
 from jackfield.runtimes import output, process
+from jackfield.runtimes.isolated import environments, wheels
 from jackfield.runtimes.launch import LAYERS
 from jackfield.runtimes.limits import Limits
 from jackfield.runtimes.node import NodeSession
@@ -27,7 +28,7 @@ def test_each_layer_is_explained_and_no_other() -> None:
     "promise",
     [
         f"at most {framing.LARGEST // 1024**2} MB and {codec.DEEPEST} levels",
-        f"{calls.MOST_CALLS:,} calls of ours and {calls.MOST_ANSWERS} of the plugin's",
+        f"{calls.MOST_CALLS:,} calls of ours and {desk.MOST_ANSWERS} of the plugin's",
         f"{streams.CREDIT} items are on the way",
         f"{pace.PER_S:,.0f} requests a second",
         f"{Limits().memory_mb} MB resident",
@@ -38,6 +39,8 @@ def test_each_layer_is_explained_and_no_other() -> None:
         f"the last {output.KEPT // 1024} KB are kept",
         f"after {process.FIRST_PAUSE_S:g} s, then twice as long each time up to {process.LONGEST_PAUSE_S:g} s",
         ", ".join(f"`{name}`" for name in list(ENVIRON)[:2]),
+        f"at most {wheels.MOST_BYTES // wheels.MB:,} MB in {wheels.MOST_FILES:,} files",
+        f"What no plugin used for {environments.GRACE_S / 86400:g} days",
     ],
 )
 def test_its_numbers_are_those_of_the_code(promise: str) -> None:

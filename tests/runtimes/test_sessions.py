@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.runtimes.kinds import needs
 from tests.runtimes.programs import Host
 
 from jackfield.errors import PluginTimeout, SessionDenied, SessionLost
@@ -21,6 +22,7 @@ async def eventually(session: Session, method: str, value: Any) -> None:
     await until(lambda: session.call(method, deadline_s=2), lambda found: found == value, within=2)
 
 
+@needs("tells")
 async def test_it_is_started_once_and_made_ready_by_the_host(make_session: Callable[[], Session], host: Host) -> None:
     session = make_session()
     assert session.diagnose().state == "new"
@@ -56,11 +58,13 @@ VALUES = [
 ]  # fmt: skip
 
 
+@needs("types")
 async def test_values_come_out_as_they_went_in(session: Session) -> None:
     for value in VALUES:
         assert await session.call("echo", value, deadline_s=2) == value
 
 
+@needs("types")
 async def test_large_values_pass(session: Session) -> None:
     value = {"text": "ü" * 2_000_000, "bytes": bytes(3_000_000)}
     assert await session.call("echo", value, deadline_s=5) == value
@@ -102,6 +106,7 @@ async def test_a_call_that_takes_too_long_ends_and_the_code_is_told(session: Ses
     await eventually(session, "aborted", 1)
 
 
+@needs("tells")
 async def test_to_cancel_the_waiting_task_cancels_the_call(session: Session, host: Host) -> None:
     call = asyncio.create_task(session.call("wait", deadline_s=5))
     await until(lambda: session.call("echo", deadline_s=1), lambda _: host.count("waiting") == 1)
@@ -111,6 +116,7 @@ async def test_to_cancel_the_waiting_task_cancels_the_call(session: Session, hos
     await eventually(session, "aborted", 1)
 
 
+@needs("asks")
 async def test_what_the_code_asked_for_is_cancelled_with_its_call(session: Session, host: Host) -> None:
     call = asyncio.create_task(session.call("ask", {"method": "sleep"}, deadline_s=5))
     await host.asked.wait()
@@ -122,11 +128,13 @@ async def test_what_the_code_asked_for_is_cancelled_with_its_call(session: Sessi
     assert len(asyncio.all_tasks()) < before
 
 
+@needs("asks")
 async def test_the_host_refuses_in_its_own_words(session: Session) -> None:
     with pytest.raises(SessionDenied, match="does not have 'users:read' permission"):
         await session.call("ask", {"method": "users:read"}, deadline_s=2)
 
 
+@needs("asks")
 async def test_what_it_asks_for_is_asked_on_behalf_of_its_caller(session: Session) -> None:
     async def call_for(user: str | None) -> Any:
         with acting_for(Caller(user=user) if user else None):
@@ -136,6 +144,7 @@ async def test_what_it_asks_for_is_asked_on_behalf_of_its_caller(session: Sessio
     assert await asyncio.gather(*map(call_for, users)) == [[user, user] for user in users]
 
 
+@needs("asks")
 async def test_what_it_asks_for_after_its_call_is_on_nobodys_behalf(session: Session, host: Host) -> None:
     with acting_for(Caller(user="alice")):
         await session.call("ask_too_late", deadline_s=2)
@@ -143,11 +152,13 @@ async def test_what_it_asks_for_after_its_call_is_on_nobodys_behalf(session: Ses
     assert ("late", None) in host.heard
 
 
+@needs("tells")
 async def test_what_it_says_is_heard_in_order_and_before_the_answer(session: Session, host: Host) -> None:
     assert await session.call("speak", 1000, deadline_s=5) == "done"
     assert [params for method, params in host.heard if method == "said"] == list(range(1000))
 
 
+@needs("tells")
 async def test_what_it_is_told_it_hears_in_order(session: Session, host: Host) -> None:
     for number in range(50):
         session.tell("heard", number)
@@ -160,6 +171,7 @@ async def test_a_stream_comes_in_order_to_its_end(session: Session) -> None:
     assert [item async for item in session.stream("count", 300, deadline_s=2)] == list(range(300))
 
 
+@needs("credit")
 async def test_a_stream_waits_while_nobody_takes(session: Session) -> None:
     items = session.stream("count", 10_000, deadline_s=2)
     assert await anext(items) == 0
@@ -188,6 +200,7 @@ async def test_it_answers_pings(session: Session) -> None:
     waiting.cancel()
 
 
+@needs("asks")
 async def test_stopped_it_ends_what_is_under_way(session: Session, host: Host) -> None:
     calls = [asyncio.create_task(session.call("wait", deadline_s=5)) for _ in range(3)]
     items = session.stream("stall", deadline_s=5)

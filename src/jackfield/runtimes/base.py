@@ -18,7 +18,8 @@ SessionState = Literal["new", "starting", "running", "waiting", "stopped", "fail
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """How a session is, for operators. `waiting` is between a crash and the next start, `failed` when there will be
     none. `exit` says how the process ended last (`exit code 3`, `killed by SIGKILL: more than 256 MB of memory`);
-    `last_words` are the last lines that it wrote. `layers` are the defences that are active around it."""
+    `last_words` are the last lines that it wrote. `layers` are the defences that are active around it; `pids` are all
+    processes, where there may be several."""
 
     state: SessionState
     pid: int | None = None
@@ -26,6 +27,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     exit: str | None = None
     last_words: str = ""
     layers: tuple[str, ...] = ()
+    pids: tuple[int, ...] = ()
 
 
 class Answerer(Protocol):
@@ -54,13 +56,21 @@ class Session(Protocol):
     async def start(self) -> None:
         """Returns when `on_start` is through. Raises `SessionLost` with the last words where it did not come up."""
 
-    async def call(self, method: str, params: Any = None, *, deadline_s: float) -> Any: ...
+    async def call(
+        self, method: str, params: Any = None, *, deadline_s: float, sticky: str | None = None, into: Any = Any
+    ) -> Any:
+        """The answer, as `into`; raises `SessionDenied` where it is none. What has the same `sticky` goes to the same
+        place, where the code runs in several."""
 
-    def stream(self, method: str, params: Any = None, *, deadline_s: float) -> AsyncIterator[Any]:
-        """What the code yields, one by one; it waits while nobody takes. `deadline_s` is for each step."""
+    def stream(
+        self, method: str, params: Any = None, *, deadline_s: float, sticky: str | None = None, into: Any = Any
+    ) -> AsyncIterator[Any]:
+        """What the code yields, one by one, each as `into`; it waits while nobody takes. `deadline_s` is for each
+        step."""
 
-    def tell(self, method: str, params: Any = None) -> None:
-        """Waits for nothing; dropped, and counted, where the code does not keep up."""
+    def tell(self, method: str, params: Any = None, *, sticky: str | None = None) -> None:
+        """Waits for nothing; dropped, and counted, where the code does not keep up. With `sticky` it is the last word
+        to that place: which one it is can be forgotten. Without, each place is told."""
 
     async def ping(self, deadline_s: float) -> None:
         """Whether its loop turns."""

@@ -7,11 +7,15 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from jackfield.clock import Clock
 from jackfield.errors import JackfieldError
-from jackfield.rpc.calls import CLOSED, Handler, Peer
-from jackfield.runtimes.launch import Launch, Launched, read_report, spawn
+from jackfield.rpc.calls import CLOSED, Peer
+from jackfield.rpc.codec import JSON, Codec
+from jackfield.rpc.desk import Handler
+from jackfield.runtimes.cgroups import LAYER, Group, enclose, find_place
+from jackfield.runtimes.launch import Launch, Launched, LaunchFailed, read_report, spawn
 from jackfield.runtimes.limits import MB, Limits, Watch, read_usage
 from jackfield.runtimes.output import Output
 
@@ -21,25 +25,39 @@ _LATE_S = 1.0
 # How long a process whose connection ended may take to end by itself.
 _END_S = 0.5
 _KILLED_S = 5.0
+# How often it is tried to remove the control group of who is gone.
+_PATIENCE = 10
 _TOLD = 500
 # Who printed so much is told of as who floods.
 FLOOD = MB
 
 # What the exit means, from the end of what the process printed.
 Explain = Callable[[str], str | None]
+# What it is to be killed for, besides what all are.
+Inspect = Callable[[], str | None]
 
 
 class Child:
     """`ended` becomes how it ended, which `peer` has failed with by then."""
 
-    def __init__(self, who: str, launched: Launched, handler: Handler, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        who: str,
+        launched: Launched,
+        handler: Handler,
+        clock: Clock,
+        limits: Limits,
+        codec: Codec = JSON,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._launched, self._clock, self._limits = launched, clock, limits
-        self.peer = Peer(who, handler, self._on_gone)
+        self._launched, self._clock, self._limits, self._codec = launched, clock, limits, codec
+        self.peer = self._make_peer(who, handler)
         self.output = Output(launched.output)
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self.layers: tuple[str, ...] = ()
+        self._group: Group | None = None
         self._explain: Explain = lambda words: None
+        self.inspect: Inspect = lambda: None
         self._reason: str | None = None
         self._watch = Watch(limits)
         self._ping: asyncio.Task[None] | None = None
@@ -48,6 +66,9 @@ class Child:
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(launched.pidfd, self._on_exit)
 
+    def _make_peer(self, who: str, handler: Handler) -> Peer:
+        return Peer(who, handler, self._on_gone, codec=self._codec)
+
     @property
     def pid(self) -> int:
         return self._launched.pid
@@ -55,8 +76,16 @@ class Child:
     async def connect(self, report: int, explain: Explain) -> None:
         """Raises `LaunchFailed`."""
         self._explain = explain
-        await self._loop.create_unix_connection(lambda: self.peer, sock=self._launched.socket)
-        self.layers = await read_report(report)
+        try:
+            await self._loop.create_unix_connection(lambda: self.peer, sock=self._launched.socket)
+        except BaseException:
+            os.close(report)
+            raise
+        layers = await read_report(report)
+        self.layers = (*layers, LAYER) if self._group is not None else layers
+        self._begin_to_look()
+
+    def _begin_to_look(self) -> None:
         self._looked = self._clock.monotonic()
         self._timer = self._loop.call_later(LOOK_S, self._look)
 
@@ -68,7 +97,7 @@ class Child:
         usage = read_usage(self.pid)
         if usage is None or self.ended.done():
             return
-        reason = self._watch.judge(now, usage) or self._judge_silence(now, max(0.0, late))
+        reason = self._watch.judge(now, usage) or self._judge_silence(now, max(0.0, late)) or self.inspect()
         if reason is not None:
             self.kill(reason)
             return
@@ -130,12 +159,26 @@ class Child:
         if self._timer is not None:
             self._timer.cancel()
         words = self.output.last_words
-        meaning = self._explain(words)
+        meaning = self._leave_group() or self._explain(words)
         exit_ = _describe(code, self._reason or meaning) + _tell_flood(self.output.total)
         # What was explained was read from them: there they tell no more.
         told = f"; its last words: {words[-_TOLD:]}" if words and meaning is None else ""
         self.peer.fail(f"its process is gone: {exit_}{told}")
         self.ended.set_result(exit_)
+
+    def enclose(self, place: Path | None) -> None:
+        """In a control group of its own, where that can be made in `place`."""
+        self._group = enclose(self.pid, self._limits, place)
+
+    def _leave_group(self, patience: int = _PATIENCE) -> str | None:
+        """What the kernel killed it for. What ends in the group may take a moment to be gone."""
+        group = self._group
+        if group is None:
+            return None
+        reason = group.explain()
+        if not group.remove() and patience:
+            self._loop.call_later(_END_S, self._leave_group, patience - 1)
+        return reason
 
     async def aclose(self, reason: str, grace_s: float) -> None:
         """Asks it to end, then ends it."""
@@ -170,14 +213,25 @@ def _tell_flood(printed: int) -> str:
 
 
 async def start_child(
-    who: str, launch: Launch, handler: Handler, clock: Clock, limits: Limits, explain: Explain
+    who: str,
+    launch: Launch,
+    handler: Handler,
+    clock: Clock,
+    limits: Limits,
+    explain: Explain,
+    codec: Codec = JSON,
 ) -> Child:
     """Raises `LaunchFailed`; nothing is left of it then."""
     launched, report = spawn(launch)
-    child = Child(who, launched, handler, clock, limits)
+    child = Child(who, launched, handler, clock, limits, codec)
+    child.enclose(find_place())
     try:
         await child.connect(report, explain)
-    except BaseException:
+        if LAYER in launch.minimum and LAYER not in child.layers:
+            raise LaunchFailed(f"what is demanded of the sandbox cannot be had here: {LAYER} (no group can be made)")
+    except BaseException as error:
         await child.aclose("it did not start", 0)
+        if isinstance(error, LaunchFailed) and child.output.last_words:
+            raise LaunchFailed(f"{error}; its last words: {child.output.last_words[-_TOLD:]}") from error
         raise
     return child

@@ -1,14 +1,12 @@
-"""Calls over a peer, each with a deadline: what `Session` promises of them."""
+"""What is waited for with a deadline that names the plugin."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import aclosing
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
-from jackfield.errors import PluginTimeout
-from jackfield.rpc.calls import Peer
+from jackfield.rpc.calls import late_error
 
 T = TypeVar("T")
 
@@ -22,16 +20,4 @@ async def finish_call(who: str, what: str, work: Awaitable[T], deadline_s: float
     except TimeoutError as error:
         if not deadline.expired():
             raise
-        message = f"plugin {who}: {what} did not answer within {deadline_s:g} s"
-        raise PluginTimeout(message, plugin=who) from error
-
-
-async def take_items(who: str, peer: Peer, method: str, params: Any, deadline_s: float) -> AsyncIterator[Any]:
-    """Each item within the deadline; how long the taker takes does not count."""
-    async with aclosing(peer.stream(method, params)) as items:
-        while True:
-            try:
-                item = await finish_call(who, method, anext(items), deadline_s)
-            except StopAsyncIteration:
-                return
-            yield item
+        raise late_error(who, what, deadline_s) from error

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from jackfield.runtimes.cgroups import LAYER as CGROUP
+
 LAYERS = (
     "rlimits", "user_namespace", "network_namespace", "no_capabilities", "no_new_privs", "landlock", "seccomp",
 )  # fmt: skip
@@ -30,12 +32,24 @@ class LaunchFailed(Exception):
     """The launcher refused, or ended before the program took over; says why."""
 
 
-class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """`argv[0]` is an absolute path. `read`, `run` and `write` are the files and folders that it reaches; all others it
-    does not. `limits` are the names of `RLIMIT_…` with their values. A start that cannot have each layer of `minimum`
-    is refused."""
+class Module(msgspec.Struct, frozen=True, kw_only=True):
+    """A Python module whose `main` the launcher calls in its own process, found by `path` and in the standard library.
+    Nothing else is ever run in that process, which cannot become another program."""
 
-    argv: tuple[str, ...]
+    name: str
+    path: tuple[str, ...]
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """What the launcher becomes is the program `argv`, whose first part is an absolute path, or a `module`. `read`,
+    `run` and `write` are the files and folders that it reaches; all others it does not. With `unix` it may have Unix
+    sockets, also without network; it then finds no files, and so no sockets, but those that are named here. With
+    `scratch_mb` what it writes is in memory, bounded by that, and seen by nobody else, where that can be had. `limits`
+    are the names of `RLIMIT_…` with their values. A start that cannot have each layer of `minimum` is refused."""
+
+    argv: tuple[str, ...] = ()
+    module: Module | None = None
+    python: str = sys.executable
     cwd: str
     environ: Mapping[str, str]
     read: tuple[str, ...] = ()
@@ -44,7 +58,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     limits: Mapping[str, int] = {}
     minimum: tuple[str, ...] = ()
     network: bool = False
+    unix: bool = False
     processes: bool = False
+    scratch_mb: int = 0
     nice: int = 5
 
 
@@ -77,10 +93,16 @@ def spawn(launch: Launch) -> tuple[Launched, int]:
     host, guest = socket.socketpair()
     output, its_output = os.pipe()
     report, its_report = os.pipe()
-    order = msgspec.to_builtins(launch) | {"host": guest.fileno(), "report": its_report, "parent": os.getpid()}
+    order = msgspec.to_builtins(launch) | {
+        "host": guest.fileno(),
+        "report": its_report,
+        "parent": os.getpid(),
+        # That one is the host's to put up.
+        "minimum": [layer for layer in launch.minimum if layer != CGROUP],
+    }
     try:
         process = subprocess.Popen(  # noqa: S603 - Python itself, with a program of ours
-            [sys.executable, "-I", "-S", "-c", _START, str(Path(__file__).parent), msgspec.json.encode(order).decode()],
+            [launch.python, "-I", "-S", "-c", _START, str(Path(__file__).parent), msgspec.json.encode(order).decode()],
             stdin=subprocess.DEVNULL,
             stdout=its_output,
             stderr=its_output,

@@ -16,7 +16,8 @@ _SAMPLE_S = 1.0
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """`hang_s` is how long its loop may stand while calls wait; `cpu_s` how much of the processor it may have within
-    any `cpu_window_s`; `start_s` how long it may take until it is ready."""
+    any `cpu_window_s`; `start_s` how long it may take until it is ready. `scratch_mb` is for all files together that it
+    writes, `file_mb` for each."""
 
     memory_mb: int = 256
     hang_s: float = 5.0
@@ -25,6 +26,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     start_s: float = 30.0
     files: int = 256
     file_mb: int = 16
+    scratch_mb: int = 64
+    threads: int = 256
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -32,6 +35,7 @@ class Usage(msgspec.Struct, frozen=True):
 
     memory: int
     cpu_s: float
+    threads: int = 1
 
 
 def read_usage(pid: int) -> Usage | None:
@@ -42,7 +46,7 @@ def read_usage(pid: int) -> Usage | None:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (OSError, IndexError):
         return None
-    return Usage(int(memory) * _PAGE, (int(fields[11]) + int(fields[12])) / _TICKS)
+    return Usage(int(memory) * _PAGE, (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[17]))
 
 
 class Watch:
@@ -56,6 +60,8 @@ class Watch:
         """What it is to be killed for."""
         if usage.memory > self._limits.memory_mb * MB:
             return f"more than {self._limits.memory_mb} MB of memory"
+        if usage.threads > self._limits.threads:
+            return f"more than {self._limits.threads} threads"
         samples = self._samples
         while samples and samples[0][0] < now - self._limits.cpu_window_s:
             samples.popleft()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 KEPT = 8 * 1024
 LINES = 40
@@ -14,10 +15,11 @@ _MOST_AT_THE_END = 16
 
 
 class Output:
-    """Owns the descriptor, which does not block. `total` is how many bytes came."""
+    """Owns the descriptor, which does not block. `total` is how many bytes came; `reader` is shown each piece."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self.reader: Callable[[bytes], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._kept = bytearray()
         self._rest: asyncio.TimerHandle | None = None
@@ -40,10 +42,20 @@ class Output:
             data = os.read(self._descriptor, _PIECE)
         except OSError:
             return False
+        self.add(data)
+        return bool(data)
+
+    def add(self, data: bytes) -> None:
+        """What it printed, also by another way than the descriptor."""
         self.total += len(data)
         self._kept += data[-KEPT:]
         del self._kept[:-KEPT]
-        return bool(data)
+        if self.reader is not None:
+            self.reader(data)
+
+    def forget(self) -> None:
+        """What it printed until now is not to be told."""
+        self._kept.clear()
 
     @property
     def last_words(self) -> str:

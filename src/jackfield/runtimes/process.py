@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import Context, ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
 
 from jackfield.clock import Clock
 from jackfield.errors import SessionLost
-from jackfield.rpc.calls import Peer
+from jackfield.rpc.codec import JSON, Codec
 from jackfield.runtimes.answers import Answers
 from jackfield.runtimes.base import Answerer, Diagnosis, SessionState
-from jackfield.runtimes.child import Child, Explain, start_child
-from jackfield.runtimes.deadlines import finish_call, take_items
+from jackfield.runtimes.child import Explain, start_child
+from jackfield.runtimes.deadlines import finish_call
 from jackfield.runtimes.launch import Launch, LaunchFailed
 from jackfield.runtimes.limits import Limits
 from jackfield.telemetry.text import describe_error
@@ -30,7 +30,30 @@ LOAD = "$load"
 log = structlog.get_logger("jackfield.runtimes")
 
 # The process that is being made ready by the running code: until it is, nobody else may call it.
-_READYING: ContextVar[Child | None] = ContextVar("jackfield_readying", default=None)
+_READYING: ContextVar[Life | None] = ContextVar("jackfield_readying", default=None)
+
+
+class Printed(Protocol):
+    @property
+    def last_words(self) -> str: ...
+
+
+class Life(Protocol):
+    """One process, as far as a session has to do with it; `ended` becomes how it ended. What runs elsewhere has no
+    `pid`."""
+
+    # A `Peer`, or what answers as one.
+    peer: Any
+    ended: asyncio.Future[str]
+    layers: tuple[str, ...]
+
+    @property
+    def output(self) -> Printed: ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    async def aclose(self, reason: str, grace_s: float) -> None: ...
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -40,6 +63,7 @@ class Program(msgspec.Struct, frozen=True):
     load: Mapping[str, Any]
     layers: tuple[str, ...] = ()
     explain: Explain = lambda words: None
+    codec: Codec = JSON
 
 
 class ProcessSession:
@@ -58,7 +82,7 @@ class ProcessSession:
         self._plugin, self._program, self._answerer = plugin_id, program, answerer
         self._clock, self._limits, self._pause = clock, limits, pause
         self._state: SessionState = "new"
-        self._child: Child | None = None
+        self._child: Life | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._starts = self._losses = 0
         self._exit: str | None = None
@@ -66,13 +90,18 @@ class ProcessSession:
 
     # Calling
 
-    async def call(self, method: str, params: Any = None, *, deadline_s: float) -> Any:
-        return await finish_call(self._plugin, method, self._peer().call(method, params), deadline_s)
+    async def call(
+        self, method: str, params: Any = None, *, deadline_s: float, sticky: str | None = None, into: Any = Any
+    ) -> Any:
+        return await self._peer().call(method, params, into=into, deadline_s=deadline_s)
 
-    def stream(self, method: str, params: Any = None, *, deadline_s: float) -> AsyncIterator[Any]:
-        return take_items(self._plugin, self._peer(), method, params, deadline_s)
+    def stream(
+        self, method: str, params: Any = None, *, deadline_s: float, sticky: str | None = None, into: Any = Any
+    ) -> AsyncIterator[Any]:
+        items: AsyncIterator[Any] = self._peer().stream(method, params, into=into, deadline_s=deadline_s)
+        return items
 
-    def tell(self, method: str, params: Any = None) -> None:
+    def tell(self, method: str, params: Any = None, *, sticky: str | None = None) -> None:
         """Dropped also where nobody is there."""
         if self._is_open():
             assert self._child is not None
@@ -88,10 +117,10 @@ class ProcessSession:
 
     def _state_now(self) -> SessionState:
         """Between the end of a process and the turn in which we hear of it, too."""
-        lost = self._state == "running" and self._child is not None and self._child.ended.done()
+        lost = self._state == "running" and (self._child is None or self._child.ended.done())
         return "waiting" if lost else self._state
 
-    def _peer(self) -> Peer:
+    def _peer(self) -> Any:
         if not self._is_open():
             raise SessionLost(f"plugin {self._plugin} {self._whereabouts()}", plugin=self._plugin)
         assert self._child is not None
@@ -144,16 +173,8 @@ class ProcessSession:
         """Raises `SessionLost`, and what `on_start` raises; the process is gone then."""
         self._state = "starting"
         self._starts += 1
-        program = self._program
         try:
-            child = await start_child(
-                self._plugin,
-                program.launch,
-                Answers(self._plugin, self._answerer),
-                self._clock,
-                self._limits,
-                program.explain,
-            )
+            child = await self._open_child()
         except LaunchFailed as error:
             self._exit = f"{error}"
             raise SessionLost(f"plugin {self._plugin} could not be started: {error}", plugin=self._plugin) from error
@@ -167,9 +188,21 @@ class ProcessSession:
             raise
         self._state = "running"
 
-    async def _make_ready(self, child: Child) -> None:
+    async def _open_child(self) -> Life:
+        """Raises `LaunchFailed`; nothing is left of it then."""
+        program = self._program
+        answers = Answers(self._plugin, self._answerer)
+        return await start_child(
+            self._plugin, program.launch, answers, self._clock, self._limits, program.explain, program.codec
+        )
+
+    async def _load_child(self, child: Life) -> None:
+        load = child.peer.call(LOAD, dict(self._program.load))
+        await finish_call(self._plugin, "loading", load, self._limits.start_s)
+
+    async def _make_ready(self, child: Life) -> None:
         deadline_s = self._limits.start_s
-        await finish_call(self._plugin, "loading", child.peer.call(LOAD, dict(self._program.load)), deadline_s)
+        await self._load_child(child)
         token = _READYING.set(child)
         try:
             await finish_call(self._plugin, "starting", self._call_on_start(), deadline_s)
@@ -184,11 +217,13 @@ class ProcessSession:
         return self._state == "stopped"
 
     async def _let_go(self, reason: str, grace_s: float = 0.0) -> None:
-        """Ends the process and keeps what is to be told of it."""
-        child, self._child = self._child, None
+        """Ends the process and keeps what is to be told of it. Who is cancelled meanwhile leaves the rest to who comes
+        next."""
+        child = self._child
         if child is None:
             return
         await child.aclose(f"its process is gone: {reason}", grace_s)
+        self._child = None
         self._exit = child.ended.result() if child.ended.done() else "it could not be ended"
         self._words = child.output.last_words
 

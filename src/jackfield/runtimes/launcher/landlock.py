@@ -19,6 +19,7 @@ _FIRST = (1 << 13) - 1
 _FOR_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL
 _READ = _READ_FILE | _READ_DIR
 _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG, _MAKE_SYM = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 12
+_MAKE_SOCK = 1 << 9
 # To make all but devices, sockets and pipes.
 _WRITE = _READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _MAKE_SYM | _REFER | _TRUNCATE
 _NET = 0b11
@@ -34,18 +35,19 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
-def restrict(read: Iterable[str], run: Iterable[str], write: Iterable[str]) -> None:
+def restrict(read: Iterable[str], run: Iterable[str], write: Iterable[str], sockets: bool = False) -> None:
     """Needs `no_new_privs`. Raises `OSError` where the kernel has no Landlock. Paths that do not exist are left out.
 
     From version 4 of it on also no TCP, from version 6 on no signal to, and no abstract socket of, others.
     """
     version = syscall(_CREATE, None, 0, _VERSION)
     handled = _handled(version)
+    written = _WRITE | _MAKE_SOCK if sockets else _WRITE
     rules = _Ruleset(handled, _NET if version >= 4 else 0, _SCOPES if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = syscall(_CREATE, ctypes.byref(rules), size, 0)
     try:
-        for access, paths in ((_READ, read), (_READ | _EXECUTE, run), (_WRITE, write)):
+        for access, paths in ((_READ, read), (_READ | _EXECUTE, run), (written, write)):
             for path in paths:
                 _allow(ruleset, access & handled, path)
         syscall(_RESTRICT, ruleset, 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
-from . import kernel, landlock, namespaces, seccomp
+from . import kernel, landlock, mounts, namespaces, seccomp
 
 HOST = 3
 # Out of the way of the descriptor that the program finds its host at.
@@ -27,10 +29,27 @@ def main() -> None:
         layers, failures = _defend(order)
         _demand(order["minimum"], layers, failures)
         os.write(report, json.dumps({"layers": layers}).encode())
-        os.execve(order["argv"][0], order["argv"], order["environ"])  # noqa: S606 - what it is for
+        if order["module"] is None:
+            os.execve(order["argv"][0], order["argv"], order["environ"])  # noqa: S606 - what it is for
+        run = _find_main(order)
     except Exception as error:  # noqa: BLE001 - the end of this program: the host is told, and decides
         os.write(report, b"\n" + json.dumps({"refused": f"{error}"}).encode())
         os._exit(126)
+    os.close(report)
+    run()
+
+
+def _find_main(order: dict[str, Any]) -> Callable[[], None]:
+    """The module's `main`, in a process that looks as if it had been started for it."""
+    os.environ.clear()
+    os.environ.update(order["environ"])
+    time.tzset()
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [*(place for place in sys.path if place != here), *order["module"]["path"]]
+    sys.argv[:] = [""]
+    sys.dont_write_bytecode = True
+    run: Callable[[], None] = importlib.import_module(order["module"]["name"]).main
+    return run
 
 
 def _take_descriptors(order: dict[str, Any]) -> int:
@@ -64,13 +83,22 @@ def _defend(order: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
     attempt("user_namespace", namespaces.enter_user_namespace)
     if not order["network"]:
         attempt("network_namespace", namespaces.enter_network_namespace)
+    if order["unix"]:
+        attempt("mount_namespace", lambda: mounts.enter(order["read"] + order["run"] + order["write"], order["cwd"]))
+    elif order["scratch_mb"]:
+        attempt("private_scratch", lambda: mounts.cover(order["write"], order["scratch_mb"], order["cwd"]))
     attempt("no_capabilities", kernel.drop_capabilities)
     attempt("no_new_privs", lambda: kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1))
     # Last of those that change who we are: such a change takes it away.
     _die_with(order["parent"])
-    attempt("landlock", lambda: landlock.restrict(order["read"], order["run"], order["write"]))
-    attempt("seccomp", lambda: seccomp.install(network=order["network"], processes=order["processes"]))
+    attempt("landlock", lambda: landlock.restrict(order["read"], order["run"], order["write"], order["unix"]))
+    attempt("seccomp", lambda: _filter(order))
     return layers, failures
+
+
+def _filter(order: dict[str, Any]) -> None:
+    becomes = order["module"] is None
+    seccomp.install(network=order["network"], processes=order["processes"], becomes=becomes, unix=order["unix"])
 
 
 def _limit(limits: dict[str, int]) -> None:

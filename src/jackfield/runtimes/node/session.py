@@ -116,7 +116,8 @@ def _flags(read: tuple[str, ...], written: tuple[str, ...], limits: Limits) -> l
 
 def _resource_limits(limits: Limits) -> dict[str, int]:
     return {
-        "CORE": 0,
+        # Of no bytes a core would still be handed to the program that the system has for cores.
+        "CORE": 1,
         "DATA": (2 * limits.memory_mb + _RESERVED_MB) * MB,
         "FSIZE": limits.file_mb * MB,
         "NOFILE": limits.files,

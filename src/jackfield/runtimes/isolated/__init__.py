@@ -1,0 +1,1 @@
+"""Plugins in Python in processes of their own."""
