@@ -16,7 +16,8 @@ class Blueprint(msgspec.Struct, frozen=True):
     """A plugin ready to be configured and started.
 
     `ui_schema` is the form of its config where the dialect has one of its own; else it is the JSON Schema of the config
-    model. `aliases` are names it can be asked for by, beside its id and its display name. `runtime` is where its code
+    model. `aliases` are names it can be asked for by, beside its id and its display name. `gives_freely` is whether it
+    may give other plugins services that its manifest does not declare. `runtime` is where its code
     runs, `agent` what its HTTP requests call it, before its id.
     """
 
@@ -26,6 +27,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     runtime: str = "inprocess"
     agent: str = "Jackfield-Plugin"
+    gives_freely: bool = False
 
 
 class Dialect(Protocol):
@@ -45,3 +47,6 @@ class Reader(Protocol):
     async def read(self, found: Found) -> Blueprint:
         """Raises `ManifestError`, `ConfigError`, and `SessionLost` with the last words of a process that did not come
         up. What it started for this is taken over by the instance of the blueprint's `kind`, or ends by itself."""
+
+    async def aclose(self) -> None:
+        """Ends at once what was started to be read, and was not taken over."""

@@ -7,7 +7,7 @@ The host calls:
 
     describe   None                          -> Description    before all others; runs the module, starts nothing
     load       Load                          -> Loaded         validates the config, enlists, runs `on_load`
-    enable     None                          -> None
+    enable     None                          -> Enabled or None
     health     None                          -> Healthy
     disable    None                          -> None
     unload     None                          -> None
@@ -42,7 +42,7 @@ What an answer raises comes back as an error with the code of its class: `not_gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -58,7 +58,8 @@ Serves = Literal["chat", "embeddings", "http"]
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """What a guest offers, as far as its code tells before it is configured. `manifest` is a `Manifest` as JSON,
     `config_schema` the JSON Schema of its config, `ui_schema` the form where the dialect has one of its own. `serves`
-    says which provider protocols it speaks; for `http`, `formats` and `forwards` are those of `HttpProvider`."""
+    says which provider protocols it speaks; for `http`, `formats` and `forwards` are those of `HttpProvider`. `offers`
+    tells, by kind, what else it would do that the host has no call for."""
 
     manifest: Mapping[str, Any]
     protocol: int = PROTOCOL_VERSION
@@ -70,16 +71,18 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     forwards: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     agent: str = "Jackfield-Plugin"
+    offers: Mapping[str, Any] = {}
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """`granted` are the approved permissions: what is not among them the guest does not offer its code, and the host
-    refuses whatever the guest says."""
+    refuses whatever the guest says. `mcp` are the servers that may be mounted."""
 
     id: str
     config: Mapping[str, Any]
     granted: tuple[str, ...] = ()
     development: bool = False
+    mcp: tuple[str, ...] = ()
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +90,12 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     config: Mapping[str, Any]
     agents: tuple[AgentSpec, ...] = ()
+
+
+class Enabled(msgspec.Struct, frozen=True, kw_only=True):
+    """`deaf` are hooks, by name and point, that are not to be called under this config."""
+
+    deaf: frozenset[tuple[str, str]] = frozenset()
 
 
 class Healthy(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,3 +124,10 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     arguments: Mapping[str, Any]
     context: Mapping[str, Any]
+
+
+def keeps_exchanges(hooks: Iterable[HookSpec]) -> bool:
+    """Whether a guest keeps what it was sent of an exchange for the next call: where that is of use to it. `over` then
+    tells it that there is none. Both sides go by this."""
+    points = [hook.point for hook in hooks]
+    return len(points) > 1 or "response_chunk" in points

@@ -128,11 +128,10 @@ def test_an_installed_plugin_replaces_the_bundled_one_of_its_name(tmp_path: Path
     assert (two.name, manifest and manifest.version) == ("two", "2")
 
 
-def test_an_installed_plugin_must_be_trusted(tmp_path: Path) -> None:
-    found = find_one(write_folder(tmp_path, installed=[entry()]))
-    assert "installed manifest" in manifest_error(found)
-    assert "installed manifest" in reason_of(found)
-    assert "allow_inprocess: true" in reason_of(found)
+@pytest.mark.parametrize(("trusted", "runtime"), [(False, "isolated"), (True, "inprocess")])
+def test_an_installed_plugin_runs_apart_unless_it_is_trusted(tmp_path: Path, trusted: bool, runtime: str) -> None:
+    stated = entry(allow_inprocess=True) if trusted else entry()
+    assert find_one(write_folder(tmp_path, installed=[stated])).runtime == runtime
 
 
 CLOSURE = {

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from surroundings import LEAN
+
 from . import guide
 
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider")
@@ -43,7 +45,7 @@ def run(folder: Path, *arguments: str, cwd: str = ".", **environment: str) -> st
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder / cwd,
-        env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        env={**kept, **LEAN, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
         timeout=120,

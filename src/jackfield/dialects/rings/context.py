@@ -10,6 +10,7 @@ from typing import Any
 from jackfield.dialects.rings import metadata as told
 from jackfield.dialects.rings.answers import RingResponse, content_of, read_fields, write_response
 from jackfield.dialects.rings.bodies import Body, decode, is_clean, private_part, public_part, read_body
+from jackfield.dialects.rings.carried import Carried, gather, lay
 from jackfield.dialects.rings.facade import Rotator
 from jackfield.dialects.rings.inbound import RingInbound
 from jackfield.dialects.rings.names.plugin_engine import PluginContext
@@ -87,7 +88,9 @@ class RingRequest:
     the pipeline last: until it comes back as the request (or response) of the exchange, it is not known to be taken.
     """
 
-    __slots__ = ("_given", "_public", "_request", "_response", "_ring", "_saved", "asked", "context", "rotator")
+    __slots__ = (
+        "_given", "_public", "_request", "_response", "_ring", "_saved", "asked", "carried", "context", "rotator",
+    )  # fmt: skip
 
     context: PluginContext
     rotator: Rotator
@@ -100,6 +103,8 @@ class RingRequest:
         self._public = b"{}"
         self._saved: Saved | None = None
         self.asked = Asked()
+        # What a plugin in another process left, until the next one here is called.
+        self.carried: Carried | None = None
 
     def enter(self, exchange: Exchange, world: RingWorld, ring: PluginHook) -> Saved:
         """Prepares the context for one call. Raises `Malformed` where the client's request cannot be read."""
@@ -107,6 +112,9 @@ class RingRequest:
             self.undo(self._saved)  # a call that was left behind and never came to its own end
         if self._ring is None:
             self._open(exchange, world)
+        if self.carried is not None:
+            lay(self.carried, self.context, self.rotator)
+            self.carried = None
         self._refresh(exchange, ring)
         if ring is not self._ring:
             self._tell(exchange, world, ring)
@@ -143,6 +151,12 @@ class RingRequest:
             session_id=saved.session_id,
             state=old.state,
         )
+
+    def carry(self) -> Carried | None:
+        """What is shared now, for a plugin in another process; `None` before the first ring plugin was called."""
+        if self.carried is not None or self._ring is None:
+            return self.carried
+        return gather(self.context, self.rotator)
 
     def is_clean(self) -> bool:
         """Whether the request as it goes upstream holds nothing private."""

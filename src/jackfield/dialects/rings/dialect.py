@@ -69,6 +69,7 @@ class RingDialect:
             modules=partial(self._modules.names_of, one),
             folder=place.shown,
             root=place.folder,
+            runtime=one.runtime,
             aliases=tuple(dict.fromkeys(one.aliases())),
         )
 

@@ -22,9 +22,6 @@ from jackfield.sources.base import Contents, Stated
 
 FILES: dict[Source, str] = {"bundled": "manifest.yaml", "installed": "installed/manifest.yaml"}
 OWN_HOOK = RingPlugin.run.__name__
-_UNTRUSTED = (
-    "a Python plugin of an installed manifest runs inside the gateway: say allow_inprocess: true where you trust it"
-)
 
 
 class Place(NamedTuple):
@@ -85,9 +82,14 @@ class FoundEntry:
             raise self._refusal(read)
         if self._first != self._raw.index:
             raise self._refusal(EntryProblem(f"plugins[{self._first}] has the id {read.id!r} already", ("name",)))
-        if self._source == "installed" and not read.allow_inprocess:
-            raise self._refusal(EntryProblem(_UNTRUSTED, ("allow_inprocess",)))
         return read
+
+    @property
+    def runtime(self) -> str:
+        """One that was installed runs apart, unless its entry says that it is trusted."""
+        read = self._read
+        trusted = self._source != "installed" or (isinstance(read, RingEntry) and read.allow_inprocess)
+        return "inprocess" if trusted else "isolated"
 
     def manifest(self) -> Manifest:
         """Raises `ManifestError`."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from jackfield.hooks.caller import caller_of
 from jackfield.hooks.table import HookTable
 from jackfield.host.routes import Routes
 from jackfield.host.snapshot import Snapshot
-from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import Route, State
 from jackfield.sdk.caller import Caller
 from jackfield.sdk.context import InboundRequest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 
 from jackfield.errors import Malformed
-from jackfield.pipeline.exchange import State
 from jackfield.sdk.caller import Caller
+from jackfield.sdk.context import ExchangeState
 from jackfield.sdk.outcomes import Identity
 from jackfield.wire.chat import ChatRequest, File, Image, Message, Request, Text
 
@@ -17,7 +17,7 @@ LONGEST_NAME = 200
 NOBODY = Identity()
 
 
-def caller_of(state: State) -> Caller:
+def caller_of(state: ExchangeState) -> Caller:
     """For an exchange whose identity is known. The request is decoded, and only where its headers do not say all; what
     cannot be decoded says nothing."""
     identity = state.identity or NOBODY
@@ -32,7 +32,7 @@ def caller_of(state: State) -> Caller:
     )
 
 
-def _named_user(state: State, identity: Identity) -> str | None:
+def _named_user(state: ExchangeState, identity: Identity) -> str | None:
     """Whom the app names as its own end user. Its name stands before it: what one app says is nobody of another's."""
     named = _header(state, USER_HEADER)
     if named is None and (request := _request(state)) is not None and request.user:
@@ -47,7 +47,7 @@ def _as_prefix(app: str) -> str:
     return app.replace("%", "%25").replace("/", "%2F")
 
 
-def _header(state: State, name: bytes) -> str | None:
+def _header(state: ExchangeState, name: bytes) -> str | None:
     for key, value in state.inbound.headers:
         if key == name and (text := value.decode("utf-8", "replace").strip()):
             return _bounded(text)
@@ -65,14 +65,14 @@ def _digest(*texts: str) -> str:
     return sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _request(state: State) -> Request | None:
+def _request(state: ExchangeState) -> Request | None:
     try:
         return state.canonical_request()
     except Malformed:
         return None
 
 
-def _conversation(state: State, user: str | None) -> str | None:
+def _conversation(state: ExchangeState, user: str | None) -> str | None:
     """A client that sends its whole history each time begins it with the same words."""
     request = _request(state)
     if not isinstance(request, ChatRequest):
