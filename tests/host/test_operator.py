@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jackfield.errors import ConfigError, Conflict, NotFound, Unprocessable
+from jackfield.host.installing import Wish
 from jackfield.sources.builtin import BuiltinSource
 
 from .versions import VERSION, refused, write
@@ -97,7 +98,7 @@ async def test_an_installed_folder_is_copied_and_survives_its_source(world: Worl
     await refused(
         world.running.install_folder(place, sha256="0" * 64, actor="me"), Unprocessable, "have the SHA-256 [0-9a-f]{64}"
     )
-    await world.running.install_folder(place, actor="me")
+    await world.running.install_folder(place, wish=Wish(runtime="inprocess"), actor="me")
     for file in place.iterdir():
         file.unlink()
     await world.stop()

@@ -14,7 +14,7 @@ from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
 from jackfield.host.sealed import SealedCode
 from jackfield.host.stage import Stage
-from jackfield.host.survey import Surveyor
+from jackfield.host.survey import Surveyor, Withdrawn, keep_all
 from jackfield.services.allowance import Allowance
 from jackfield.services.grants import Asker, Grant
 from jackfield.settings import PluginConfig, PluginSettings
@@ -49,6 +49,7 @@ class World:
         self.approve: Literal["auto", "ask"] = "auto"
         self.database: Database | None = None
         self.granted: dict[str, frozenset[str]] = {}
+        self.withdrawn: Withdrawn = keep_all
         self.troubles: dict[str, list[Trouble]] = {}
         self.made_routes: list[tuple[list[str], frozenset[str]]] = []
         folder.mkdir(exist_ok=True)
@@ -90,7 +91,8 @@ class World:
         made = {name: PluginConfig.model_validate(config) for name, config in configs.items()}
         settings = PluginSettings(config=made, approve=self.approve)
         dialects = {"native": NativeDialect()}
-        surveyor = Surveyor([self.source()] if sources is None else sources, dialects, SealedCode(self.data / "code"))
+        sources = [self.source()] if sources is None else sources
+        surveyor = Surveyor(sources, dialects, SealedCode(self.data / "code"), lambda origin: self.withdrawn(origin))
         builder = Builder(dialects, settings, self._grant, self._probe, StillClock())
         generations = Generations(database)
         return Host(surveyor, Stage(builder, generations, self._make_routes, StillClock(), 5.0), generations, made)

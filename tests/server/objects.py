@@ -87,6 +87,7 @@ class AdminOfObjects:
             traces=NOTHING,
             audit=self.audit,
             host=cast(Host, self.host),
+            installer=NOTHING,
             flush=NOTHING,
             flush_traces=NOTHING,
             generations=NOTHING,

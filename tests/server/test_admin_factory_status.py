@@ -16,13 +16,21 @@ AUTH = """
             return None
 """
 
+PRICING = """
+    from jackfield.sdk import Plugin
+
+    class Pricing(Plugin):
+        async def on_load(self):
+            self.services.shared.provide("pricing", self)
+"""
+
 
 @pytest.mark.parametrize("path", ["/api/plugins/status", "/plugins/status"])
 async def test_order_services_and_each_plugin_are_told(start_gateway: StartGateway, path: str) -> None:
     gateway = await start_gateway(plugins={"door": AUTH, "broken": BROKEN})
     needs = 'id = "consumer"\n[requires]\nservices = ["pricing"]\n[optional]\nplugins = ["door"]\n'
     put(gateway, "consumer", QUIET, jackfield_toml=needs)
-    put(gateway, "pricing", QUIET, jackfield_toml='id = "pricing"\nversion = "3"\nprovides = ["pricing"]\n')
+    put(gateway, "pricing", PRICING, jackfield_toml='id = "pricing"\nversion = "3"\nprovides = ["pricing"]\n')
     await done(gateway, "hot-swap")
     told = (await gateway.admin(path)).json
     order = told["initialization_order"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -148,3 +149,20 @@ def test_the_code_beside_another_dialects_manifest_is_not_native(tmp_path: Path,
     assert names(folder_source(tmp_path)) == []
     write_plugin(tmp_path / "server", 'id = "server"', "jackfield.toml")
     assert names(folder_source(tmp_path)) == ["server"]
+
+
+def test_a_packed_plugin_is_listed_with_the_way_to_install_it(tmp_path: Path) -> None:
+    write_plugin(tmp_path / "plain")
+    for name in ("it's.jackfield", ".hidden.jackfield"):
+        tmp_path.joinpath(name).write_bytes(b"")
+    tmp_path.joinpath(".jackfield").mkdir()
+    tmp_path.joinpath("folder.jackfield").mkdir()
+    source = folder_source(tmp_path)
+    assert names(source) == ["plain", "it's.jackfield"]
+    packed = found_in(source, "it's.jackfield")
+    assert (packed.dialect, packed.contents) == ("packed", None)
+    told = f"jackfield plugin install {shlex.quote(packed.place)}"
+    for read in (packed.manifest, packed.load):
+        with pytest.raises(ManifestError, match="is a packed plugin") as refused:
+            read()
+        assert told in str(refused.value)

@@ -29,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str) -> int:
+    from jackfield.cli.output import escape_controls
     from jackfield.telemetry.masking import masked
 
-    sys.stderr.write(f"jackfield: {masked(message)}\n")
+    sys.stderr.write(f"jackfield: {escape_controls(masked(message))}\n")
     return FAILED
 
 

@@ -15,6 +15,8 @@ from jackfield.cli import (
     plugin,
     plugin_authoring,  # noqa: F401 - it adds its commands to those of `plugin`
     plugin_call,  # noqa: F401 - so does this
+    plugin_install,  # noqa: F401 - and this
+    plugin_pack,  # noqa: F401 - and this
     plugin_trial,  # noqa: F401 - and this
     serve,
 )

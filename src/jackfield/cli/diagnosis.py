@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jackfield.cli.finding import Finding
+from jackfield.cli.installed import check_installed
 from jackfield.cli.isolation import check_isolation
 from jackfield.clock import SystemClock
 from jackfield.errors import ConfigError, JackfieldError
@@ -40,6 +41,7 @@ async def diagnose(config_file: Path | None, overrides: Mapping[str, Any], envir
     findings += check_keys(settings)
     findings += await check_plugins(settings)
     findings += await check_isolation(settings)
+    findings += await check_installed(settings)
     findings += [check_data_folder(settings.store.data_dir), check_port(settings)]
     findings.append(await check_store(settings))
     findings += await check_redis(settings)

@@ -12,6 +12,13 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
+def escape_controls(text: str) -> str:
+    """What would steer a terminal, or turn the order of its letters, as its escape: strangers wrote some of it."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Never cut: a pipe or a narrow terminal gets longer lines or folded cells, not missing text."""
     from rich.console import Console
@@ -25,7 +32,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(escape_controls(cell), style=_STYLES.get(cell, "")) for cell in row))
     console.print(table)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -71,7 +70,7 @@ def enable(
     """Start a plugin, and keep it enabled over restarts."""
     body = {"name": name, "enabled": True}
     told = reach(config, url, admin_key_file).ask("POST", f"{PLUGINS}/toggle", body)
-    _tell(told, f"enabled {name}", f"{name} runs already", as_json=as_json)
+    tell(told, f"enabled {name}", f"{name} runs already", as_json=as_json)
 
 
 @app.command()
@@ -85,7 +84,7 @@ def disable(
     """Stop a plugin, and keep it disabled over restarts."""
     body = {"name": name, "enabled": False}
     told = reach(config, url, admin_key_file).ask("POST", f"{PLUGINS}/toggle", body)
-    _tell(told, f"disabled {name}", f"{name} does not run", as_json=as_json)
+    tell(told, f"disabled {name}", f"{name} does not run", as_json=as_json)
 
 
 @app.command()
@@ -100,7 +99,7 @@ def reload(
     """Take in what is on disk now, without losing a request; all of it, or nothing."""
     body = {"names": names or [], "force": force}
     told = reach(config, url, admin_key_file).ask("POST", f"{PLUGINS}/hot-swap", body)
-    _tell(told, f"reloaded {', '.join(told['plugins']) or 'nothing'}", "nothing had changed", as_json=as_json)
+    tell(told, f"reloaded {', '.join(told['plugins']) or 'nothing'}", "nothing had changed", as_json=as_json)
 
 
 @app.command()
@@ -113,7 +112,7 @@ def rollback(
     """Go back to what was before the last change."""
     told = reach(config, url, admin_key_file).ask("POST", f"{PLUGINS}/rollback")
     done = f"rolled back {', '.join(told['plugins'])}".rstrip()
-    _tell(told, done, "what was before is the same as now", as_json=as_json)
+    tell(told, done, "what was before is the same as now", as_json=as_json)
 
 
 @app.command()
@@ -134,30 +133,6 @@ def history(
 
 
 @app.command()
-def install(
-    plugin: Annotated[
-        str, typer.Argument(metavar="NAME|FOLDER", help="One on the gateway's disk, or a folder: written with a slash.")
-    ],
-    sha256: Annotated[
-        str | None, typer.Option(metavar="DIGEST", help="What the folder's contents must have; `info` shows it.")
-    ] = None,
-    approve: ApproveOption = None,
-    runtime: Annotated[
-        str | None, typer.Option(metavar="RUNTIME", help="Where a folder's code runs: inprocess.")
-    ] = None,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    admin_key_file: KeyFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take a plugin into service. Of a folder a copy is taken; it must be on the gateway's machine."""
-    given = {"sha256": sha256, "runtime": runtime, "approve": _split(approve)}
-    body = _name_source(plugin) | {key: value for key, value in given.items() if value}
-    told = reach(config, url, admin_key_file).ask("POST", f"{PLUGINS}/install", body)
-    _tell(told, f"installed {', '.join(told['plugins']) or plugin}", f"{plugin} is installed already", as_json=as_json)
-
-
-@app.command()
 def uninstall(
     name: NameArgument,
     config: ConfigOption = None,
@@ -167,7 +142,7 @@ def uninstall(
 ) -> None:
     """Take a plugin out of service. A folder that you put it in stays as it is."""
     told = reach(config, url, admin_key_file).ask("DELETE", below(PLUGINS, name))
-    _tell(told, f"uninstalled {name}", f"{name} is uninstalled already", as_json=as_json)
+    tell(told, f"uninstalled {name}", f"{name} is uninstalled already", as_json=as_json)
 
 
 @app.command()
@@ -188,7 +163,7 @@ def permissions(
     client, path = reach(config, url, admin_key_file), below(PLUGINS, name, "/permissions")
     told = client.ask("GET", path)
     if approve or revoke:
-        wanted = {*told["approved"], *_split(approve)} - set(_split(revoke))
+        wanted = {*told["approved"], *split_names(approve)} - set(split_names(revoke))
         told = client.ask("POST", path, {"approve": sorted(wanted)})
     if as_json:
         print_json(told)
@@ -231,7 +206,7 @@ def configure(
         print_config(told)
 
 
-def _tell(told: dict[str, Any], done: str, already: str, *, as_json: bool) -> None:
+def tell(told: dict[str, Any], done: str, already: str, *, as_json: bool) -> None:
     from jackfield.cli.plugin_output import tell_change
 
     if as_json:
@@ -240,17 +215,7 @@ def _tell(told: dict[str, Any], done: str, already: str, *, as_json: bool) -> No
         tell_change(told, done, already)
 
 
-def _name_source(plugin: str) -> dict[str, str]:
-    """A display name may hold a slash as well; a URL is handed on, so that the gateway says what it takes."""
-    if "://" in plugin:
-        return {"source": plugin}
-    is_path = plugin in (".", "..") or plugin.startswith(("/", "./", "../"))
-    if is_path or ("/" in plugin and os.path.isdir(plugin)):
-        return {"source": os.path.abspath(plugin)}
-    return {"name": plugin}
-
-
-def _split(given: list[str] | None) -> list[str]:
+def split_names(given: list[str] | None) -> list[str]:
     return [name.strip() for text in given or () for name in text.split(",") if name.strip()]
 
 

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jackfield.cli.options import ConfigOption, JsonOption
+from jackfield.cli.options import JsonOption
 from jackfield.cli.plugin import app
 
 if TYPE_CHECKING:
     from jackfield.testing.check import Report, Subject
+    from jackfield.testing.check.live import Verdict
 
 FAILED = 1
+
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The config file, default ./jackfield.toml; or a .json file that is a provider's own config.",
+    ),
+]
 
 
 class Kind(StrEnum):
@@ -55,34 +65,48 @@ def new(
 
 @app.command()
 def check(
-    places: Annotated[list[str], typer.Argument(metavar="PATH|ID...", help="Plugins, or folders of plugins.")],
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH|ID|URL...", help="Plugins, folders of plugins, or addresses of providers."),
+    ],
     no_import: Annotated[
         bool, typer.Option("--no-import", help="Run nothing of them, and tell what could not be told so.")
     ] = False,
-    config: ConfigOption = None,
+    config: _Config = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look a plugin over before it is put into service: manifest, hooks, permissions, and how its code waits.
 
-    One line for each finding. Exit code 1 where one of them is an error.
+    A provider over HTTP, by its address or by its own folder, is talked to as a host would; where it does not run, its
+    command is started and ended. One line for each finding. Exit code 1 where one of them is an error.
     """
     from jackfield.cli.output import print_json
+    from jackfield.cli.provider_check import check_live
     from jackfield.testing.check import check as check_all
 
-    report = check_all([_find(place, config) for place in places], run=not no_import)
+    found = {place: _find(place, config) for place in places}
+    report = check_all(found.values(), run=not no_import)
+    verdicts: list[Verdict] = []
+    for place, subjects in found.items() if not no_import else ():
+        told, started = check_live(place, subjects, config)
+        verdicts += told
+        report.ran += [started] if started else []
     if as_json:
-        print_json(_as_json(report))
+        print_json(_as_json(report, verdicts))
     else:
-        _print(report)
-    if report.failed:
+        _print(report, verdicts)
+    if report.failed or any(verdict.level == "error" for verdict in verdicts):
         raise typer.Exit(FAILED)
 
 
 def _find(place: str, config: Path | None) -> list[Subject]:
-    """A path where there is such a file or folder, else an id."""
+    """A path where there is such a file or folder, else an id; nothing for an address."""
+    from jackfield.cli.provider_check import is_address
     from jackfield.testing.check import find_subjects
     from jackfield.testing.check.registry import find_by_id
 
+    if is_address(place):
+        return []
     path = Path(place)
     if path.exists() or "/" in place:
         return find_subjects(path)
@@ -100,13 +124,13 @@ def _plugin_folders(config: Path | None) -> tuple[Path, ...]:
     return tuple(settings.plugins.dirs) if settings is not None else (Path("plugins"),)
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, verdicts: list[Verdict]) -> None:
     """Findings on stdout, one a line; what was done to find them on stderr."""
     _tell("run to check it: ", report.ran)
     _tell("not checked without running it: ", report.unread)
-    for found in report.findings:
+    for found in [*report.findings, *verdicts]:
         typer.echo(str(found))
-    if not report.findings:
+    if report.plugins and not report.findings and all(verdict.level == "ok" for verdict in verdicts):
         typer.echo(f"nothing found in {', '.join(report.plugins)}")
 
 
@@ -115,12 +139,13 @@ def _tell(heading: str, lines: Iterable[str]) -> None:
         sys.stderr.write(f"{heading}{line}\n")
 
 
-def _as_json(report: Report) -> dict[str, object]:
+def _as_json(report: Report, verdicts: list[Verdict]) -> dict[str, object]:
     import msgspec
 
     return {
         "plugins": report.plugins,
         "findings": msgspec.to_builtins(report.findings),
+        "live": msgspec.to_builtins(verdicts),
         "ran": report.ran,
         "not_checked": report.unread,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from jackfield.cli.expiry import show_time
-from jackfield.cli.output import print_table
+from jackfield.cli.output import escape_controls, print_table
 
 Told = Mapping[str, Any]
 
@@ -24,7 +24,8 @@ def _row(plugin: Told) -> tuple[str, ...]:
     points = ", ".join(dict.fromkeys(hook["point"] for hook in plugin["hooks"]))
     stats = plugin["stats"]
     texts = (plugin[key] for key in ("id", "name", "version", "dialect", "source", "state"))
-    return (*texts, points or "-", str(stats["calls"]), str(stats["errors"]), one_line(plugin["reason"]))
+    reason = plugin["revoked"] or plugin["reason"]
+    return (*texts, points or "-", str(stats["calls"]), str(stats["errors"]), one_line(reason))
 
 
 def print_plugin(plugin: Told) -> None:
@@ -37,6 +38,10 @@ def print_plugin(plugin: Told) -> None:
 def _fields(plugin: Told) -> Iterator[tuple[str, str]]:
     for key in ("id", "name", "version", "author", "description", "dialect", "runtime", "source", "place", "digest"):
         yield key, one_line(plugin[key])
+    if plugin["origin"] is not None:
+        yield "archive", plugin["origin"]["sha256"]
+        yield "signed with", one_line(plugin["origin"].get("signer"))
+        yield "revoked", one_line(plugin["revoked"])
     yield "enabled", "yes" if plugin["enabled"] else "no"
     yield "state", plugin["state"]
     yield "reason", one_line(plugin["reason"])
@@ -64,6 +69,51 @@ def print_permissions(told: Told) -> None:
         state = "approved" if permission["name"] in told["approved"] else "not approved"
         rows.append((permission["name"], state, permission["sentence"]))
     print_table(("PERMISSION", "STATE", "WHAT IT ALLOWS"), rows)
+
+
+def print_offer(offer: Told) -> None:
+    """What would be installed, and what it asks for; on an upgrade what is new of that."""
+    print_table(("FIELD", "VALUE"), _offer_fields(offer))
+    if offer["asked"]:
+        typer.echo()
+        print_table(("PERMISSION", "STATE", "WHAT IT ALLOWS"), [_asked_row(one, offer) for one in offer["asked"]])
+
+
+def _offer_fields(offer: Told) -> Iterator[tuple[str, str]]:
+    for key in ("id", "version", "name", "author", "description", "dialect", "runtime", "place", "sha256"):
+        if offer[key]:
+            yield key, one_line(offer[key])
+    if offer["packed"]:
+        yield "signed by", offer["signer"] or (f"somebody unknown ({offer['key']})" if offer["key"] else "nobody")
+    if offer["catalogue"]:
+        yield "catalogue", offer["catalogue"]
+    if offer["upgrades"]:
+        yield "takes the place of", offer["upgrades"]
+    if offer["removed"]:
+        yield "no longer asks for", ", ".join(offer["removed"])
+    if offer["hosts"] is not None:
+        yield "sends requests to", ", ".join(offer["hosts"]) or "-"
+    if offer["starts"]:
+        yield "starts", json.dumps({key: value for key, value in offer["starts"].items() if value})
+    if offer["packages"]:
+        yield "brings", ", ".join(offer["packages"])
+
+
+def _asked_row(asked: Told, offer: Told) -> tuple[str, ...]:
+    name = asked["name"]
+    state = "approved" if name in offer["approved"] else "new" if name in offer["added"] else "not approved"
+    return name, state, asked["sentence"]
+
+
+def print_listed(plugins: list[Told]) -> None:
+    headings = ("ID", "VERSION", "PUBLISHED", "INSTALLED", "CATALOGUE", "WHAT IT IS")
+    print_table(headings, map(_listed_row, plugins))
+
+
+def _listed_row(one: Told) -> tuple[str, ...]:
+    told = f"REVOKED: {one['revoked']}" if one["revoked"] else one["description"] or one["name"]
+    published = one["published_at"][:10]
+    return one["id"], one["version"], published, one["installed"] or "-", one["catalogue"], one_line(told)
 
 
 def print_config(told: Told) -> None:
@@ -97,7 +147,7 @@ def tell_change(told: Told, done: str, already: str) -> None:
     """One line of what was done, or that all was so already; notes beside it."""
     typer.echo(f"{done} (generation {told['generation']})" if told["changed"] else already)
     for note in told["notes"]:
-        sys.stderr.write(f"note: {note}\n")
+        sys.stderr.write(f"note: {escape_controls(note)}\n")
 
 
 def one_line(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -30,6 +30,7 @@ from jackfield.host.drafts import (
     version_of,
     with_manifest,
 )
+from jackfield.host.paths import Paths, collect_middleware, collect_paths, refuse_clash
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.resolve import Node, Resolved, resolve
 from jackfield.host.snapshot import shared_by
@@ -38,7 +39,7 @@ from jackfield.host.survey import Sighting
 from jackfield.host.world import Entry, World
 from jackfield.sdk.events import SYSTEM
 from jackfield.sdk.permissions import PERMISSIONS, check_permission
-from jackfield.sdk.plugin import config_model
+from jackfield.sdk.plugin import Plugin, config_model
 from jackfield.services.grants import Asker, Grant, GrantServices
 from jackfield.services.shared import SharedDirectory, declared_names
 from jackfield.settings import PluginConfig, PluginSettings
@@ -141,7 +142,7 @@ class Builder:
             approved=frozenset(plugin.approved),
             http_hosts=blueprint.manifest.http.hosts,
             agent=blueprint.agent,
-            provides=declared_names(blueprint.manifest.provides),
+            provides=None if blueprint.gives_freely else declared_names(blueprint.manifest.provides),
         )
         return self._grant(asker)
 
@@ -292,7 +293,8 @@ class _Making:
 
     async def _rests(self, draft: Draft) -> bool:
         """Whether it is disabled, or waits for an approval; then it is listed as that."""
-        draft.settings = self._builder.settings_of(draft.id, (draft.sighting.found.name,), draft.entry)
+        found = draft.sighting.found
+        draft.settings = self._builder.settings_of(draft.id, (found.name, *found.aliases), draft.entry)
         manifest = draft.sighting.manifest
         draft.approved = self._builder.approved(draft)
         enabled = draft.settings.enabled if draft.settings.enabled is not None else not manifest or manifest.enabled
@@ -349,11 +351,12 @@ class _Making:
         """Takes the plugin over from the former world where nothing about it has changed, else starts it."""
         former, plugin = self._former.get(draft.id), draft.plugin
         assert plugin is not None
-        if former is not None and not anew and self._is_same(former, plugin):
-            self.built.plugins[draft.id] = former
-            return
         resting = self._resting.get(draft.id)
         try:
+            if former is not None and not anew and self._is_same(former, plugin):
+                self._refuse_clash(former.paths, former)
+                self.built.plugins[draft.id] = former
+                return
             if resting is not None and not anew and self._rests_as(resting, plugin):
                 await self._wake(resting, plugin)
                 return
@@ -382,6 +385,7 @@ class _Making:
 
     async def _wake(self, resting: LoadedPlugin, plugin: LoadedPlugin) -> None:
         assert resting.instance is not None
+        self._refuse_clash(resting.paths, resting)
         degraded = await loader.enable(resting.instance, resting.id)
         resting.wake(plugin)
         self.built.plugins[resting.id] = resting
@@ -400,7 +404,7 @@ class _Making:
         prepare = partial(loader.prepare, blueprint, draft.settings, grant.services, plugin.guard, plugin.priority)
         prepared = await loader.run_own(prepare)
         try:
-            degraded = await loader.start(prepared.instance, draft.id)
+            degraded = await self._bring_up(plugin, prepared.instance)
         except BaseException:
             await grant.aclose()
             await end_strays(prepared.instance, plugin.found, draft.id)
@@ -413,6 +417,22 @@ class _Making:
             degraded = await self._try(plugin) or degraded
         plugin.move("degraded" if degraded else "active", degraded)
         log.info(f"Plugin loaded: {plugin.id}", version=plugin.version, source=plugin.source, hooks=len(plugin.hooks))
+
+    async def _bring_up(self, plugin: LoadedPlugin, instance: Plugin[Any]) -> str | None:
+        """Why it is degraded, if it is. Whatever this raises, it does not run then."""
+        degraded = await loader.start(instance, plugin.id)
+        try:
+            paths = await loader.run_own(partial(collect_paths, instance, plugin.id, plugin.approved))
+            self._refuse_clash(paths, plugin)
+            plugin.offer(paths, await loader.run_own(partial(collect_middleware, instance)))
+        except BaseException:
+            await loader.stop(instance, plugin.id)
+            raise
+        return degraded
+
+    def _refuse_clash(self, paths: Paths, of: LoadedPlugin) -> None:
+        """Raises `Conflict`."""
+        refuse_clash(paths, (one.paths for one in self.built.plugins.values() if one.running and one.id != of.id))
 
     async def _try(self, plugin: LoadedPlugin) -> str | None:
         """What its hooks did wrong. One that would refuse every request is no plugin to change to."""

@@ -16,14 +16,16 @@ import structlog
 
 from jackfield.errors import Conflict, JackfieldError, NotFound, Unavailable, Unprocessable
 from jackfield.hooks.guard import PluginStats
+from jackfield.host.approvals import approving, check_known, refuse_overridden
 from jackfield.host.aside import run_aside
+from jackfield.host.installing import NO_WISH, Wish, draw_up, is_approved
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import UpstreamLink
 from jackfield.host.snapshot import Snapshot
 from jackfield.host.stage import Changed, Draft, Stage
 from jackfield.host.survey import Settled, Sighting, Surveyor
-from jackfield.host.world import NOTHING, World, decode, roll_back
-from jackfield.sdk.permissions import check_permission
+from jackfield.host.world import NOTHING, Origin, World, decode, roll_back
+from jackfield.sources.archives.parcel import Parcel
 from jackfield.stores.generations import Generation, Generations
 
 # Copying and hashing what is on disk; a disk that takes longer is not one to wait for.
@@ -142,10 +144,29 @@ class Host:
         return await self._alone(self._install(name, tuple(approve), actor))
 
     async def install_folder(
-        self, folder: Path, *, sha256: str | None = None, approve: Iterable[str] = (), actor: str
+        self, folder: Path, *, sha256: str | None = None, wish: Wish = NO_WISH, actor: str
     ) -> Changed:
         """Copies the plugin in `folder` and takes the copy into service. `sha256` is that of its contents."""
-        return await self._alone(self._install_folder(folder, sha256, tuple(approve), actor))
+        return await self._alone(self._take_copy(lambda: self._surveyor.see_folder(folder, sha256), wish, actor))
+
+    async def install_parcel(
+        self, parcel: Parcel, *, catalogue: str | None = None, wish: Wish = NO_WISH, actor: str
+    ) -> Changed:
+        """Takes what was in an archive into service. `catalogue` is the one that led to it."""
+        return await self._alone(self._take_copy(lambda: self._surveyor.see_parcel(parcel, catalogue), wish, actor))
+
+    @property
+    def world(self) -> World:
+        return self._stage.world
+
+    async def find_on_disk(self, name: str) -> Sighting | None:
+        """What `install` would take by that name."""
+        return await self._alone(self._find_on_disk(name))
+
+    def origin(self, plugin_id: str) -> Origin | None:
+        """The archive that an installed plugin came in."""
+        code = self._stage.world.entry(plugin_id).code
+        return None if code is None else code.origin
 
     async def uninstall(self, name: str, *, actor: str) -> Changed:
         """Takes a plugin out of service: an installed one with its code; one in a folder until it is installed again,
@@ -219,6 +240,8 @@ class Host:
 
     async def _toggle(self, name: str, actor: str, *, enabled: bool) -> Changed:
         plugin = self._one(name)
+        if enabled and not plugin.running:
+            self._surveyor.refuse_withdrawn(self._stage.world.entry(plugin.id).code)
         world = self._stage.world.with_entry(plugin.id, enabled=enabled)
         if plugin.running == enabled and world == self._stage.world:
             return self._unchanged()
@@ -233,11 +256,17 @@ class Host:
         world = self._stage.world.with_entry(plugin.id, config=config, **changes)
         return await self._change(world, self._stage.sightings, actor, "configure")
 
+    async def _find_on_disk(self, name: str) -> Sighting | None:
+        try:
+            return self._sighting(name, await self._look())
+        except NotFound:
+            return None
+
     async def _install(self, name: str, approve: tuple[str, ...], actor: str) -> Changed:
         seen = await self._look()
         chosen = self._sighting(name, seen)
         plugin_id = self._id_of(chosen)
-        world = _approving(_lift(self._stage.world, [plugin_id]), plugin_id, approve)
+        world = approving(_lift(self._stage.world, [plugin_id]), plugin_id, approve)
         sightings = _mixed(self._stage.sightings, seen, [chosen.found.place])
         world = world.with_entry(plugin_id, enabled=True)
         # The id of one without a manifest is known only when its code has run.
@@ -246,19 +275,14 @@ class Host:
         must_run = (plugin_id,) if is_known else ()
         return await self._change(world, sightings, actor, "install", must_run=must_run, retried=(plugin_id,))
 
-    async def _install_folder(self, folder: Path, sha256: str | None, approve: tuple[str, ...], actor: str) -> Changed:
-        seen = await self._aside(lambda: self._surveyor.see_folder(folder))
-        assert seen.code is not None
-        if sha256 is not None and sha256.lower() != seen.code.digest:
-            raise Unprocessable(f"the contents of {folder} have the SHA-256 {seen.code.digest}", param="sha256")
+    async def _take_copy(self, see: Callable[[], Sighting], wish: Wish, actor: str) -> Changed:
+        seen = await self._aside(see)
         plugin_id = seen.stated_id
-        taken = self.snapshot.plugins.get(plugin_id)
-        if taken is not None and not self._stage.world.entry(plugin_id).installed:
-            raise Conflict(f"id {plugin_id!r} is taken by {taken.place} ({taken.source})", plugin=plugin_id)
-        world = _approving(self._stage.world, plugin_id, approve)
-        world = world.with_entry(plugin_id, enabled=True, installed=True, code=seen.code)
+        world = draw_up(self._stage.world, self.snapshot.plugins.get(plugin_id), seen, wish)
         sightings = [*self._without(plugin_id), seen]
-        return await self._change(world, sightings, actor, "install", must_run=(plugin_id,))
+        # What asks for more than was approved is there, and waits.
+        must_run = (plugin_id,) if is_approved(world, seen) else ()
+        return await self._change(world, sightings, actor, "install", must_run=must_run)
 
     async def _uninstall(self, name: str, actor: str) -> Changed:
         plugin, world = self._one(name), self._stage.world
@@ -277,9 +301,9 @@ class Host:
         asked = await self._asked_on_disk(plugin) if strange else ()
         for permission in strange:
             if permission not in asked:
-                _check_known(permission)
+                check_known(permission)
                 raise Unprocessable(f"{plugin.id} does not ask for {permission!r}", param="approve")
-        _refuse_overridden(plugin, permissions)
+        refuse_overridden(plugin, permissions)
         world = self._stage.world.with_entry(plugin.id, approved=tuple(sorted(set(permissions))))
         return await self._change(world, self._stage.sightings, actor, "approve")
 
@@ -464,30 +488,6 @@ def _lift(world: World, names: Iterable[str]) -> World:
         if world.entry(name).hold is not None:
             world = world.with_entry(name, hold=None)
     return world
-
-
-def _approving(world: World, plugin_id: str, approve: tuple[str, ...]) -> World:
-    for permission in approve:
-        _check_known(permission)
-    if not approve:
-        return world
-    return world.with_entry(plugin_id, approved=tuple(sorted({*(world.entry(plugin_id).approved or ()), *approve})))
-
-
-def _refuse_overridden(plugin: LoadedPlugin, permissions: Iterable[str]) -> None:
-    """What its config approves by name stays approved whatever is said here."""
-    word = plugin.settings.approve
-    kept = [name for name in plugin.asked if name in word and name not in permissions] if word else []
-    if kept and isinstance(word, tuple):
-        told = f"plugins.config.{plugin.id}.approve approves {' and '.join(map(repr, kept))}: take it out there"
-        raise Conflict(told, plugin=plugin.id, param="approve")
-
-
-def _check_known(permission: str) -> None:
-    try:
-        check_permission(permission)
-    except ValueError as error:
-        raise Unprocessable(str(error), param="approve") from error
 
 
 def _notes(settled: Settled) -> tuple[str, ...]:

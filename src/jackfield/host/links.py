@@ -15,11 +15,17 @@ from jackfield.clock import Clock
 from jackfield.errors import ConfigError
 from jackfield.host.routes import Routes, UpstreamLink
 from jackfield.sdk.plugin import Plugin
-from jackfield.sdk.providers import PROVIDERS, Provider, Upstream
+from jackfield.sdk.providers import PROVIDERS, LiveProvider, Provider, Upstream
 from jackfield.settings import Upstream as UpstreamSettings
 from jackfield.transport.check import EgressPolicy
 from jackfield.transport.client import HttpClient, Stats
-from jackfield.transport.messages import Deadlines
+from jackfield.transport.messages import Deadlines, Limits
+
+# Upstreams that the operator has configured come before those that come with a provider.
+IMPLICIT_PRIORITY = 100
+# What a provider's service may answer with.
+LIVE_LIMITS = Limits(max_body_bytes=16 * 1024 * 1024)
+LIVE_CONNECT_S = 5.0
 
 log = structlog.get_logger("jackfield.upstreams")
 
@@ -28,25 +34,37 @@ class Links:
     """Owns what outlives a snapshot: connections and breakers."""
 
     def __init__(self, upstreams: tuple[UpstreamSettings, ...], clock: Clock) -> None:
-        self._upstreams = upstreams
-        self._clients: dict[Path | None, HttpClient] = {}
+        self._upstreams, self._clock = upstreams, clock
+        self._clients: dict[Path | Limits | None, HttpClient] = {}
         self.breakers = {upstream.name: Breaker(clock.monotonic) for upstream in upstreams}
 
     def routes(self, plugins: Mapping[str, Plugin[Any]], failed: frozenset[str]) -> Routes:
         """Raises `ConfigError` where an upstream names a provider that does not exist; one that failed to load leaves
         only its own upstreams out."""
+        called = _by_name(plugins)
         links: list[UpstreamLink] = []
         without_provider: list[str] = []
         for upstream in self._upstreams:
-            provider = plugins.get(upstream.provider)
+            plugin_id = called.get(upstream.provider, upstream.provider)
+            provider = plugins.get(plugin_id)
             if isinstance(provider, PROVIDERS):
-                links.append(self._link(upstream, provider))
+                links.append(self._link(upstream, plugin_id, provider))
             elif upstream.provider in failed:
                 log.error("upstream_without_provider", upstream=upstream.name, provider=upstream.provider)
                 without_provider += upstream.models
             else:
                 raise _unknown_provider(upstream, plugins)
+        links += self._implicit_links(plugins, links)
         return Routes(links, without_provider)
+
+    def _implicit_links(self, plugins: Mapping[str, Plugin[Any]], links: list[UpstreamLink]) -> list[UpstreamLink]:
+        """An upstream for each provider that knows its own models and that no configured upstream names."""
+        used, names = {link.provider_id for link in links}, {link.name for link in links}
+        return [
+            self._implicit_link(plugin_id if plugin_id not in names else f"{plugin_id}@provider", plugin_id, plugin)
+            for plugin_id, plugin in plugins.items()
+            if isinstance(plugin, LiveProvider) and isinstance(plugin, PROVIDERS) and plugin_id not in used
+        ]
 
     def stats(self) -> list[Stats]:
         return [client.stats() for client in self._clients.values()]
@@ -55,13 +73,28 @@ class Links:
         for client in self._clients.values():
             await client.aclose()
 
-    def _link(self, upstream: UpstreamSettings, provider: Provider) -> UpstreamLink:
+    def _implicit_link(self, name: str, plugin_id: str, provider: Any) -> UpstreamLink:
+        patience_s = provider.patience_s()
+        return UpstreamLink(
+            Upstream(name=name),
+            plugin_id,
+            provider,
+            models=None,
+            client=self._live_client(),
+            deadlines=Deadlines(LIVE_CONNECT_S, patience_s, patience_s),
+            breaker=self.breakers.setdefault(name, Breaker(self._clock.monotonic)),
+            priority=IMPLICIT_PRIORITY,
+        )
+
+    def _link(self, upstream: UpstreamSettings, plugin_id: str, provider: Provider) -> UpstreamLink:
+        own_authorities = upstream.tls_ca_file is not None
+        is_live = isinstance(provider, LiveProvider) and not own_authorities
         return UpstreamLink(
             Upstream(name=upstream.name, base_url=upstream.base_url or "", options=upstream.options),
-            upstream.provider,
+            plugin_id,
             provider,
             models=upstream.models,
-            client=self._client(upstream),
+            client=self._live_client() if is_live else self._client(upstream),
             deadlines=Deadlines(
                 connect_s=upstream.connect_s,
                 first_byte_s=min(upstream.first_byte_s, upstream.timeout_s),
@@ -93,6 +126,17 @@ class Links:
                 ) from error
             self._clients[ca_file] = HttpClient(policy=EgressPolicy.anywhere(), tls=tls)
         return self._clients[ca_file]
+
+    def _live_client(self) -> HttpClient:
+        if LIVE_LIMITS not in self._clients:
+            self._clients[LIVE_LIMITS] = HttpClient(policy=EgressPolicy.anywhere(), limits=LIVE_LIMITS)
+        return self._clients[LIVE_LIMITS]
+
+
+def _by_name(plugins: Mapping[str, Plugin[Any]]) -> dict[str, str]:
+    """The plugins by the other names that they go by; an id is always its own plugin's."""
+    named = [(name, plugin) for name, plugin in plugins.items() if isinstance(plugin, LiveProvider)]
+    return {other: name for name, plugin in reversed(named) for other in plugin.names if other not in plugins}
 
 
 def _unknown_provider(upstream: UpstreamSettings, plugins: Mapping[str, Plugin[Any]]) -> ConfigError:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from jackfield.dialects.base import Blueprint, Dialect
@@ -85,7 +85,7 @@ def prepare(
     instance = configure(blueprint, settings, services)
     hooks = bind_hooks(instance, guard, settings, priority)
     config = _run(partial(instance.config.model_dump, mode="json"))
-    form = blueprint.ui_schema if blueprint.ui_schema is not None else _run(partial(_schema_of, blueprint.kind))
+    form = blueprint.ui_schema if blueprint.ui_schema is not None else _run(partial(schema_of, blueprint.kind))
     return Prepared(instance, hooks, config, form)
 
 
@@ -95,7 +95,7 @@ class _SilentSchema(GenerateJsonSchema):
     ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - theirs
 
 
-def _schema_of(kind: type[Plugin[Any]]) -> dict[str, Any]:
+def schema_of(kind: type[Plugin[Any]]) -> dict[str, Any]:
     return config_model(kind).model_json_schema(schema_generator=_SilentSchema)
 
 
@@ -126,13 +126,26 @@ def _make(kind: type[Plugin[Any]], plugin_id: str, own: BaseModel, services: Ser
 
 
 def read_config(model: type[BaseModel], plugin_id: str, config: PluginConfig) -> BaseModel:
-    """The plugin's own part of its config. Raises `ConfigError` naming `plugins.config.<id>.<field>`."""
+    """The plugin's own part of its config, and of the host's what the model has a field for, such as `enabled`. Raises
+    `ConfigError` naming `plugins.config.<id>.<field>`."""
+    _warn_of_unused(model, plugin_id, config.own)
+    told = {name: getattr(config, name) for name in config.model_fields_set & model.model_fields.keys()}
     try:
-        return model.model_validate(dict(config.own))
+        return model.model_validate({**told, **config.own})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(("plugins", "config", plugin_id, *(str(part) for part in first["loc"])))
         raise ConfigError(first["msg"], field=field, plugin=plugin_id) from error
+
+
+def _warn_of_unused(model: type[BaseModel], plugin_id: str, own: Mapping[str, Any]) -> None:
+    """Models that ignore what they do not know would ignore also what is spelled wrongly. A root model takes all."""
+    if issubclass(model, RootModel) or model.model_config.get("extra", "ignore") != "ignore":
+        return
+    known = {name for key, field in model.model_fields.items() for name in (key, field.alias, field.validation_alias)}
+    unused = sorted(own.keys() - known)
+    if unused and all(isinstance(name, str | None) for name in known):
+        log.warning("plugin_config_unused", plugin=plugin_id, fields=unused)
 
 
 async def check_config(model: type[BaseModel], plugin_id: str, config: PluginConfig) -> dict[str, Any]:
@@ -150,7 +163,7 @@ class LifeStep(msgspec.Struct, frozen=True):
 async def start(plugin: Plugin[Any], plugin_id: str) -> str | None:
     """Takes in the methods that are marked, runs `on_load` and `on_enable`; returns why it is degraded, if it is.
     Raises `PluginBroke`."""
-    await within(LIFE_S, partial(_enlist, plugin), LifeStep(plugin_id, "its marked methods"))
+    await within(LIFE_S, partial(enlist, plugin), LifeStep(plugin_id, "its marked methods"))
     await within(LIFE_S, plugin.on_load, LifeStep(plugin_id, "on_load"))
     try:
         return await enable(plugin, plugin_id)
@@ -172,7 +185,7 @@ async def enable(plugin: Plugin[Any], plugin_id: str) -> str | None:
     return None if health.ok else str(health.detail) or "its health check says so"
 
 
-async def _enlist(plugin: Plugin[Any]) -> None:
+async def enlist(plugin: Plugin[Any]) -> None:
     """Raises `NotGranted`, and `ValueError` or `TypeError` for what is marked wrongly."""
     for spec, handler in tools_of(plugin):
         plugin.services.tools.register(spec, handler)
@@ -200,18 +213,18 @@ async def _end(call: Callable[[], Any], step: LifeStep) -> None:
     """What cannot be undone goes on, whatever the plugin says to it."""
     try:
         await within(LIFE_S, call, step)
-    except PluginBroke as error:
+    except (PluginBroke, ConfigError) as error:
         log.warning("plugin_unload_failed", plugin=step.plugin, reason=str(error))
 
 
 async def within(seconds: float, call: Callable[[], Any], step: LifeStep) -> Any:
-    """Awaits a stranger with a deadline. Raises `PluginBroke`."""
+    """Awaits a stranger with a deadline. Raises `PluginBroke`, and a `ConfigError` of its own."""
     try:
         coroutine = call()
         if not inspect.iscoroutine(coroutine):
             raise PluginBroke(f"{step.name}: must be `async def`")
         return await finish_within(step, coroutine, seconds)
-    except PluginBroke:
+    except (PluginBroke, ConfigError):
         raise
     except Expired as error:
         raise PluginBroke(f"{step.name} did not end within {seconds:g} s") from error

@@ -8,9 +8,11 @@ from typing import Any
 
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
+from jackfield.host.paths import NO_PATHS, Paths
 from jackfield.host.states import PluginState, step
 from jackfield.sdk.manifest import Manifest
 from jackfield.sdk.plugin import Plugin
+from jackfield.sdk.routes import MiddlewareSpec
 from jackfield.services.grants import Grant
 from jackfield.settings import PluginConfig, conceal
 from jackfield.sources.base import Found
@@ -37,7 +39,9 @@ class LoadedPlugin:
         "id",
         "instance",
         "manifest",
+        "middleware",
         "overlay",
+        "paths",
         "reason",
         "settings",
         "spare",
@@ -59,6 +63,8 @@ class LoadedPlugin:
         self.instance: Plugin[Any] | None = None
         self.grant: Grant | None = None
         self.hooks: tuple[BoundHook, ...] = ()
+        self.paths = NO_PATHS
+        self.middleware: tuple[MiddlewareSpec, ...] = ()
         self.ui_schema: Any = None
         self._own: dict[str, Any] | None = None
         self.uses = 0
@@ -112,8 +118,13 @@ class LoadedPlugin:
         return self.instance is not None
 
     def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], grant: Grant) -> None:
-        self.instance, self.hooks, self.grant = instance, hooks, grant
+        self.instance, self.grant = instance, grant
+        self.hooks = tuple(hook for hook in hooks if _hears(instance, hook))
         instance.report = self.note_health
+
+    def offer(self, paths: Paths, middleware: tuple[MiddlewareSpec, ...]) -> None:
+        """What it serves over HTTP."""
+        self.paths, self.middleware = paths, middleware
 
     def show(self, own: dict[str, Any], ui_schema: Any) -> None:
         """`own` is its config and `ui_schema` the form of it, as they are shown."""
@@ -144,8 +155,15 @@ class LoadedPlugin:
     def let_go(self) -> None:
         """Frees its code."""
         self.instance = self.grant = self._own = None
-        self.hooks = ()
+        self.hooks, self.paths, self.middleware = (), NO_PATHS, ()
         self.found.forget()
+
+
+def _hears(instance: Plugin[Any], hook: BoundHook) -> bool:
+    try:
+        return bool(instance.hears(hook.spec))
+    except Exception:  # noqa: BLE001 - a boundary: one that cannot say is called
+        return True
 
 
 def forget_generics() -> None:

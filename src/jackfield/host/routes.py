@@ -5,11 +5,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from jackfield.breaker import Breaker
-from jackfield.errors import Malformed, ModelNotFound, Unavailable
+from jackfield.errors import ConfigError, Malformed, ModelNotFound, Unavailable, UpstreamError, UpstreamRejected
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.outcomes import Headers
-from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
+from jackfield.sdk.providers import (
+    AnswerReader,
+    ChatProvider,
+    EmbeddingsProvider,
+    ErrorReader,
+    HttpProvider,
+    LiveProvider,
+    ManyFormats,
+    PricedProvider,
+    Provider,
+    RequestShaper,
+    Target,
+    Upstream,
+)
 from jackfield.sdk.shapes import is_sound
 from jackfield.transport.client import HttpClient
 from jackfield.transport.messages import Deadlines, OutgoingRequest
@@ -18,25 +33,31 @@ from jackfield.wire.base import OPERATIONS, Operation, WireFormat
 
 
 class UpstreamLink:
-    """One configured upstream with its provider, its breaker and its credential. `formats` are the wire formats of a
-    provider over HTTP, `None` for one in process."""
+    """One upstream with its provider, its breaker and its credential. Without `models` they are what the provider
+    offers. `live`, `shapes`, `answers` and `prices` are the provider itself where it does more than it must, and `None`
+    where it does not."""
 
     __slots__ = (
         "_credential",
         "_destinations",
+        "_errors",
+        "_models",
+        "_spoken",
+        "answers",
         "breaker",
         "client",
         "deadlines",
-        "formats",
         "headers",
+        "live",
         "max_retries",
-        "models",
         "name",
         "operations",
+        "prices",
         "priority",
         "provider",
         "provider_id",
         "seen",
+        "shapes",
         "weight",
     )
 
@@ -46,7 +67,7 @@ class UpstreamLink:
         provider_id: str,
         provider: Provider,
         *,
-        models: Mapping[str, str],
+        models: Mapping[str, str] | None,
         client: HttpClient,
         deadlines: Deadlines,
         breaker: Breaker,
@@ -58,21 +79,60 @@ class UpstreamLink:
     ) -> None:
         self.name, self.seen = seen.name, seen
         self.provider_id, self.provider = provider_id, provider
-        self.models, self.client, self.deadlines, self.breaker = models, client, deadlines, breaker
+        self._models, self.client, self.deadlines, self.breaker = models, client, deadlines, breaker
         self.headers, self.weight, self.priority, self.max_retries = headers, weight, priority, max_retries
         self._credential = credential
         # Asking whether something fits a protocol is slow: once is enough.
-        self.formats = _formats_of(provider)
+        self._spoken = _formats_of(provider, seen)
         self.operations = _operations_of(provider)
-        self._destinations: dict[tuple[Operation, str], Destination] = {}
+        self.live = provider if isinstance(provider, LiveProvider) else None
+        self.shapes = provider if isinstance(provider, RequestShaper) else None
+        self.answers = provider if isinstance(provider, AnswerReader) else None
+        self.prices = provider if isinstance(provider, PricedProvider) else None
+        self._errors = provider if isinstance(provider, ErrorReader) else None
+        self._destinations: dict[tuple[Operation, str, str], Destination] = {}
 
-    def destination(self, operation: Operation, model: str) -> Destination:
-        """Where the provider wants this sent; asked once for each operation and model."""
-        key = (operation, model)
+    def format_for(self, operation: Operation, client_format: str) -> WireFormat | None:
+        """The format that the upstream is asked in over HTTP: the client's own wherever it speaks that. `None` where
+        the provider does this in process, or not at all."""
+        spoken = self._spoken.get(operation)
+        if spoken is None:
+            return None
+        return spoken.get(client_format) or next(iter(spoken.values()))
+
+    def speaks(self, operation: Operation, client_format: str) -> bool:
+        return client_format in self._spoken.get(operation, ())
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The names that clients ask for, and the upstream's own."""
+        if self._models is not None:
+            return self._models
+        return {} if self.live is None else {name: name for name in self.live.offered()}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it is not to be asked now, where its provider says so."""
+        return None if self.live is None else self.live.trouble()
+
+    def read_error(self, status: int, body: bytes) -> UpstreamError | None:
+        """The error in the provider's own words, where it has such."""
+        return None if self._errors is None else self._errors.read_error(status, body)
+
+    def explain(self, error: UpstreamError) -> UpstreamError:
+        """An answer that did not come, in the provider's words where it has such."""
+        if self._errors is None or isinstance(error, UpstreamRejected):
+            return error
+        return self._errors.read_loss(error)
+
+    def destination(self, operation: Operation, model: str, format_name: str = "") -> Destination:
+        """Where the provider wants this sent; asked once for each operation, model and format."""
+        key = (operation, model, format_name)
         found = self._destinations.get(key)
         if found is None:
             assert isinstance(self.provider, HttpProvider)
-            target = self.provider.target(self.seen, operation, model)
+            seen = msgspec.structs.replace(self.seen, format=format_name)
+            target = self.provider.target(seen, operation, model)
             if not isinstance(target, Target) or not is_sound(target):
                 raise TypeError(f"target gave {type(target).__name__}, and no sound Target")
             found = self._destinations[key] = Destination(target, self._own_headers(target))
@@ -107,10 +167,18 @@ class Destination:
         return (*(pair for pair in headers if pair[0] not in self._own_names), *self._own)
 
 
-def _formats_of(provider: Provider) -> Mapping[Operation, WireFormat] | None:
+def _formats_of(provider: Provider, upstream: Upstream) -> Mapping[Operation, Mapping[str, WireFormat]]:
+    """What the provider speaks for each operation, the preferred format first; nothing for one in process. Raises
+    `ConfigError` where the provider refuses the upstream's options."""
     if not isinstance(provider, HttpProvider):
-        return None
-    return {operation: format_named(name) for operation, name in provider.formats.items()}
+        return {}
+    spoken: Mapping[Operation, Iterable[str]] = {operation: (name,) for operation, name in provider.formats.items()}
+    if isinstance(provider, ManyFormats):
+        try:
+            spoken = provider.speaks(upstream)
+        except ValueError as error:
+            raise ConfigError(str(error), field=f"upstream {upstream.name}.options") from error
+    return {operation: {name: format_named(name) for name in names} for operation, names in spoken.items()}
 
 
 def _operations_of(provider: Provider) -> frozenset[Operation]:
@@ -132,27 +200,50 @@ def origin_of(url: str) -> str:
 
 class Routes:
     """Model names to candidates, in order of priority. `without_provider` are the models of upstreams whose provider
-    does not run."""
+    does not run.
 
-    __slots__ = ("_by_operation", "_without_provider", "links", "models")
+    Where a provider's models and health come and go this follows, without another snapshot.
+    """
+
+    __slots__ = ("_by_operation", "_ill", "_live", "_models", "_revision", "_without_provider", "links")
 
     def __init__(self, links: Iterable[UpstreamLink], without_provider: Iterable[str] = ()) -> None:
         self._without_provider = frozenset(without_provider)
         self.links = {link.name: link for link in links}
-        self.models = tuple(dict.fromkeys(model for link in self.links.values() for model in link.models))
-        self._by_operation = {operation: self._serving(operation) for operation in OPERATIONS}
+        self._live = tuple(link.live for link in self.links.values() if link.live is not None)
+        self._revision = 0
+        self._list()
 
-    def _serving(self, operation: Operation) -> dict[str, tuple[Candidate, ...]]:
-        found: dict[str, list[Candidate]] = {}
-        for link in sorted(self.links.values(), key=lambda link: link.priority):
-            if operation in link.operations:
-                for name, upstream_model in link.models.items():
-                    found.setdefault(name, []).append(_candidate(link, upstream_model))
-        return {name: tuple(candidates) for name, candidates in found.items()}
+    def _list(self) -> None:
+        well = [link for link in self.links.values() if link.trouble is None]
+        self._models = tuple(dict.fromkeys(model for link in well for model in link.models))
+        every = (model for link in self.links.values() for model in link.models)
+        self._ill = frozenset(every).difference(self._models)
+        self._by_operation = {operation: _serving(well, operation) for operation in OPERATIONS}
+
+    def _follow(self) -> None:
+        """Revisions only grow, so that their sum stays only where each of them does."""
+        revision = sum([live.revision for live in self._live])
+        if revision != self._revision:
+            self._revision = revision
+            self._list()
+            for link in self.links.values():
+                if link.live is not None and link.trouble is None:
+                    # Its provider looks after it, and says that it is well.
+                    link.breaker.reset()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that some upstream serves now."""
+        if self._live:
+            self._follow()
+        return self._models
 
     def candidates(self, model: str, operation: Operation) -> tuple[Candidate, ...]:
         """Raises `ModelNotFound` that names the models closest in spelling, `Unavailable` where no upstream of the
-        model has its provider, or `Malformed` where none does this operation."""
+        model has its provider or is well, or `Malformed` where none does this operation."""
+        if self._live:
+            self._follow()
         found = self._by_operation[operation].get(model)
         if found is None:
             self.check(model)
@@ -160,19 +251,29 @@ class Routes:
         return found
 
     def check(self, model: str) -> None:
-        """Raises `ModelNotFound` where no upstream has the model, `Unavailable` where none that has it has its
-        provider."""
+        """Raises `ModelNotFound` where no upstream has the model, `Unavailable` where none that has it can serve."""
         if model in self.models:
             return
+        if model in self._ill:
+            raise Unavailable(f"no upstream of the model {model!r} is able to serve now")
         if model in self._without_provider:
             raise Unavailable(f"no upstream of the model {model!r} has a provider that runs")
         raise ModelNotFound(self._unknown(model), param="model")
 
     def _unknown(self, model: str) -> str:
         shown = model if len(model) <= 100 else model[:100] + "…"
-        close = difflib.get_close_matches(model[:200], self.models, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(model[:200], self._models, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
         return f"The model {shown!r} does not exist{hint}"
+
+
+def _serving(links: Iterable[UpstreamLink], operation: Operation) -> dict[str, tuple[Candidate, ...]]:
+    found: dict[str, list[Candidate]] = {}
+    for link in sorted(links, key=lambda link: link.priority):
+        if operation in link.operations:
+            for name, upstream_model in link.models.items():
+                found.setdefault(name, []).append(_candidate(link, upstream_model))
+    return {name: tuple(candidates) for name, candidates in found.items()}
 
 
 def _candidate(link: UpstreamLink, model: str) -> Candidate:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from jackfield.hooks.table import HookTable
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
+from jackfield.sdk.routes import MiddlewareSpec
 from jackfield.services.shared import SharedDirectory, SharedTable
 from jackfield.services.tool_table import ToolDirectory
 
@@ -16,7 +18,19 @@ class Snapshot:
     """`tools` are those of the plugins that run, `services` what they give to one another. `pins` counts the requests
     that run against it: whoever takes it for a request adds one, and calls `unpin` when the request is settled."""
 
-    __slots__ = ("_drained", "generation", "pins", "plugins", "routes", "services", "table", "tools")
+    __slots__ = (
+        "_drained",
+        "front",
+        "generation",
+        "middleware",
+        "pins",
+        "plugins",
+        "routes",
+        "serves_paths",
+        "services",
+        "table",
+        "tools",
+    )
 
     def __init__(
         self, *, generation: int, plugins: Mapping[str, LoadedPlugin], table: HookTable, routes: Routes
@@ -24,6 +38,10 @@ class Snapshot:
         self.generation, self.plugins, self.table, self.routes = generation, plugins, table, routes
         self.tools = ToolDirectory(plugin.grant.tools for plugin in plugins.values() if plugin.grant is not None)
         self.services = SharedDirectory(lambda: shared_by(plugins))
+        self.serves_paths = any(plugin.paths.mounts for plugin in plugins.values())
+        self.middleware = _middleware_of(plugins)
+        # The gateway with that middleware around it, once somebody asked for it.
+        self.front: Any = None
         self.pins = 0
         self._drained: asyncio.Event | None = None
 
@@ -37,6 +55,12 @@ class Snapshot:
         if self.pins:
             self._drained = asyncio.Event()
             await self._drained.wait()
+
+
+def _middleware_of(plugins: Mapping[str, LoadedPlugin]) -> tuple[tuple[str, MiddlewareSpec], ...]:
+    """The outermost first, each with its plugin."""
+    found = [(plugin.id, spec) for plugin in plugins.values() for spec in plugin.middleware]
+    return tuple(sorted(found, key=lambda pair: pair[1].layer))
 
 
 def shared_by(plugins: Mapping[str, LoadedPlugin]) -> Iterator[SharedTable]:

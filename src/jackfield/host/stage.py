@@ -136,6 +136,7 @@ class Stage:
             world = draft.world.with_code(built.codes)
             if world == self.world and not built.fresh and _listing(built.plugins) == _listing(former.plugins):
                 return Changed(former.generation, False, notes=draft.notes)
+            notes = (*draft.notes, *_notes_on(built))
             snapshot = self._snap(former.generation + 1, built)
             names = _touched(self.world, world, built.plugins, former.plugins)
             touched = _compared(names, self.world, world, former.plugins, built.plugins)
@@ -150,7 +151,7 @@ class Stage:
             "plugins_changed",
             generation=generation.number, action=draft.action, actor=draft.actor, plugins=names,
         )  # fmt: skip
-        return Changed(generation.number, True, names, draft.notes)
+        return Changed(generation.number, True, names, notes)
 
     async def take_over(self, generation: Generation, world: World, sightings: list[Sighting]) -> None:
         """Switches to what another worker has made. Raises what keeps this one from serving the same."""
@@ -187,7 +188,8 @@ class Stage:
 
     def _snap(self, number: int, built: Built) -> Snapshot:
         plugins = built.plugins
-        absent = frozenset(name for name, plugin in plugins.items() if plugin.instance is None)
+        resting = {name: plugin for name, plugin in plugins.items() if plugin.instance is None}
+        absent = frozenset(alias for name, plugin in resting.items() for alias in (name, *plugin.found.aliases))
         running = {name: plugin.instance for name, plugin in plugins.items() if plugin.instance is not None}
         return Snapshot(
             generation=number,
@@ -249,6 +251,12 @@ def _refuse_worse(built: Built, must_run: Iterable[str], retried: Iterable[str] 
     if worse:
         told = "; ".join(f"{name}: {error}" for name, error in worse.items())
         raise Conflict(f"{len(worse)} plugins would not run: {told}", plugin=next(iter(worse)))
+
+
+def _notes_on(built: Built) -> tuple[str, ...]:
+    """What runs, and not as it should."""
+    degraded = [plugin for plugin in (*built.fresh, *built.woken) if plugin.state == "degraded"]
+    return tuple(f"{plugin.id} is degraded: {plugin.reason}" for plugin in degraded)
 
 
 def _lack(plugin: LoadedPlugin | None) -> str | None:

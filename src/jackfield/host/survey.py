@@ -10,10 +10,11 @@ import msgspec
 import structlog
 
 from jackfield.dialects.base import Dialect
-from jackfield.errors import JackfieldError, ManifestError
+from jackfield.errors import JackfieldError, ManifestError, Unavailable, Unprocessable
 from jackfield.host.sealed import SealedCode
-from jackfield.host.world import NOTHING, Code, Entry
+from jackfield.host.world import NOTHING, Code, Entry, Origin
 from jackfield.sdk.manifest import Manifest
+from jackfield.sources.archives.parcel import Parcel
 from jackfield.sources.base import Contents, Found, Source
 from jackfield.telemetry.text import describe_error
 
@@ -48,36 +49,72 @@ class Settled(msgspec.Struct, frozen=True):
     held: frozenset[str]
 
 
+Withdrawn = Callable[[Origin], str | None]
+
+
+def keep_all(origin: Origin) -> str | None:
+    """Why it must not be started anew: nobody has revoked anything."""
+    return None
+
+
 class Surveyor:
     """Looks at the sources, in their order. `dialects` by name. Its methods touch the disk: not for the event loop."""
 
-    def __init__(self, sources: Iterable[Source], dialects: Mapping[str, Dialect], sealed: SealedCode) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        dialects: Mapping[str, Dialect],
+        sealed: SealedCode,
+        withdrawn: Withdrawn = keep_all,
+    ) -> None:
         self._sources, self._dialects, self.sealed = tuple(sources), dialects, sealed
+        self._withdrawn = withdrawn
 
     def look(self) -> list[Sighting]:
         """Raises `ConfigError` where a plugins folder cannot be read."""
         return [self.see(found) for source in self._sources for found in source.find()]
 
-    def see_folder(self, folder: Path) -> Sighting:
-        """The one plugin that `folder` is, or that it holds as a plugins folder. Raises `ManifestError`."""
-        if not folder.is_dir():
-            raise ManifestError("is not a folder", file=str(folder))
-        dialects = self._dialects.values()
-        found = [one for dialect in dialects for one in dialect.find(folder.parent) if one.place == str(folder)]
-        found = found or [one for dialect in dialects for one in dialect.find(folder)]
-        if len(found) != 1:
-            raise ManifestError(f"holds {len(found)} plugins and not one", file=str(folder))
-        seen = self.see(found[0])
+    def see_folder(self, folder: Path, sha256: str | None = None) -> Sighting:
+        """The one plugin that `folder` is, or that it holds as a plugins folder. Raises `ManifestError`, and
+        `Unprocessable` where its contents have not the digest `sha256`."""
+        seen = self.see(find_only(folder, self._dialects.values()))
         if seen.problem is not None:
             raise ManifestError(seen.problem, file=str(folder))
         if seen.code is None:
             raise ManifestError("there is nothing to copy", file=str(folder))
+        if sha256 is not None and sha256.lower() != seen.code.digest:
+            raise Unprocessable(f"the contents of {folder} have the SHA-256 {seen.code.digest}", param="sha256")
         return self.unseal(seen.code)
+
+    def see_parcel(self, parcel: Parcel, catalogue: str | None = None) -> Sighting:
+        """What an archive holds, copied. Raises `ManifestError` where that is not the plugin that its label tells
+        of, and `Unavailable` where it cannot be written."""
+        label = parcel.label
+        signer = parcel.signer.fingerprint if parcel.signer is not None else None
+        origin = Origin(label.id, label.version, parcel.sha256, signer, catalogue)
+        place = parcel.place
+        try:
+            digest = self.sealed.keep(dict(parcel.files))
+        except OSError as error:
+            raise Unavailable(f"the data folder does not take it: {error.strerror or error}") from error
+        seen = self._sight(Code(digest, label.dialect, label.name, place, str(Path(place).parent), origin), None)
+        if seen.manifest != parcel.manifest:
+            raise ManifestError("is refused: its label tells of another plugin than its manifest", file=place)
+        runtime = seen.found.runtime
+        if label.runtime != (parcel.manifest.runtime if runtime == "inprocess" else runtime):
+            raise ManifestError("is refused: its code does not run where its label says", file=place)
+        return seen
 
     def restore(self, entries: Mapping[str, Entry]) -> list[Sighting]:
         """What another worker has taken, whatever the disk says by now."""
         installed = [one for one in self.look() if one.code is None and one.problem is None]
         return [*(one for name in entries for one in self._kept(name, entries)), *installed]
+
+    def refuse_withdrawn(self, code: Code | None) -> None:
+        """Raises `ManifestError` for what was revoked since it was installed: it is not started anew."""
+        reason = self._withdrawn(code.origin) if code is not None and code.origin is not None else None
+        if code is not None and reason is not None:
+            raise ManifestError(reason, file=code.place)
 
     def see(self, found: Found) -> Sighting:
         """A boundary: a dialect reads what strangers wrote, and whatever that leads to is that plugin's problem. What
@@ -106,6 +143,8 @@ class Surveyor:
         return Sighting(found=found, code=code, find_again=find_again, manifest=found.manifest())
 
     def _find_checked(self, code: Code, shown: Path | None) -> Found:
+        """For a start."""
+        self.refuse_withdrawn(code)
         self.sealed.check(code.digest)
         return self._find_copy(code, shown)
 
@@ -114,7 +153,8 @@ class Surveyor:
         found = dialect.find(self.sealed.place(code.digest), shown) if dialect is not None else ()
         if len(found) != 1:
             raise ManifestError(f"its copy holds {len(found)} plugins and not one", file=code.place)
-        return msgspec.structs.replace(found[0], place=code.place, name=code.name)
+        source = found[0].source if code.origin is None else "archive"
+        return msgspec.structs.replace(found[0], place=code.place, name=code.name, source=source)
 
     def settle(self, sightings: Iterable[Sighting], entries: Mapping[str, Entry], taken: Collection[str]) -> Settled:
         """What is to run of what was seen: what a rollback holds stands in for what the disk has, unless it is `taken`
@@ -146,6 +186,17 @@ class Surveyor:
         except ManifestError as error:
             gone = Found(name=name, source="folder", dialect=code.dialect, place=code.place, load=lambda: None)
             return [Sighting(found=gone, code=code, problem=str(error))]
+
+
+def find_only(folder: Path, dialects: Collection[Dialect]) -> Found:
+    """The one plugin that `folder` is, or that it holds as a plugins folder. Raises `ManifestError`."""
+    if not folder.is_dir():
+        raise ManifestError("is not a folder", file=str(folder))
+    found = [one for dialect in dialects for one in dialect.find(folder.parent) if one.place == str(folder)]
+    found = found or [one for dialect in dialects for one in dialect.find(folder)]
+    if len(found) != 1:
+        raise ManifestError(f"holds {len(found)} plugins and not one", file=str(folder))
+    return found[0]
 
 
 def _root_of(contents: Contents, found: Found) -> str:

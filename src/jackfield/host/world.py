@@ -9,7 +9,18 @@ from typing import Any
 import msgspec
 
 
-class Code(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The archive that a copy was made from: the plugin and its version, the archive's SHA-256, the key that it was
+    signed with, and the catalogue that led to it."""
+
+    id: str
+    version: str
+    sha256: str
+    signer: str | None = None
+    catalogue: str | None = None
+
+
+class Code(msgspec.Struct, frozen=True, omit_defaults=True):
     """A sealed copy, and how the plugin was found when it was made. `root` is the plugins folder it stood in."""
 
     digest: str
@@ -17,6 +28,7 @@ class Code(msgspec.Struct, frozen=True):
     name: str
     place: str
     root: str
+    origin: Origin | None = None
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -3,7 +3,9 @@
 from jackfield.settings.description import Described, describe
 from jackfield.settings.loading import inspect, load
 from jackfield.settings.model import (
+    CatalogueSettings,
     FromVariable,
+    InstallSettings,
     IsolationSettings,
     LogSettings,
     McpServer,
@@ -11,6 +13,7 @@ from jackfield.settings.model import (
     MemorySettings,
     NamedSecret,
     PluginConfig,
+    PluginIsolation,
     PluginSettings,
     ServerSettings,
     Settings,
@@ -19,11 +22,14 @@ from jackfield.settings.model import (
     Upstream,
     UsageSettings,
 )
+from jackfield.settings.public_key import read_public_key, show_public_key
 from jackfield.settings.secret import Secret, SecretUrl, conceal, sounds_secret
 
 __all__ = [
+    "CatalogueSettings",
     "Described",
     "FromVariable",
+    "InstallSettings",
     "IsolationSettings",
     "LogSettings",
     "McpServer",
@@ -31,6 +37,7 @@ __all__ = [
     "MemorySettings",
     "NamedSecret",
     "PluginConfig",
+    "PluginIsolation",
     "PluginSettings",
     "Secret",
     "SecretUrl",
@@ -44,5 +51,7 @@ __all__ = [
     "describe",
     "inspect",
     "load",
+    "read_public_key",
+    "show_public_key",
     "sounds_secret",
 ]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from jackfield.settings.lines import Path as FieldPath
 from jackfield.settings.model import (
     FromVariable,
+    InstallSettings,
     McpServer,
     NamedSecret,
     PluginSettings,
@@ -19,6 +20,7 @@ from jackfield.settings.model import (
     Upstream,
     UsageSettings,
 )
+from jackfield.settings.public_key import PREFIX, read_public_key
 from jackfield.settings.secret import Secret
 from jackfield.settings.store_urls import is_postgres, missing, place_of, redis_place_of
 
@@ -103,6 +105,41 @@ def check_price_files(usage: UsageSettings) -> Iterator[Problem]:
     for index, file in enumerate(usage.prices):
         if not file.is_file():
             yield ("usage", "prices", index), f"there is no file {file}"
+
+
+def take_public_keys(install: InstallSettings) -> Iterator[Problem]:
+    """Gives each its text, and tells what is wrong with a catalogue."""
+    texts: dict[str, str] = {}
+    for name, given in install.trusted_keys.items():
+        texts[name], problem = _find_public_key(given)
+        if problem:
+            yield ("install", "trusted_keys", name), problem
+    install.take_keys(texts)
+    first: dict[str, int] = {}
+    for index, catalogue in enumerate(install.catalogues):
+        path: FieldPath = ("install", "catalogues", index)
+        text, problem = _find_public_key(catalogue.key)
+        catalogue.take_key(text)
+        if problem:
+            yield (*path, "key"), problem
+        if (catalogue.url is None) == (catalogue.path is None):
+            yield path, f"catalogue '{catalogue.name}' needs a url or a path, and not both"
+        if catalogue.name in first:
+            named = f"install.catalogues[{first[catalogue.name]}]"
+            yield (*path, "name"), f"the name '{catalogue.name}' is already that of {named}"
+        first.setdefault(catalogue.name, index)
+
+
+def _find_public_key(given: str) -> tuple[str, str | None]:
+    """The key itself or what the file holds, and what is wrong with it."""
+    try:
+        text = given if given.startswith(PREFIX) else Path(given).read_text(encoding="utf-8")
+        read_public_key(text)
+    except OSError as error:
+        return "", f"cannot read {given}: {error.strerror}"
+    except ValueError as error:
+        return "", str(error)
+    return text.strip(), None
 
 
 def take_secrets(upstreams: Numbered, environ: Mapping[str, str]) -> Iterator[Problem]:

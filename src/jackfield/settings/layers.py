@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from jackfield.settings.lines import Path as FieldPath
+from jackfield.settings.public_key import PREFIX
 
 _PATHS = (("store", "data_dir"), ("plugins", "dirs"), ("usage", "prices"))
 _SECRET_PATHS = ("file",)
+_CATALOGUE_PATHS = ("path", "key")
 _UPSTREAM_PATHS = ("api_key_file", "tls_ca_file")
 
 
@@ -68,11 +70,21 @@ class Layers:
             table = self.data.get(section)
             if isinstance(table, dict) and name in table:
                 table[name] = self._absolute((section, name), table[name])
+        self._resolve_install(self.data.get("install"))
         upstreams, secrets = self.data.get("upstreams"), self.data.get("secrets")
         for index, upstream in enumerate(upstreams if isinstance(upstreams, list) else ()):
             self._resolve_all(("upstreams", index), upstream, _UPSTREAM_PATHS)
         for key, secret in secrets.items() if isinstance(secrets, dict) else ():
             self._resolve_all(("secrets", key), secret, _SECRET_PATHS)
+
+    def _resolve_install(self, install: Any) -> None:
+        if not isinstance(install, dict):
+            return
+        keys, catalogues = install.get("trusted_keys"), install.get("catalogues")
+        if isinstance(keys, dict):
+            self._resolve_all(("install", "trusted_keys"), keys, tuple(keys))
+        for index, catalogue in enumerate(catalogues if isinstance(catalogues, list) else ()):
+            self._resolve_all(("install", "catalogues", index), catalogue, _CATALOGUE_PATHS)
 
     def _resolve_all(self, path: FieldPath, table: Any, names: tuple[str, ...]) -> None:
         for name in names:
@@ -83,7 +95,7 @@ class Layers:
         if isinstance(value, list):
             return [self._absolute((*path, index), item) for index, item in enumerate(value)]
         source = self.source_of(path)
-        if not isinstance(value, str) or source is None:
+        if not isinstance(value, str) or source is None or value.startswith(PREFIX):
             return value
         return str(source.folder / Path(value).expanduser())
 

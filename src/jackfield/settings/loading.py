@@ -18,6 +18,7 @@ from jackfield.settings.layers import Layers, Source
 from jackfield.settings.lines import Path as FieldPath
 from jackfield.settings.lines import find_lines
 from jackfield.settings.model import (
+    InstallSettings,
     McpSettings,
     NamedSecret,
     PluginSettings,
@@ -58,12 +59,24 @@ def inspect(
     given, problems = read_environment(environ, _named_variables(layers.data))
     here = Path.cwd()
     for path, (variable, value) in given.items():
-        layers.add(path, value, Source(f"environment {variable}", here))
+        layers.add(_as_in_file(path, layers.data), value, Source(f"environment {variable}", here))
     for name, value in overrides.items():
         layers.add(tuple(name.split(".")), _plain(value), Source("command line", here))
     layers.resolve_paths()
     settings, found = _validate(layers, environ, config_file)
     return settings, [*problems, *sorted(found, key=lambda problem: problem.line or 0)]
+
+
+def _as_in_file(path: FieldPath, data: Mapping[str, Any]) -> FieldPath:
+    """No variable's name has a hyphen or a dot: the plugin's section that differs in nothing else is meant."""
+    if path[:2] != ("plugins", "config"):
+        return path
+    plugins = data.get("plugins")
+    sections = plugins.get("config") if isinstance(plugins, dict) else None
+    for name in sections if isinstance(sections, dict) else ():
+        if str(name).lower().replace("-", "_").replace(".", "_") == path[2]:
+            return (*path[:2], str(name), *path[3:])
+    return path
 
 
 def _add_file(layers: Layers, file: Path) -> None:
@@ -145,6 +158,7 @@ def _check(
     plugins = _part(settings, data, "plugins", PluginSettings)
     yield from checks.check_folders(plugins)
     yield from checks.check_store_urls(_part(settings, data, "store", StoreSettings))
+    yield from checks.take_public_keys(_part(settings, data, "install", InstallSettings))
     yield from checks.check_price_files(_part(settings, data, "usage", UsageSettings))
 
 

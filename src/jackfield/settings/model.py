@@ -22,6 +22,7 @@ Table = dict[str, Any]
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST_PATTERN = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?")
 _FRAMING_HEADERS = re.compile(
     "connection|content-length|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade", re.IGNORECASE
 )
@@ -75,6 +76,13 @@ def _check_host_pattern(pattern: str) -> str:
     return pattern.lower()
 
 
+def _check_origin(origin: str) -> str:
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise PydanticCustomError("origin", "expected an origin such as https://app.example.com, or *")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_check_origin)]
 Variable = Annotated[str, AfterValidator(_check_variable)]
 HostPattern = Annotated[str, AfterValidator(_check_host_pattern)]
 HttpUrl = Annotated[str, AfterValidator(_check_url)]
@@ -103,6 +111,7 @@ class ServerSettings(Section):
     max_body_mb: Annotated[float, Field(strict=True, gt=0, le=1024, allow_inf_nan=False)] = 10
     drain_s: Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)] = 30
     request_timeout_s: Seconds = 600
+    cors_origins: tuple[Origin, ...] = ()
 
     @property
     def max_body_bytes(self) -> int:
@@ -246,9 +255,64 @@ class MemorySettings(Section):
     embedding_model: Text | None = None
 
 
+Megabytes = Annotated[int, Field(strict=True, ge=64, le=65_536)]
+
+
+class PluginIsolation(Section):
+    """How one plugin is isolated."""
+
+    workers: Annotated[int, Field(strict=True, ge=1, le=32)] = 1
+    spares: Annotated[int, Field(strict=True, ge=0, le=8)] = 0
+    memory_mb: Megabytes | None = None
+
+
 class IsolationSettings(Section):
-    memory_mb: Annotated[int, Field(strict=True, ge=64, le=65_536)] = 256
+    memory_mb: Megabytes = 256
     minimum: tuple[Text, ...] = ()
+    offline: Flag = False
+    plugins: dict[str, PluginIsolation] = {}
+
+
+class CatalogueSettings(Section):
+    """A signed index of plugins, at `url` or in the file `path`."""
+
+    name: Name
+    url: HttpUrl | None = None
+    path: Path | None = None
+    key: Text
+
+    _key_text: str = PrivateAttr("")
+
+    @property
+    def key_text(self) -> str:
+        """The public key that `key` is, or that it led to when the settings were loaded."""
+        return self._key_text
+
+    def take_key(self, text: str) -> None:
+        self._key_text = text
+
+
+class InstallSettings(Section):
+    trusted_keys: dict[Name, Text] = {}
+    require_signature: Flag = True
+    hosts: tuple[HostPattern, ...] = ()
+    catalogues: tuple[CatalogueSettings, ...] = ()
+    cooldown_days: Annotated[float, Field(strict=True, ge=0, le=365, allow_inf_nan=False)] = 3
+    max_mb: Annotated[float, Field(strict=True, gt=0, le=2048, allow_inf_nan=False)] = 128
+
+    _key_texts: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def key_texts(self) -> Mapping[str, str]:
+        """The public keys that `trusted_keys` are, or that they led to when the settings were loaded."""
+        return self._key_texts
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self.max_mb * 1024 * 1024)
+
+    def take_keys(self, texts: Mapping[str, str]) -> None:
+        self._key_texts = texts
 
 
 class LogSettings(Section):
@@ -286,6 +350,7 @@ class Settings(Section):
     mcp: McpSettings = McpSettings()
     memory: MemorySettings = MemorySettings()
     isolation: IsolationSettings = IsolationSettings()
+    install: InstallSettings = InstallSettings()
     logs: LogSettings = LogSettings()
     usage: UsageSettings = UsageSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

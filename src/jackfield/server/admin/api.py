@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
 
 from jackfield import __version__
 from jackfield.control.credentials import Credential
@@ -14,29 +15,32 @@ from jackfield.sdk.outcomes import Headers
 from jackfield.server.admin import (
     apps,
     audit,
+    catalogue,
     credentials,
+    description,
     factory_status,
     memories,
-    page,
     plugin_changes,
     plugin_config,
     plugin_permissions,
     plugins,
+    tasks,
     tools,
     usage,
     users,
 )
+from jackfield.server.admin.description import DESCRIPTION, DOCS, OPENAPI, Description
 from jackfield.server.admin.errors import answer_error, handle_errors
-from jackfield.server.admin.services import CALLER, AdminServices
-from jackfield.server.asgi import Message, Receive, Scope, Send, read_body
+from jackfield.server.admin.services import CALLER, SERVICES, AdminServices
+from jackfield.server.asgi import Receive, Scope, Send, read_body, replaying
 
-DOCS, OPENAPI = "/api/docs", "/api/openapi.json"
 # They tell how to ask, and nothing of what would be answered.
 OPEN = frozenset({DOCS, OPENAPI})
 PARTS = (
     usage,
     plugins,
     plugin_changes,
+    catalogue,
     plugin_config,
     plugin_permissions,
     factory_status,
@@ -44,8 +48,10 @@ PARTS = (
     apps,
     users,
     tools,
+    tasks,
     memories,
     audit,
+    description,
 )
 
 
@@ -55,7 +61,8 @@ class AdminApi:
 
     def __init__(self, services: AdminServices, max_body_bytes: int) -> None:
         self._directory, self._max_body_bytes = services.directory, max_body_bytes
-        self._app = build_admin(services)
+        self._routes = admin_routes()
+        self._given = {SERVICES: services, DESCRIPTION: Description(services.host)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -66,10 +73,11 @@ class AdminApi:
         except JackfieldError as error:
             await answer_error(scope["method"], error)(scope, receive, send)
             return
-        told = {**scope, "path": _routed_path(scope), "headers": _as_json(scope["headers"]), CALLER: caller}
+        told = {**scope, **self._given, "path": _routed_path(scope), "headers": _as_json(scope["headers"])}
+        told[CALLER] = caller
         if scope["method"] == "HEAD":
             told["method"] = "GET"
-        await self._app(told, _replaying(body, receive), send)
+        await self._routes(told, replaying(body, receive), send)
 
 
 def _routed_path(scope: Scope) -> str:
@@ -80,15 +88,6 @@ def _routed_path(scope: Scope) -> str:
 
 def _as_json(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [*(pair for pair in headers if pair[0] != b"content-type"), (b"content-type", b"application/json")]
-
-
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return whole.pop() if whole else await receive()
-
-    return replay
 
 
 def authorize(headers: Headers, directory: Directory) -> Credential:
@@ -102,22 +101,19 @@ def authorize(headers: Headers, directory: Directory) -> Credential:
     return credential
 
 
-def build_admin(services: AdminServices) -> FastAPI:
+@cache
+def admin_routes() -> FastAPI:
+    """Those of every gateway of this process: what they work on comes with the request."""
     app = FastAPI(
         title="Jackfield admin API",
         description="Every path but this description needs an admin key.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        openapi_url=OPENAPI,
+        openapi_url=None,
     )
     handle_errors(app)
     for part in PARTS:
-        app.include_router(part.routes(services))
-    app.include_router(plugins.one(services))
-
-    @app.get(DOCS, include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(page.describe(app.openapi()), headers=page.HEADERS)
-
+        app.include_router(part.router)
+    app.include_router(plugins.by_name)
     return app

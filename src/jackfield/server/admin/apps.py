@@ -10,8 +10,8 @@ from pydantic import Field
 from jackfield.control.access import APP
 from jackfield.ids import new_id
 from jackfield.server.admin.errors import CHANGE_ERRORS, ERRORS, MISSING, NAME_ERRORS
-from jackfield.server.admin.objects import IfMatch, Label, ObjectId, Shelf, Wanted
-from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.objects import IfMatch, Label, ObjectId, Shelf, Wanted, shelf_of
+from jackfield.server.admin.services import Caller
 
 Tools = Annotated[
     list[Label] | None,
@@ -33,35 +33,38 @@ class NewApp(App):
     id: ObjectId | None = None
 
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["apps"])
-    shelf = Shelf(services, APP)
+Apps = Annotated[Shelf, shelf_of(APP)]
 
-    @router.get("/api/v1/apps", responses=ERRORS)
-    async def list_apps(who: Caller) -> dict[str, Any]:
-        """All apps. A key may name one that is not here: nothing is set for it."""
-        return await shelf.list()
+router = APIRouter(tags=["apps"])
 
-    @router.post("/api/v1/apps", status_code=201, responses=CHANGE_ERRORS)
-    async def create_app(new: NewApp, response: Response, who: Caller) -> dict[str, Any]:
-        """Makes an app."""
-        return await shelf.create(new.id or new_id("app"), new, who, response)
 
-    @router.get("/api/v1/apps/{app:path}", responses=NAME_ERRORS)
-    async def find_app(app: str, response: Response, who: Caller) -> dict[str, Any]:
-        """One app, by id."""
-        return await shelf.show(app, response)
+@router.get("/api/v1/apps", responses=ERRORS)
+async def list_apps(who: Caller, shelf: Apps) -> dict[str, Any]:
+    """All apps. A key may name one that is not here: nothing is set for it."""
+    return await shelf.list()
 
-    @router.put("/api/v1/apps/{app:path}", responses=CHANGE_ERRORS | MISSING)
-    async def change_app(
-        app: str, wanted: App, response: Response, who: Caller, if_match: IfMatch = None
-    ) -> dict[str, Any]:
-        """Replaces all that is set for an app."""
-        return await shelf.replace(app, wanted, who, if_match, response)
 
-    @router.delete("/api/v1/apps/{app:path}", responses=CHANGE_ERRORS | MISSING)
-    async def delete_app(app: str, who: Caller, if_match: IfMatch = None) -> dict[str, Any]:
-        """Deletes an app. Keys that name it go on, without what was set for it."""
-        return await shelf.delete(app, who, if_match)
+@router.post("/api/v1/apps", status_code=201, responses=CHANGE_ERRORS)
+async def create_app(new: NewApp, response: Response, who: Caller, shelf: Apps) -> dict[str, Any]:
+    """Makes an app."""
+    return await shelf.create(new.id or new_id("app"), new, who, response)
 
-    return router
+
+@router.get("/api/v1/apps/{app:path}", responses=NAME_ERRORS)
+async def find_app(app: str, response: Response, who: Caller, shelf: Apps) -> dict[str, Any]:
+    """One app, by id."""
+    return await shelf.show(app, response)
+
+
+@router.put("/api/v1/apps/{app:path}", responses=CHANGE_ERRORS | MISSING)
+async def change_app(
+    app: str, wanted: App, response: Response, who: Caller, shelf: Apps, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Replaces all that is set for an app."""
+    return await shelf.replace(app, wanted, who, if_match, response)
+
+
+@router.delete("/api/v1/apps/{app:path}", responses=CHANGE_ERRORS | MISSING)
+async def delete_app(app: str, who: Caller, shelf: Apps, if_match: IfMatch = None) -> dict[str, Any]:
+    """Deletes an app. Keys that name it go on, without what was set for it."""
+    return await shelf.delete(app, who, if_match)

@@ -11,38 +11,35 @@ from jackfield.host.resolve import Node, resolve
 from jackfield.host.snapshot import Snapshot
 from jackfield.sdk.manifest import Manifest, Needs
 from jackfield.sdk.providers import PROVIDERS
-from jackfield.server.admin.catching_up import caught_up
+from jackfield.server.admin.catching_up import CAUGHT_UP
 from jackfield.server.admin.errors import ERRORS
 from jackfield.server.admin.plugin_description import state_of
-from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.services import Caller, Services
 from jackfield.server.gateway import FACTORY_STATUS
 from jackfield.telemetry.text import escape_all_halves
 
 PATH = "/api/plugins/status"
 
+router = APIRouter(tags=["plugins"], dependencies=[CAUGHT_UP])
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
-    host = services.host
 
-    @router.get(PATH, responses=ERRORS)
-    async def plugins_status(who: Caller) -> dict[str, Any]:
-        """The order in which the running plugins start, which of them provides which service, and each plugin."""
-        return describe_status(host.snapshot)
+@router.get(PATH, responses=ERRORS)
+async def plugins_status(who: Caller, services: Services) -> dict[str, Any]:
+    """The order in which the running plugins start, which of them provides which service, and each plugin."""
+    return describe_status(services.host.snapshot)
 
-    @router.get(FACTORY_STATUS, responses=ERRORS)
-    async def plugins_status_at_root(who: Caller) -> dict[str, Any]:
-        """The same as `/api/plugins/status`."""
-        return describe_status(host.snapshot)
 
-    return router
+@router.get(FACTORY_STATUS, responses=ERRORS)
+async def plugins_status_at_root(who: Caller, services: Services) -> dict[str, Any]:
+    """The same as `/api/plugins/status`."""
+    return describe_status(services.host.snapshot)
 
 
 def describe_status(snapshot: Snapshot) -> dict[str, Any]:
     running = [plugin for plugin in snapshot.plugins.values() if plugin.running]
     told = {
         "initialization_order": resolve(map(_node, running)).order,
-        "services": {service: plugin.id for plugin in running for service in _manifest(plugin).provides},
+        "services": dict(snapshot.services),
         "plugins": [_describe(plugin) for plugin in snapshot.plugins.values()],
     }
     status: dict[str, Any] = escape_all_halves(told)

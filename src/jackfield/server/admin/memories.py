@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jackfield.errors import Unprocessable
 from jackfield.server.admin.errors import CHANGE_ERRORS, ERRORS, MISSING, NAME_ERRORS, WRONG_PARAMETER
-from jackfield.server.admin.services import AdminServices, Caller
-from jackfield.services.memory import LONGEST_USER, MOST_IMPORTANT, Recollection, check_content, check_text
+from jackfield.server.admin.services import Caller, Services
+from jackfield.services.memory import LONGEST_USER, MOST_IMPORTANT, check_content, check_text
 from jackfield.stores.memory_rows import StoredMemory
 
 LONGEST_PAGE = 1000
@@ -31,39 +31,40 @@ class Revision(BaseModel):
     importance: Annotated[int, Field(ge=1, le=MOST_IMPORTANT)] | None = None
 
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["memories"])
-    _add(router, services.memories)
-    return router
+router = APIRouter(tags=["memories"])
 
 
-def _add(router: APIRouter, memories: Recollection) -> None:
-    @router.get("/api/v1/memories", responses=ERRORS | WRONG_PARAMETER)
-    async def export_memories(who: Caller, user: User, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
-        """All that is remembered of a user, newest first. `model` is the one that its embedding was made with."""
-        _check("user", user)
-        page = await memories.stored.page(user, limit, cursor)
-        return {"data": [_show(memory) for memory in page], "next": page[-1].seq if len(page) == limit else None}
+@router.get("/api/v1/memories", responses=ERRORS | WRONG_PARAMETER)
+async def export_memories(
+    who: Caller, services: Services, user: User, limit: Limit = 100, cursor: Cursor = None
+) -> dict[str, Any]:
+    """All that is remembered of a user, newest first. `model` is the one that its embedding was made with."""
+    _check("user", user)
+    page = await services.memories.stored.page(user, limit, cursor)
+    return {"data": [_show(memory) for memory in page], "next": page[-1].seq if len(page) == limit else None}
 
-    @router.delete("/api/v1/memories", responses=ERRORS | WRONG_PARAMETER)
-    async def forget_user(who: Caller, user: User) -> dict[str, Any]:
-        """Forgets all that is remembered of a user; `deleted` is how many memories that were."""
-        _check("user", user)
-        return {"deleted": await memories.forget_user(user, actor=who.id)}
 
-    @router.put("/api/v1/memories/{memory}", responses=CHANGE_ERRORS | MISSING)
-    async def revise_memory(memory: str, revision: Revision, who: Caller) -> dict[str, Any]:
-        """Changes the content or the importance of one memory."""
-        if revision.content is None and revision.importance is None:
-            raise Unprocessable("The body: give `content`, `importance` or both")
-        if revision.content is not None:
-            _check("content", revision.content)
-        return _show(await memories.revise(memory, revision.content, revision.importance, actor=who.id))
+@router.delete("/api/v1/memories", responses=ERRORS | WRONG_PARAMETER)
+async def forget_user(who: Caller, services: Services, user: User) -> dict[str, Any]:
+    """Forgets all that is remembered of a user; `deleted` is how many memories that were."""
+    _check("user", user)
+    return {"deleted": await services.memories.forget_user(user, actor=who.id)}
 
-    @router.delete("/api/v1/memories/{memory}", responses=NAME_ERRORS)
-    async def forget_memory(memory: str, who: Caller) -> dict[str, Any]:
-        """Forgets one memory, and answers with what it was."""
-        return _show(await memories.forget(memory, actor=who.id))
+
+@router.put("/api/v1/memories/{memory}", responses=CHANGE_ERRORS | MISSING)
+async def revise_memory(memory: str, revision: Revision, who: Caller, services: Services) -> dict[str, Any]:
+    """Changes the content or the importance of one memory."""
+    if revision.content is None and revision.importance is None:
+        raise Unprocessable("The body: give `content`, `importance` or both")
+    if revision.content is not None:
+        _check("content", revision.content)
+    return _show(await services.memories.revise(memory, revision.content, revision.importance, actor=who.id))
+
+
+@router.delete("/api/v1/memories/{memory}", responses=NAME_ERRORS)
+async def forget_memory(memory: str, who: Caller, services: Services) -> dict[str, Any]:
+    """Forgets one memory, and answers with what it was."""
+    return _show(await services.memories.forget(memory, actor=who.id))
 
 
 def _check(name: Literal["user", "content"], text: str) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from jackfield.control.credentials import Credential
 from jackfield.control.objects import DEFAULT_NAMESPACE
 from jackfield.errors import NotFound
 from jackfield.server.admin.etags import read_etag, write_etag
-from jackfield.server.admin.services import AdminServices
+from jackfield.server.admin.services import AdminServices, Services
 from jackfield.stores.objects import StoredObject
 
 IfMatch = Annotated[str | None, Header(description="The revision that was seen; another one is refused")]
@@ -95,6 +95,15 @@ class Shelf:
         )
         await self._directory.refresh_or_stay()
         return stored
+
+
+def shelf_of(kind: str) -> Any:
+    """A dependency of handlers."""
+
+    async def find_shelf(services: Services) -> Shelf:
+        return Shelf(services, kind)
+
+    return Depends(find_shelf)
 
 
 def describe(stored: StoredObject) -> dict[str, Any]:

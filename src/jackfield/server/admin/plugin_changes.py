@@ -5,29 +5,26 @@ Each is checked aside and switched to at once, or refused; a refusal has changed
 
 from __future__ import annotations
 
-import asyncio
-import re
-from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from jackfield.errors import ConfigError, Conflict, JackfieldError, Unprocessable
-from jackfield.host.host import Host
+from jackfield.errors import ConfigError, Conflict, JackfieldError
+from jackfield.host.installer import Wanted
+from jackfield.host.installing import Wish
 from jackfield.host.stage import Changed
-from jackfield.server.admin.catching_up import caught_up
+from jackfield.server.admin.catching_up import CAUGHT_UP
 from jackfield.server.admin.errors import CHANGE_ERRORS, ERRORS, MISSING, NAME_ERRORS, REFUSED, answer_error
+from jackfield.server.admin.offers import describe_offer
 from jackfield.server.admin.plugin_description import describe_change
 from jackfield.server.admin.plugin_permissions import Permissions
 from jackfield.server.admin.plugins import LONGEST_NAME, PluginName
-from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.services import Caller, Services
 from jackfield.stores.generations import Generation
 from jackfield.telemetry.text import escape_all_halves, escape_halves
-
-INPROCESS = "inprocess"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
@@ -40,15 +37,39 @@ class Nothing(Closed):
     """An empty object, or no body at all."""
 
 
-class Installation(Closed):
-    """`name` is that of a plugin on disk. `source` is a folder on the gateway's machine; `sha256` is what its contents
-    must have. `approve` are permissions to approve with it."""
+class Named(Closed):
+    """`name` is that of a plugin on disk, or in a catalogue; `version` one in a catalogue, and `no_cooldown` takes it
+    although it was published only just. `source` is a folder or an archive on the gateway's machine, or the URL of an
+    archive. `sha256` is what it must have, `runtime` where its code is to run: isolated, if nothing is said.
+    `allow_downgrade` takes a version that is not newer than the installed one, `new_signer` one that somebody else has
+    signed."""
 
     name: Name | None = None
+    version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     source: Name | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$")] | None = None
-    approve: Permissions = []
     runtime: str | None = None
+    allow_downgrade: bool = False
+    new_signer: bool = False
+    no_cooldown: bool = False
+
+    def wanted(self) -> Wanted:
+        return Wanted(
+            source=self.source,
+            name=self.name,
+            version=self.version,
+            sha256=self.sha256,
+            no_cooldown=self.no_cooldown,
+        )
+
+    def wish(self) -> Wish:
+        return Wish(runtime=self.runtime, allow_downgrade=self.allow_downgrade, new_signer=self.new_signer)
+
+
+class Installation(Named):
+    """`approve` are permissions to approve with it."""
+
+    approve: Permissions = []
 
 
 class Reloading(Closed):
@@ -63,51 +84,64 @@ class Toggling(Closed):
     enabled: bool
 
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
-    host = services.host
+router = APIRouter(tags=["plugins"], dependencies=[CAUGHT_UP])
 
-    @router.post("/api/v1/plugins/install", responses=CHANGE_ERRORS | MISSING)
-    async def install_plugin(wanted: Installation, who: Caller) -> dict[str, Any]:
-        """Takes a plugin into service: one on disk by its name, or a copy of a folder."""
-        changed = await _install(host, wanted, who.id)
-        return {"status": "installed", "name": wanted.name or wanted.source} | describe_change(changed)
 
-    @router.post("/api/v1/plugins/hot-swap", response_model=None, responses=CHANGE_ERRORS | MISSING)
-    async def swap_plugins(who: Caller, wanted: Reloading | None = None) -> dict[str, Any] | JSONResponse:
-        """Takes in what is on disk now, without losing a request. Where a plugin is worse than before nothing changes,
-        and the answer is 409 with `"status": "rolled_back"`."""
-        wanted = wanted or Reloading()
-        try:
-            changed = await host.reload(wanted.names, force=wanted.force, actor=who.id)
-        except (ConfigError, Conflict) as refusal:
-            return _tell_refusal(refusal)
-        return {"status": "success", "message": _tell_swap(changed)} | describe_change(changed)
+@router.post("/api/v1/plugins/install", responses=CHANGE_ERRORS | MISSING)
+async def install_plugin(wanted: Installation, who: Caller, services: Services) -> dict[str, Any]:
+    """Takes a plugin into service: one on disk or in a catalogue by its name, a copy of a folder, or an archive.
+    What it asks for and was not approved leaves it disabled, until that is."""
+    wish = msgspec.structs.replace(wanted.wish(), approve=tuple(wanted.approve))
+    changed = await services.installer.install(wanted.wanted(), wish, actor=who.id)
+    return {"status": "installed", "name": wanted.name or wanted.source} | describe_change(changed)
 
-    @router.post("/api/v1/plugins/toggle", responses=CHANGE_ERRORS | MISSING)
-    async def toggle_plugin(wanted: Toggling, who: Caller) -> dict[str, Any]:
-        """Enables or disables a plugin."""
-        changed = await host.toggle(wanted.name, wanted.enabled, actor=who.id)
-        return {"name": wanted.name, "enabled": wanted.enabled} | describe_change(changed)
 
-    @router.post("/api/v1/plugins/rollback", responses=CHANGE_ERRORS)
-    async def roll_back_plugins(who: Caller, wanted: Nothing | None = None) -> dict[str, Any]:
-        """Restores what was before the last change: code, config, what was enabled and approved, and the counters."""
-        return {"status": "rolled_back"} | describe_change(await host.rollback(actor=who.id))
+@router.post("/api/v1/plugins/inspect", responses=CHANGE_ERRORS | MISSING)
+async def inspect_plugin(wanted: Named, who: Caller, services: Services) -> dict[str, Any]:
+    """What an installation would take: who signed it, what it asks for, and what is another than in the version
+    that is installed. Nothing of it is run, and nothing changes."""
+    return describe_offer(await services.installer.inspect(wanted.wanted(), wanted.wish()))
 
-    @router.delete("/api/v1/plugins/{name:path}", responses=NAME_ERRORS | REFUSED)
-    async def uninstall_plugin(name: PluginName, who: Caller) -> dict[str, Any]:
-        """Takes a plugin out of service. The folder that the operator put it in stays as it is."""
-        changed = await host.uninstall(name, actor=who.id)
-        return {"status": "uninstalled", "name": name} | describe_change(changed)
 
-    @router.get("/api/v1/generations", responses=ERRORS)
-    async def generations(who: Caller) -> dict[str, Any]:
-        """What the plugins were changed by, newest first, and what a rollback of each goes back to."""
-        told = [describe_generation(generation) for generation in await host.history()]
-        return {"data": told, "generation": host.snapshot.generation}
+@router.post("/api/v1/plugins/hot-swap", response_model=None, responses=CHANGE_ERRORS | MISSING)
+async def swap_plugins(
+    who: Caller, services: Services, wanted: Reloading | None = None
+) -> dict[str, Any] | JSONResponse:
+    """Takes in what is on disk now, without losing a request. Where a plugin is worse than before nothing changes,
+    and the answer is 409 with `"status": "rolled_back"`."""
+    wanted = wanted or Reloading()
+    try:
+        changed = await services.host.reload(wanted.names, force=wanted.force, actor=who.id)
+    except (ConfigError, Conflict) as refusal:
+        return _tell_refusal(refusal)
+    return {"status": "success", "message": _tell_swap(changed)} | describe_change(changed)
 
-    return router
+
+@router.post("/api/v1/plugins/toggle", responses=CHANGE_ERRORS | MISSING)
+async def toggle_plugin(wanted: Toggling, who: Caller, services: Services) -> dict[str, Any]:
+    """Enables or disables a plugin."""
+    changed = await services.host.toggle(wanted.name, wanted.enabled, actor=who.id)
+    return {"name": wanted.name, "enabled": wanted.enabled} | describe_change(changed)
+
+
+@router.post("/api/v1/plugins/rollback", responses=CHANGE_ERRORS)
+async def roll_back_plugins(who: Caller, services: Services, wanted: Nothing | None = None) -> dict[str, Any]:
+    """Restores what was before the last change: code, config, what was enabled and approved, and the counters."""
+    return {"status": "rolled_back"} | describe_change(await services.host.rollback(actor=who.id))
+
+
+@router.delete("/api/v1/plugins/{name:path}", responses=NAME_ERRORS | REFUSED)
+async def uninstall_plugin(name: PluginName, who: Caller, services: Services) -> dict[str, Any]:
+    """Takes a plugin out of service. The folder that the operator put it in stays as it is."""
+    changed = await services.host.uninstall(name, actor=who.id)
+    return {"status": "uninstalled", "name": name} | describe_change(changed)
+
+
+@router.get("/api/v1/generations", responses=ERRORS)
+async def generations(who: Caller, services: Services) -> dict[str, Any]:
+    """What the plugins were changed by, newest first, and what a rollback of each goes back to."""
+    told = [describe_generation(generation) for generation in await services.host.history()]
+    return {"data": told, "generation": services.host.snapshot.generation}
 
 
 def describe_generation(generation: Generation) -> dict[str, Any]:
@@ -120,39 +154,6 @@ def describe_generation(generation: Generation) -> dict[str, Any]:
         "changes": escape_all_halves(generation.changes),
         "goes_back_to": generation.goes_back_to,
     }
-
-
-async def _install(host: Host, wanted: Installation, actor: str) -> Changed:
-    if (wanted.name is None) == (wanted.source is None):
-        raise Unprocessable("give either name or source", param="name" if wanted.name is None else "source")
-    if wanted.name is not None:
-        return await host.install(_on_disk(wanted), approve=wanted.approve, actor=actor)
-    folder = await asyncio.to_thread(_folder_of, wanted)
-    return await host.install_folder(folder, sha256=wanted.sha256, approve=wanted.approve, actor=actor)
-
-
-def _on_disk(wanted: Installation) -> str:
-    for field in ("sha256", "runtime"):
-        if getattr(wanted, field) is not None:
-            raise Unprocessable(f"{field}: goes with source, not with name", param=field)
-    assert wanted.name is not None
-    return wanted.name
-
-
-def _folder_of(wanted: Installation) -> Path:
-    """Raises `Unprocessable` where it is none, or where nobody has said that its code is trusted."""
-    source = wanted.source or ""
-    if _URL.match(source):
-        raise Unprocessable("source: is a URL; plugins are installed from folders on this machine", param="source")
-    if "\0" in source or not Path(source).is_dir():
-        raise Unprocessable(f"source: there is no folder {source[:200]!r} on the gateway's machine", param="source")
-    if wanted.runtime is None:
-        reason = "its code would run inside the gateway and may do all that the gateway may"
-        raise Unprocessable(f'runtime: {reason}; say "{INPROCESS}" if you trust it', param="runtime")
-    if wanted.runtime != INPROCESS:
-        told = f"runtime: there is no runtime {wanted.runtime[:100]!r} in this version, only {INPROCESS!r}"
-        raise Unprocessable(told, param="runtime")
-    return Path(source).absolute()
 
 
 def _tell_swap(changed: Changed) -> str:

@@ -8,15 +8,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Response
 
 from jackfield.errors import Unprocessable
+from jackfield.host.host import Host
 from jackfield.host.masking import masked_config, masked_overlay
 from jackfield.host.plugin import LoadedPlugin
-from jackfield.server.admin.catching_up import caught_up
+from jackfield.server.admin.catching_up import CAUGHT_UP
 from jackfield.server.admin.errors import CHANGE_ERRORS, MISSING, NAME_ERRORS
 from jackfield.server.admin.etags import read_etag, write_etag
 from jackfield.server.admin.masked_config import masked_form, unmask
 from jackfield.server.admin.plugin_description import describe_change, state_of
 from jackfield.server.admin.plugins import PluginName
-from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.services import Caller, Services
 from jackfield.server.admin.storable import check_storable
 from jackfield.telemetry.text import escape_all_halves
 
@@ -27,36 +28,36 @@ Config = Annotated[
 ]
 IfMatch = Annotated[str | None, Header(description="The generation that was seen; another one is refused")]
 
+router = APIRouter(tags=["plugins"], dependencies=[CAUGHT_UP])
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["plugins"], dependencies=[caught_up(services.host)])
+
+@router.get("/api/v1/plugins/{name:path}/config", responses=NAME_ERRORS)
+async def plugin_config(name: PluginName, response: Response, who: Caller, services: Services) -> dict[str, Any]:
+    """A plugin's config in effect, and of it what was set through the API (`overlay`); secrets are masked."""
+    return _show(services.host, name, response)
+
+
+@router.put("/api/v1/plugins/{name:path}/config", responses=CHANGE_ERRORS | MISSING)
+async def configure_plugin(
+    name: PluginName, given: Config, response: Response, who: Caller, services: Services, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Replaces what was set through the API, bare or as `{"config": …}`. A masked value that comes back means
+    that it stays."""
     host = services.host
+    plugin = host.find(name)
+    check_storable(given)
+    config = unmask(_unwrap(given, plugin), plugin)
+    if "approve" in config:
+        raise Unprocessable("approve: permissions are approved at …/permissions", param="approve")
+    changed = await host.configure(plugin.id, config, actor=who.id, expected=read_etag(if_match, "generation"))
+    told = _show(host, plugin.id, response)
+    return describe_change(changed) | told
 
-    def show(plugin: LoadedPlugin, response: Response) -> dict[str, Any]:
-        response.headers["etag"] = write_etag(host.snapshot.generation)
-        return describe_config(plugin, host.snapshot.generation)
 
-    @router.get("/api/v1/plugins/{name:path}/config", responses=NAME_ERRORS)
-    async def plugin_config(name: PluginName, response: Response, who: Caller) -> dict[str, Any]:
-        """A plugin's config in effect, and of it what was set through the API (`overlay`); secrets are masked."""
-        return show(host.find(name), response)
-
-    @router.put("/api/v1/plugins/{name:path}/config", responses=CHANGE_ERRORS | MISSING)
-    async def configure_plugin(
-        name: PluginName, given: Config, response: Response, who: Caller, if_match: IfMatch = None
-    ) -> dict[str, Any]:
-        """Replaces what was set through the API, bare or as `{"config": …}`. A masked value that comes back means
-        that it stays."""
-        plugin = host.find(name)
-        check_storable(given)
-        config = unmask(_unwrap(given, plugin), plugin)
-        if "approve" in config:
-            raise Unprocessable("approve: permissions are approved at …/permissions", param="approve")
-        changed = await host.configure(plugin.id, config, actor=who.id, expected=read_etag(if_match, "generation"))
-        told = show(host.find(plugin.id), response)
-        return describe_change(changed) | told
-
-    return router
+def _show(host: Host, name: str, response: Response) -> dict[str, Any]:
+    plugin, generation = host.find(name), host.snapshot.generation
+    response.headers["etag"] = write_etag(generation)
+    return describe_config(plugin, generation)
 
 
 def describe_config(plugin: LoadedPlugin, generation: int) -> dict[str, Any]:

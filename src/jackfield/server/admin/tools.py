@@ -10,11 +10,11 @@ from pydantic import Field
 
 from jackfield.control.access import TOOL, ToolBody
 from jackfield.errors import NotFound
-from jackfield.server.admin.catching_up import caught_up
+from jackfield.server.admin.catching_up import CAUGHT_UP
 from jackfield.server.admin.errors import CHANGE_ERRORS, ERRORS, MISSING, NAME_ERRORS
 from jackfield.server.admin.etags import read_etag, write_etag
-from jackfield.server.admin.objects import IfMatch, Label, Shelf, Wanted
-from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.objects import IfMatch, Label, Shelf, Wanted, shelf_of
+from jackfield.server.admin.services import Caller, Services
 from jackfield.services.tool_table import OfferedTool
 from jackfield.stores.objects import StoredObject
 from jackfield.telemetry.text import escape_all_halves
@@ -32,32 +32,39 @@ class Restriction(Wanted):
     credentials: Listed = None
 
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["tools"], dependencies=[caught_up(services.host)])
-    shelf, host = Shelf(services, TOOL), services.host
+Tools = Annotated[Shelf, shelf_of(TOOL)]
 
-    @router.get("/api/v1/tools", responses=ERRORS)
-    async def list_tools(who: Caller) -> dict[str, Any]:
-        """Every tool that plugins offer now, and who may use it: everybody where nothing is set."""
-        known = {stored.id: stored for stored in await shelf.all()}
-        return {"data": [describe_tool(tool.name, tool, known.get(tool.name)) for tool in host.snapshot.tools]}
+router = APIRouter(tags=["tools"], dependencies=[CAUGHT_UP])
 
-    @router.get("/api/v1/tools/{name}", responses=NAME_ERRORS)
-    async def find_tool(name: str, response: Response, who: Caller) -> dict[str, Any]:
-        """One tool, by its full name."""
-        return show(name, host.snapshot.tools.find(name), await shelf.find(name), response)
 
-    @router.put("/api/v1/tools/{name}", responses=CHANGE_ERRORS | MISSING)
-    async def restrict_tool(
-        name: str, wanted: Restriction, response: Response, who: Caller, if_match: IfMatch = None
-    ) -> dict[str, Any]:
-        """Replaces all that is set for a tool. It stays set while the plugin is gone."""
-        expected = read_etag(if_match, "revision")
-        tool, found = host.snapshot.tools.find(name), await shelf.find(name)
-        check_known(name, tool, found)
-        return show(name, tool, await shelf.put(name, wanted, who, expected=expected), response)
+@router.get("/api/v1/tools", responses=ERRORS)
+async def list_tools(who: Caller, services: Services, shelf: Tools) -> dict[str, Any]:
+    """Every tool that plugins offer now, and who may use it: everybody where nothing is set."""
+    known = {stored.id: stored for stored in await shelf.all()}
+    return {"data": [describe_tool(tool.name, tool, known.get(tool.name)) for tool in services.host.snapshot.tools]}
 
-    return router
+
+@router.get("/api/v1/tools/{name}", responses=NAME_ERRORS)
+async def find_tool(name: str, response: Response, who: Caller, services: Services, shelf: Tools) -> dict[str, Any]:
+    """One tool, by its full name."""
+    return show(name, services.host.snapshot.tools.find(name), await shelf.find(name), response)
+
+
+@router.put("/api/v1/tools/{name}", responses=CHANGE_ERRORS | MISSING)
+async def restrict_tool(
+    name: str,
+    wanted: Restriction,
+    response: Response,
+    who: Caller,
+    services: Services,
+    shelf: Tools,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    """Replaces all that is set for a tool. It stays set while the plugin is gone."""
+    expected = read_etag(if_match, "revision")
+    tool, found = services.host.snapshot.tools.find(name), await shelf.find(name)
+    check_known(name, tool, found)
+    return show(name, tool, await shelf.put(name, wanted, who, expected=expected), response)
 
 
 def check_known(name: str, tool: OfferedTool | None, stored: StoredObject | None) -> None:

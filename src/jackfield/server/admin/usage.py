@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from jackfield.control.usage import PARAMETERS, UsageQuery
 from jackfield.errors import Malformed
 from jackfield.server.admin.errors import QUERY_ERRORS
-from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.services import Caller, Services
 from jackfield.stores.traces import KEPT
 
 DESCRIBED = {
@@ -31,26 +31,24 @@ USAGE_PARAMETERS = {
     ]
 }
 
+router = APIRouter(tags=["usage"])
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["usage"])
 
-    @router.get("/api/v1/usage", openapi_extra=USAGE_PARAMETERS, responses=QUERY_ERRORS)
-    async def usage(request: Request, who: Caller) -> dict[str, Any]:
-        """Usage records, newest first, or sums where `group_by` is given. `totals` sums all that the filters leave."""
-        query = UsageQuery.parse(_once(request))
-        await services.flush()
-        totals = (await services.usage.sums(msgspec.structs.replace(query, group_by=()))).groups
-        return {"totals": totals[0] if totals else {}} | await services.usage.answer(query)
+@router.get("/api/v1/usage", openapi_extra=USAGE_PARAMETERS, responses=QUERY_ERRORS)
+async def usage(request: Request, who: Caller, services: Services) -> dict[str, Any]:
+    """Usage records, newest first, or sums where `group_by` is given. `totals` sums all that the filters leave."""
+    query = UsageQuery.parse(_once(request))
+    await services.flush()
+    totals = (await services.usage.sums(msgspec.structs.replace(query, group_by=()))).groups
+    return {"totals": totals[0] if totals else {}} | await services.usage.answer(query)
 
-    @router.get("/api/v1/traces", responses=QUERY_ERRORS)
-    async def traces(who: Caller, limit: Annotated[int, Query(ge=1, le=KEPT)] = KEPT) -> Response:
-        """The last exchanges over all workers, newest first, phase by phase and plugin by plugin."""
-        await services.flush_traces()
-        body = msgspec.json.encode({"data": await services.traces.latest(limit)})
-        return Response(body, media_type="application/json")
 
-    return router
+@router.get("/api/v1/traces", responses=QUERY_ERRORS)
+async def traces(who: Caller, services: Services, limit: Annotated[int, Query(ge=1, le=KEPT)] = KEPT) -> Response:
+    """The last exchanges over all workers, newest first, phase by phase and plugin by plugin."""
+    await services.flush_traces()
+    body = msgspec.json.encode({"data": await services.traces.latest(limit)})
+    return Response(body, media_type="application/json")
 
 
 def _once(request: Request) -> dict[str, str]:

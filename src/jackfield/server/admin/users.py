@@ -12,8 +12,8 @@ from jackfield.control.people import USER
 from jackfield.errors import Unprocessable
 from jackfield.ids import new_id
 from jackfield.server.admin.errors import CHANGE_ERRORS, ERRORS, MISSING, NAME_ERRORS
-from jackfield.server.admin.objects import IfMatch, Label, ObjectId, Shelf, Wanted
-from jackfield.server.admin.services import AdminServices, Caller
+from jackfield.server.admin.objects import IfMatch, Label, ObjectId, Shelf, Wanted, shelf_of
+from jackfield.server.admin.services import Caller
 from jackfield.server.admin.storable import check_storable
 
 LARGEST_PREFERENCES = 16 * 1024
@@ -35,40 +35,43 @@ class NewUser(User):
     id: ObjectId | None = None
 
 
-def routes(services: AdminServices) -> APIRouter:
-    router = APIRouter(tags=["users"])
-    shelf = Shelf(services, USER)
+Users = Annotated[Shelf, shelf_of(USER)]
 
-    @router.get("/api/v1/users", responses=ERRORS)
-    async def list_users(who: Caller) -> dict[str, Any]:
-        """All users that were described here. Others may use the gateway as well."""
-        return await shelf.list()
+router = APIRouter(tags=["users"])
 
-    @router.post("/api/v1/users", status_code=201, responses=CHANGE_ERRORS)
-    async def create_user(new: NewUser, response: Response, who: Caller) -> dict[str, Any]:
-        """Describes a user."""
-        check_preferences(new)
-        return await shelf.create(new.id or new_id("user"), new, who, response)
 
-    @router.get("/api/v1/users/{user:path}", responses=NAME_ERRORS)
-    async def find_user(user: str, response: Response, who: Caller) -> dict[str, Any]:
-        """One user, by id."""
-        return await shelf.show(user, response)
+@router.get("/api/v1/users", responses=ERRORS)
+async def list_users(who: Caller, shelf: Users) -> dict[str, Any]:
+    """All users that were described here. Others may use the gateway as well."""
+    return await shelf.list()
 
-    @router.put("/api/v1/users/{user:path}", responses=CHANGE_ERRORS | MISSING)
-    async def change_user(
-        user: str, wanted: User, response: Response, who: Caller, if_match: IfMatch = None
-    ) -> dict[str, Any]:
-        """Replaces all that is said of a user."""
-        check_preferences(wanted)
-        return await shelf.replace(user, wanted, who, if_match, response)
 
-    @router.delete("/api/v1/users/{user:path}", responses=CHANGE_ERRORS | MISSING)
-    async def delete_user(user: str, who: Caller, if_match: IfMatch = None) -> dict[str, Any]:
-        """Deletes what was said of a user. What plugins have stored for them stays."""
-        return await shelf.delete(user, who, if_match)
+@router.post("/api/v1/users", status_code=201, responses=CHANGE_ERRORS)
+async def create_user(new: NewUser, response: Response, who: Caller, shelf: Users) -> dict[str, Any]:
+    """Describes a user."""
+    check_preferences(new)
+    return await shelf.create(new.id or new_id("user"), new, who, response)
 
-    return router
+
+@router.get("/api/v1/users/{user:path}", responses=NAME_ERRORS)
+async def find_user(user: str, response: Response, who: Caller, shelf: Users) -> dict[str, Any]:
+    """One user, by id."""
+    return await shelf.show(user, response)
+
+
+@router.put("/api/v1/users/{user:path}", responses=CHANGE_ERRORS | MISSING)
+async def change_user(
+    user: str, wanted: User, response: Response, who: Caller, shelf: Users, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Replaces all that is said of a user."""
+    check_preferences(wanted)
+    return await shelf.replace(user, wanted, who, if_match, response)
+
+
+@router.delete("/api/v1/users/{user:path}", responses=CHANGE_ERRORS | MISSING)
+async def delete_user(user: str, who: Caller, shelf: Users, if_match: IfMatch = None) -> dict[str, Any]:
+    """Deletes what was said of a user. What plugins have stored for them stays."""
+    return await shelf.delete(user, who, if_match)
 
 
 def check_preferences(wanted: User) -> None:
