@@ -121,7 +121,7 @@ async def test_what_fails_is_counted_told_and_runs_again(tmp_path: Path) -> None
         await plugin.schedule("leave", 15, Runs(them.clock, leave))
         await plugin.schedule("interrupt", 16, Runs(them.clock, interrupt))
         await plugin.schedule("exit", 9, Runs(them.clock, exit_generator))
-        await them.pass_by(21)
+        await them.pass_by(31)
         listed = {one.name: one for one in await plugin.list()}
         await them.scene.settle()
     assert listed["tidy"].last_error == "ValueError: no tidying today"
@@ -135,13 +135,37 @@ async def test_what_fails_is_counted_told_and_runs_again(tmp_path: Path) -> None
 
 
 @in_virtual_time
+async def test_what_fails_in_a_row_is_tried_less_and_less_often(tmp_path: Path) -> None:
+    broken = True
+
+    async def tidy() -> None:
+        if broken:
+            raise ValueError("no tidying today")
+
+    async with gateways(tmp_path) as them:
+        runs, cron = Runs(them.clock, tidy), Runs(them.clock, tidy)
+        plugin = them.plugin()
+        await plugin.schedule("tidy", 40, runs)
+        await plugin.schedule("by the clock", "* * * * *", cron)
+        await them.pass_by(1060)
+        assert runs.seconds == [40, 120, 280, 580, 880]
+        (listed,) = [one for one in await plugin.list() if one.name == "tidy"]
+        assert listed.next_run is not None
+        assert round(listed.next_run.timestamp()) == BEGAN + 1180
+        broken = False
+        await them.pass_by(200)
+    assert runs.seconds[5:] == [1180, 1220, 1260]
+    assert [second % 60 for second in cron.seconds[:3]] == [cron.seconds[0] % 60] * 3
+
+
+@in_virtual_time
 async def test_a_run_has_five_minutes(tmp_path: Path) -> None:
     async with gateways(tmp_path) as them:
         runs, plugin = Runs(them.clock, asyncio.Event().wait), them.plugin()
-        await plugin.schedule("stuck", 10, runs)
-        await them.pass_by(10 + RUN_S + 15)
+        await plugin.schedule("stuck", 200, runs)
+        await them.pass_by(200 + RUN_S + 305)
         (listed,) = await plugin.list()
-    assert runs.seconds == [10, 320]
+    assert runs.seconds == [200, 800]
     assert them.stats["a"].timeouts == 1
     assert listed.runs == 2
 

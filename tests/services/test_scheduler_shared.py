@@ -97,7 +97,7 @@ async def test_a_holder_that_is_gone_does_not_block_the_next_run(tmp_path: Path)
         await them.plugin().schedule("tidy", "* * * * *", runs)
         at = them.clock.wall() + 39.9
         taken = {"holder": "gone", "due": at, "latest": at, "at": at, "until": at + LEASE_S, "since": 0.0}
-        assert await them.leases.take("plugin:a", "tidy", **taken)
+        assert await them.leases.take("plugin:a", "tidy", **taken) == 0
         await them.pass_by(101)
     assert runs.seconds == [55, 100]
 
@@ -173,3 +173,16 @@ async def test_a_row_that_was_lost_is_made_again(tmp_path: Path) -> None:
         await them.leases.forget("plugin:a")
         await them.pass_by(20)
     assert runs.seconds == [15]
+
+
+@in_virtual_time
+async def test_a_pause_after_failures_is_kept_by_all(tmp_path: Path) -> None:
+    async def fail() -> None:
+        raise ValueError("no tidying today")
+
+    async with gateways(tmp_path) as them:
+        runs = Runs(them.clock, fail)
+        for _ in range(3):
+            await them.plugin().schedule("tidy", 40, runs)
+        await them.pass_by(600)
+    assert runs.seconds == [40, 120, 280, 580]

@@ -31,7 +31,7 @@ async def others(place: Place) -> AsyncIterator[Leases]:
 async def take(leases: Leases, holder: str, due: float, **other: Any) -> bool:
     at = other.get("at", due)
     times = {"at": at, "until": at + 15, "since": 0.0, "latest": due - 0.001} | other
-    return await leases.take(OWNER, NAME, holder=holder, due=due, **times)
+    return await leases.take(OWNER, NAME, holder=holder, due=due, **times) is not None
 
 
 async def test_of_many_that_try_one_has_it(leases: Leases, others: Leases) -> None:
@@ -127,3 +127,19 @@ async def test_a_clock_that_was_set_back_gives_no_time_twice(leases: Leases) -> 
     await take(leases, "one", 160.0)
     await leases.release(OWNER, NAME, holder="one", at=90.0, error=None)
     assert not await take(leases, "two", 160.0)
+
+
+async def test_failures_in_a_row_are_counted_and_put_the_next_time_off(leases: Leases, others: Leases) -> None:
+    async def run(each: Leases, due: float, error: str | None) -> int | None:
+        times = {"latest": due - 0.001, "at": due, "until": due + 15, "since": 0.0}
+        failures = await each.take(OWNER, NAME, holder="x", due=due, **times)
+        await each.release(OWNER, NAME, holder="x", at=due + 1, error=error, pause_s=20.0)
+        return failures
+
+    await leases.introduce(OWNER, NAME, at=100.0)
+    found = [await run(each, due, "no") for each, due in ((leases, 160.0), (others, 220.0), (leases, 280.0))]
+    assert found == [0, 1, 2]
+    lease = await others.find(OWNER, NAME)
+    assert lease is not None
+    assert (lease.anchor, lease.until) == (301.0, 281.0)
+    assert [await run(leases, 340.0, None), await run(others, 400.0, None)] == [3, 0]

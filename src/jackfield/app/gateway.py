@@ -12,6 +12,8 @@ from jackfield import __version__
 from jackfield.agents.agents import Agents
 from jackfield.agents.chats import ToolChats
 from jackfield.agents.loop import ToolLoop
+from jackfield.app.installing import open_shelf
+from jackfield.app.isolation import Grounds, make_readers
 from jackfield.app.lifetime import own
 from jackfield.app.offers import Shared, World, make_offers
 from jackfield.app.plugins import find_sources, make_dialects
@@ -30,6 +32,7 @@ from jackfield.dialects.rings.world import RingWorld, tell_settings
 from jackfield.host.builder import Builder
 from jackfield.host.following import follow
 from jackfield.host.host import Host
+from jackfield.host.installer import Installer
 from jackfield.host.links import Links
 from jackfield.host.sealed import SealedCode
 from jackfield.host.stage import Stage
@@ -46,11 +49,13 @@ from jackfield.pipeline.spans import SpanObserver
 from jackfield.pipeline.told import Told
 from jackfield.server.agents import AgentServer
 from jackfield.server.asgi import Asgi
+from jackfield.server.cross_origin import CrossOrigin
 from jackfield.server.gateway import GatewayServer
 from jackfield.server.in_flight import InFlight
 from jackfield.server.inference import Inference
 from jackfield.server.mcp import McpEndpoint
 from jackfield.server.operations import Operations
+from jackfield.server.plugin_paths import PluginPaths
 from jackfield.server.readiness import Readiness
 from jackfield.services.embedding import Embedder
 from jackfield.services.events import EventBus
@@ -222,10 +227,18 @@ class Gateway:
             clock=clock,
         )
         stack.push_async_callback(world.aclose)
-        dialects = make_dialects(world, settings.isolation, development=self._dev)
-        surveyor = Surveyor(find_sources(plugins, dialects), dialects, SealedCode(settings.store.data_dir / "code"))
+        dialects = make_dialects(world, settings, development=self._dev)
+        shelf = open_shelf(settings.install, settings.store, clock)
+        sealed = SealedCode(settings.store.data_dir / "code")
+        surveyor = Surveyor(find_sources(plugins, dialects), dialects, sealed, shelf.reason_to_withdraw)
         grants = ServiceFactory(make_offers(shared), clock, settings.server.workers)
-        builder = Builder(dialects, plugins, grants.build, Prober(clock), clock)
+        self.grounds = Grounds(settings, clock)
+        readers = make_readers(settings, world, self.grounds, clock, development=self._dev)
+        for reader in readers.values():
+            stack.push_async_callback(reader.aclose)
+        for reader in readers.values():
+            stack.push_async_callback(reader.aclose)
+        builder = Builder(dialects, plugins, grants.build, Prober(clock), clock, readers)
         generations = Generations(self.database)
         stage = Stage(
             builder,
@@ -236,6 +249,7 @@ class Gateway:
             lambda former, current: announce_switch(self.bus, former, current),
         )
         host = Host(surveyor, stage, generations, plugins.config)
+        self.installer = Installer(host, dialects, plugins, settings.install, shelf)
         stack.push_async_callback(host.stop)
         return host
 
@@ -249,6 +263,8 @@ class Gateway:
             own(stack, watch(self.host, self.settings.plugins.dirs), "plugin-watcher")
         if shared.recollection.embedder is not None:
             own(stack, shared.recollection.keep_embedded(shared.leases), "memory-embedding")
+        own(stack, self.installer.shelf.run(), "catalogues")
+        own(stack, self.grounds.sweep(), "environments")
         own(stack, self._sweep_conversations(), "conversations")
         own(stack, self.board.run(), "worker-board")
         own(stack, self.in_flight.run(), "in-flight")
@@ -264,7 +280,7 @@ class Gateway:
         announce_shutdown(self.bus, __version__)
         await self.bus.settle(LAST_EVENTS_S)
 
-    def _assemble(self) -> GatewayServer:
+    def _assemble(self) -> Asgi:
         limit = self.settings.server.max_body_bytes
         pipeline, host, in_flight = self.pipeline, self.host, self.in_flight
         self._add_gauges()
@@ -276,7 +292,10 @@ class Gateway:
         records = CallRecords(self.recorder, self.meter, self.board.name)
         door = Door(self.settings.server.host, self.settings.mcp.hosts, self.settings.mcp.origins)
         mcp = McpEndpoint(pipeline, host, in_flight, self.gate, records, door, limit)
-        return GatewayServer(inference, operations, self._make_admin, mcp)
+        paths = PluginPaths(host, self.directory, limit)
+        server = GatewayServer(host, inference, operations, self._make_admin, mcp, paths)
+        origins = self.settings.server.cors_origins
+        return CrossOrigin(server, origins) if origins else server
 
     def _add_gauges(self) -> None:
         gauge = self.metrics.gauge
@@ -304,6 +323,7 @@ class Gateway:
             traces=Traces(self.database),
             audit=AuditLog(self.database),
             host=self.host,
+            installer=self.installer,
             objects=self.objects,
             memories=self.recollection,
             flush=self.recorder.flush,

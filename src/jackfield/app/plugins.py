@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from jackfield.clock import SystemClock
 from jackfield.dialects.base import Dialect
 from jackfield.dialects.native import NativeDialect
+from jackfield.dialects.provider.dialect import ProviderDialect
 from jackfield.dialects.rings.dialect import RingDialect
 from jackfield.dialects.rings.world import RingWorld
 from jackfield.dialects.toolbox.dialect import ToolboxDialect
 from jackfield.dialects.toolbox.script import OpenSession, open_node
 from jackfield.errors import ConfigError
 from jackfield.runtimes.launch import LAYERS
-from jackfield.settings import IsolationSettings, PluginSettings
+from jackfield.settings import IsolationSettings, PluginSettings, Settings
 from jackfield.sources.base import Source
 from jackfield.sources.builtin import BuiltinSource
 from jackfield.sources.entry_points import EntryPointSource
@@ -21,12 +23,18 @@ from jackfield.sources.folder import FolderSource
 
 
 def make_dialects(
-    rings: RingWorld | None = None, isolation: IsolationSettings | None = None, *, development: bool = False
+    rings: RingWorld | None = None, settings: Settings | None = None, *, development: bool = False
 ) -> dict[str, Dialect]:
-    """All dialects by name. `rings` is what ring plugins share; without one they share it only among themselves. Raises
-    `ConfigError` for an `isolation` that there is not."""
-    toolbox = ToolboxDialect(open_session=_open_sessions(isolation or IsolationSettings()), development=development)
-    return {dialect.name: dialect for dialect in (NativeDialect(), RingDialect(rings), toolbox)}
+    """All dialects by name. `rings` is what ring plugins share; without one they share it only among themselves.
+    Without the `settings` of a gateway nothing of one is known. Raises `ConfigError` for an isolation that there is
+    not."""
+    isolation = settings.isolation if settings is not None else IsolationSettings()
+    toolbox = ToolboxDialect(open_session=_open_sessions(isolation), development=development)
+    provider = ProviderDialect()
+    if settings is not None:
+        listening = (settings.server.host, settings.server.port)
+        provider = ProviderDialect(data_dir=settings.store.data_dir, listening=listening)
+    return {dialect.name: dialect for dialect in (NativeDialect(), RingDialect(rings), toolbox, provider)}
 
 
 def _open_sessions(isolation: IsolationSettings) -> OpenSession:
@@ -40,5 +48,8 @@ def _open_sessions(isolation: IsolationSettings) -> OpenSession:
 def find_sources(plugins: PluginSettings, dialects: Mapping[str, Dialect]) -> tuple[Source, ...]:
     """Where plugins come from; of two with one id the earlier source's wins."""
     finders = tuple(dialect.find for dialect in dialects.values())
-    folders = tuple(FolderSource(folder, finders) for folder in plugins.dirs)
+    folders = [FolderSource(folder, finders) for folder in plugins.dirs]
+    # Where the provider guide has its readers put them.
+    if (home := Path("~/.loom/plugins").expanduser()).is_dir():
+        folders.append(FolderSource(home, (dialects["provider"].find,)))
     return (*folders, *((EntryPointSource(),) if plugins.entry_points else ()), BuiltinSource())

@@ -21,7 +21,7 @@ from jackfield.clock import SystemClock
 from jackfield.control.credentials import Credentials, FirstKeys
 from jackfield.errors import ConfigError
 from jackfield.hooks.watchdog import Watchdog
-from jackfield.server.gateway import GatewayServer
+from jackfield.server.asgi import Asgi
 from jackfield.server.listening import allow_many_connections, listen, url_of
 from jackfield.server.process import EmbeddedServer, HttpServer, Orders
 from jackfield.server.supervisor import Place, Supervisor
@@ -158,7 +158,7 @@ class Running(Gateway):
         return self
 
     @property
-    def app(self) -> GatewayServer:
+    def app(self) -> Asgi:
         return self.asgi
 
 

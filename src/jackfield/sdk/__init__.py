@@ -30,6 +30,7 @@ from jackfield.sdk.memory import Memories, Memory, MemoryType, TooManyMemories
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
 from jackfield.sdk.plugin import Health, Plugin, PluginConfig
 from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
+from jackfield.sdk.routes import MiddlewareLayer, MiddlewareSpec, RouterSpec, route
 from jackfield.sdk.scheduler import ScheduledTask, Scheduler, task
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded, Services
 from jackfield.sdk.shared import SharedServices
@@ -118,6 +119,8 @@ __all__ = [
     "Memory",
     "MemoryType",
     "Message",
+    "MiddlewareLayer",
+    "MiddlewareSpec",
     "MountedServer",
     "NotGranted",
     "Opaque",
@@ -136,6 +139,7 @@ __all__ = [
     "Reject",
     "Replace",
     "ResponseFormat",
+    "RouterSpec",
     "ScheduledTask",
     "Scheduler",
     "Services",
@@ -173,6 +177,7 @@ __all__ = [
     "agent",
     "current_caller",
     "hook",
+    "route",
     "subscribe",
     "task",
     "tool",

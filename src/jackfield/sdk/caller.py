@@ -37,7 +37,12 @@ def current_caller() -> Caller | None:
     return found
 
 
-def act_for(find: FindCaller) -> None:
+def known_caller() -> Caller | FindCaller | None:
+    """As `current_caller`, but who was not asked for yet is not found out."""
+    return _CALLER.get()
+
+
+def act_for(find: Caller | FindCaller | None) -> None:
     """For the rest of the running task; who it is is found out when it is asked for."""
     _CALLER.set(find)
 

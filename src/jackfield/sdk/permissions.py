@@ -23,6 +23,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "tools:execute": "Run tools of other plugins",
         "tools:refuse": "Refuse tool calls before they run, those of other plugins too",
         "users:any": "Deal with what is stored of users other than the one who asks",
+        "routes:public": "Answer requests at paths of its own without asking for a key",
         "mcp:connect": "Connect to the MCP servers that the operator configured, and offer their tools",
     }
 )

@@ -36,7 +36,8 @@ class Scheduler(Protocol):
         self, name: str, when: float | str, handler: TaskHandler, *, timezone: str = "UTC", once: bool = False
     ) -> str:
         """The task's id. `when` is seconds (at least 1) between the end of one run and the next, or five fields of cron
-        in `timezone`; with `once` the first run is the only one. Raises `ValueError` naming what is wrong."""
+        in `timezone`; with `once` the first run is the only one. After a run that raised the seconds are doubled, again
+        after each further one, up to 300. Raises `ValueError` naming what is wrong."""
 
     async def cancel(self, task: str) -> bool:
         """Whether there was such a task. A run that is under way ends by itself."""

@@ -102,7 +102,7 @@ class KeyValue(Protocol):
 class Services:
     """Built by the host from what was approved; nothing here can widen it."""
 
-    __slots__ = ("_granted", "_needed", "_plugin", "_shared")
+    __slots__ = ("_granted", "_needed", "_plugin", "_shared", "permissions")
 
     def __init__(
         self,
@@ -110,10 +110,12 @@ class Services:
         granted: Mapping[str, Any],
         needed: Mapping[str, str],
         shared: SharedServices | None = None,
+        *,
+        permissions: frozenset[str] = frozenset(),
     ) -> None:
         """`granted` by service name; `needed` tells for the others which permission brings them. Without `shared` the
-        plugin is beyond the reach of others."""
-        self._shared = shared
+        plugin is beyond the reach of others. `permissions` are those that were approved, for who passes them on."""
+        self._shared, self.permissions = shared, permissions
         self._plugin = plugin
         self._granted, self._needed = MappingProxyType(dict(granted)), MappingProxyType(dict(needed))
 

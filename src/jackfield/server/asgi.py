@@ -54,6 +54,16 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The request is larger than {limit / 1024 / 1024:g} MB")
 
 
+def replaying(body: bytes, receive: Receive) -> Receive:
+    """What was read already, for who reads it again."""
+    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return replay
+
+
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": (*headers, length)})

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import unquote
 
 import structlog
 
 from jackfield.errors import JackfieldError, NotFound
+from jackfield.host.host import Host
 from jackfield.ids import new_id
 from jackfield.server.asgi import Asgi, Message, Receive, Scope, Send, fault, send_error
+from jackfield.server.front import Front
 from jackfield.server.inference import MODELS, Inference
 from jackfield.server.mcp import MCP_PATH
 from jackfield.server.operations import PATHS, Operations
@@ -33,16 +36,29 @@ def unfold_path(raw: bytes) -> str:
 
 class GatewayServer:
     """`make_admin` builds the admin application when it is first asked for; without `mcp` there is nothing at
-    `/mcp`."""
+    `/mcp`, without `paths` no plugin's are served. Plugins' middleware stands around all of it."""
 
     def __init__(
-        self, inference: Inference, operations: Operations, make_admin: Callable[[], Asgi], mcp: Asgi | None = None
+        self,
+        host: Host,
+        inference: Inference,
+        operations: Operations,
+        make_admin: Callable[[], Asgi],
+        mcp: Asgi | None = None,
+        paths: Asgi | None = None,
     ) -> None:
-        self._inference, self._operations, self._make_admin = inference, operations, make_admin
-        self._mcp = mcp
+        self._host, self._inference, self._operations, self._make_admin = host, inference, operations, make_admin
+        self._mcp, self._paths = mcp, paths
         self._admin: Asgi | None = None
+        self._inside = partial(self, inside=True)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, inside: bool = False) -> None:
+        snapshot = self._host.snapshot
+        if snapshot.middleware and not inside:
+            if snapshot.front is None:
+                snapshot.front = Front(snapshot, self._inside)
+            await snapshot.front(scope, receive, send)
+            return
         path: str = scope["path"]
         if b"%" in scope.get("raw_path", b""):
             path = scope["path"] = unfold_path(scope["raw_path"])
@@ -82,4 +98,6 @@ class GatewayServer:
             return self._admin
         if path in PATHS:
             return self._operations
+        if self._paths is not None and self._host.snapshot.serves_paths:
+            return self._paths
         raise NotFound(f"There is nothing at {path[:200]}")

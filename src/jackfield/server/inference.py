@@ -29,6 +29,7 @@ ROUTES: Mapping[str, Route] = {
     path: Route(f"POST {path}", format_named(name))
     for path, name in (
         ("/v1/chat/completions", "openai_chat"),
+        ("/v1/responses", "openai_responses"),
         ("/v1/embeddings", "openai_embeddings"),
         ("/v1/messages", "anthropic_messages"),
         ("/v1/messages/count_tokens", "anthropic_count_tokens"),

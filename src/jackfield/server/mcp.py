@@ -13,13 +13,13 @@ import structlog
 
 from jackfield import __version__
 from jackfield.errors import ClientGone, Forbidden, JackfieldError, Malformed, Unauthenticated, Unavailable
+from jackfield.hooks.caller import caller_of
 from jackfield.host.host import Host
 from jackfield.ids import new_id
 from jackfield.mcp.door import EVENTS_TYPE, LEAVE, Door, accepts
 from jackfield.mcp.messages import Message, Rejection, encode_fault, encode_rejection, read_message
 from jackfield.mcp.records import CallRecords
 from jackfield.mcp.visit import Visit
-from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import Route, State
 from jackfield.pipeline.run import Pipeline
 from jackfield.sdk.outcomes import Headers

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from jackfield.server.gateway import GatewayServer
+from jackfield.server.asgi import Asgi
 from jackfield.server.protocol import GatewayProtocol
 
 KEEP_ALIVE_S = 75
@@ -28,7 +28,7 @@ class HttpServer(uvicorn.Server):
     """Stops in three steps: takes no more connections, lets exchanges end within `drain_s`, cuts what is left and waits
     until it is settled. Signals are the business of whoever owns the process."""
 
-    def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
+    def __init__(self, gateway: Asgi, drain_s: float) -> None:
         super().__init__(_config(gateway))
         self._drain_s = drain_s
         self._told_to_stop = asyncio.Event()
@@ -98,7 +98,7 @@ class HttpServer(uvicorn.Server):
         self._closing_since = closing
 
 
-def _config(gateway: GatewayServer) -> uvicorn.Config:
+def _config(gateway: Asgi) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
         http=GatewayProtocol,
@@ -171,7 +171,7 @@ class Orders:
 class EmbeddedServer(HttpServer):
     """`is_up` once it serves."""
 
-    def __init__(self, gateway: GatewayServer, drain_s: float) -> None:
+    def __init__(self, gateway: Asgi, drain_s: float) -> None:
         super().__init__(gateway, drain_s)
         self.is_up = asyncio.Event()
 

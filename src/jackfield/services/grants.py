@@ -85,7 +85,7 @@ class ServiceFactory:
         limit = self._limits.setdefault(asker.plugin, OperationLimit(asker.plugin, self._clock, self._workers))
         grant = Grant(asker, Allowance(asker.plugin, approved, limit))
         granted = {name: offer.make(grant) for name, offer in self._offers.items() if approved & offer.permissions}
-        grant.services = Services(asker.plugin, granted, NEEDED, grant.shared)
+        grant.services = Services(asker.plugin, granted, NEEDED, grant.shared, permissions=approved)
         return grant
 
 

@@ -129,9 +129,10 @@ class Recollection:
         """Unless another has had it within this time."""
         now = self._clock.wall()
         await leases.introduce(*TURN, at=now - every_s)
-        return await leases.take(
+        taken = await leases.take(
             *TURN, holder=holder, due=now, latest=now - every_s, at=now, until=now + LONGEST_TURN_S, since=now
         )
+        return taken is not None
 
     async def _embed(self, text: str) -> Vector | None:
         vectors = await self.embedder.vectors([text]) if self.embedder is not None else None

@@ -159,6 +159,10 @@ class PluginScheduler:
 
     async def list(self) -> tuple[ScheduledTask, ...]:
         self._allowance.take(READ)
+        return await self.planned()
+
+    async def planned(self) -> tuple[ScheduledTask, ...]:
+        """The same for operators."""
         leases, now = await self._leases.of(self._owner), self._clock.wall()
         return tuple(planned.told(leases.get(planned.name), now) for planned in self._tasks.values())
 
@@ -229,7 +233,7 @@ class PluginScheduler:
         """It is due: runs it, or finds out who does."""
         holder, now = new_id("run"), self._clock.wall()
         try:
-            taken = await self._leases.take(
+            failures = await self._leases.take(
                 self._owner,
                 planned.name,
                 holder=holder,
@@ -239,7 +243,7 @@ class PluginScheduler:
                 until=now + LEASE_S,
                 since=planned.since,
             )
-            await (self._run(planned, holder) if taken else self._look(planned))
+            await (self._look(planned) if failures is None else self._run(planned, holder, failures))
         except JackfieldError as error:
             # Without the store nobody knows who runs it: then nobody does.
             log.warning("task_not_run", plugin=self._plugin, task=planned.name, error=error.message)
@@ -261,7 +265,8 @@ class PluginScheduler:
         else:
             planned.plan(lease.anchor, now)
 
-    async def _run(self, planned: Planned, holder: str) -> None:
+    async def _run(self, planned: Planned, holder: str, failures: int) -> None:
+        """After so many that failed in a row."""
         began = perf_counter_ns()
         error: str | None = "it was cancelled"
         if self._is_current(planned):
@@ -275,16 +280,18 @@ class PluginScheduler:
                 renewing.cancel()
             self._tell(planned, error, perf_counter_ns() - began)
         # The next time counts also where the store cannot be told of this one.
-        now = self._clock.wall()
+        now, pause_s = self._clock.wall(), planned.schedule.pause_after(0 if error is None else failures + 1)
         if planned.once:
             self._drop(planned)
         else:
-            planned.plan(max(now, planned.due), now)
-        await self._release(planned, holder, error, now)
+            planned.plan(max(now, planned.due) + pause_s, now)
+        await self._release(planned, holder, error, now, pause_s)
 
-    async def _release(self, planned: Planned, holder: str, error: str | None, at: float) -> None:
+    async def _release(self, planned: Planned, holder: str, error: str | None, at: float, pause_s: float = 0.0) -> None:
         keep_s = REMEMBERED_S if planned.once else None
-        await self._leases.release(self._owner, planned.name, holder=holder, at=at, error=error, keep_s=keep_s)
+        await self._leases.release(
+            self._owner, planned.name, holder=holder, at=at, error=error, pause_s=pause_s, keep_s=keep_s
+        )
 
     async def _renew(self, planned: Planned, holder: str) -> None:
         held = True

@@ -13,6 +13,8 @@ from cronsim import CronSim, CronSimError
 SHORTEST_S = 1.0
 LONGEST_S = 366 * 86_400.0
 LONGEST_CRON = 200
+# What fails again and again is tried less and less often, down to this.
+LONGEST_PAUSE_S = 300.0
 
 
 class Schedule(Protocol):
@@ -21,6 +23,9 @@ class Schedule(Protocol):
 
     def latest_anchor(self, anchor: float, due: float) -> float:
         """It is due at `due`, as reckoned from `anchor`, unless it was at a time after this."""
+
+    def pause_after(self, failures: int) -> float:
+        """How much longer than else it waits after so many failures in a row, in seconds."""
 
 
 class Every(msgspec.Struct, frozen=True):
@@ -31,6 +36,10 @@ class Every(msgspec.Struct, frozen=True):
 
     def latest_anchor(self, anchor: float, due: float) -> float:
         return anchor
+
+    def pause_after(self, failures: int) -> float:
+        longest = max(self.seconds, LONGEST_PAUSE_S)
+        return float(min(self.seconds * 2 ** min(failures, 30), longest) - self.seconds)
 
 
 class Cron(msgspec.Struct, frozen=True):
@@ -49,6 +58,9 @@ class Cron(msgspec.Struct, frozen=True):
 
     def latest_anchor(self, anchor: float, due: float) -> float:
         return math.nextafter(due, -math.inf)
+
+    def pause_after(self, failures: int) -> float:
+        return 0.0
 
 
 def read_schedule(when: float | str, timezone: str) -> Schedule:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Dialect,
     Integer,
     Select,
     and_,
@@ -36,14 +37,24 @@ PRIMARY_KEY = ("owner", "user", "namespace", "key")
 # A sweep holds the write lock, which others wait for: a little at a time.
 SWEPT_AT_ONCE = 500
 
+_compiled: dict[str, Mapping[str, Compiled]] = {}
+
+
+class Compiled:
+    """A clause in the words of one kind of database."""
+
+    def __init__(self, clause: Any, dialect: Dialect) -> None:
+        self.clause = clause
+        compiled = clause.compile(dialect=dialect)
+        self.sql, self.names = str(compiled), tuple(compiled.positiontup)
+        # Numbers in the clause itself, which are bound like all others.
+        self.own = {name: value for name, value in compiled.params.items() if value is not None}
+
 
 class Statement:
-    def __init__(self, database: Database, clause: Any) -> None:
-        self._database, self._clause = database, clause
-        compiled = clause.compile(dialect=database.engine.dialect)
-        self._sql, self._names = str(compiled), tuple(compiled.positiontup)
-        # Numbers in the clause itself, which are bound like all others.
-        self._own = {name: value for name, value in compiled.params.items() if value is not None}
+    def __init__(self, database: Database, compiled: Compiled) -> None:
+        self._database, self._clause = database, compiled.clause
+        self._sql, self._names, self._own = compiled.sql, compiled.names, compiled.own
 
     async def read(self, values: Values) -> Rows:
         return await self._database.read_alone(self._sql, *self._in_order(values))
@@ -75,19 +86,44 @@ class Statement:
 
 class Statements:
     def __init__(self, database: Database) -> None:
-        def statement(clause: Any) -> Statement:
-            return Statement(database, clause)
+        compiled = _compiled_for(database)
 
-        self.find = statement(select(kv.c.kind, kv.c.value, kv.c.expires_at).where(_at(*PRIMARY_KEY), _living()))
-        self.list = statement(select(kv.c.key).where(_at("owner", "user", "namespace"), _living(), _begins()))
-        self.sum = statement(select(*_amount()).where(_at("owner"), _living()))
-        self.put = statement(_upsert(database, _row().where(true())))
-        self.put_within = statement(_upsert(database, _row_that_fits()))
-        self.delete = statement(delete(kv).where(_at(*PRIMARY_KEY)).returning(kv.c.expires_at))
-        self.clear = statement(delete(kv).where(_at("owner", "user", "namespace")).returning(kv.c.expires_at))
-        self.purge = statement(delete(kv).where(_at("owner"), _expired()).returning(kv.c.size))
-        self.forget = statement(delete(kv).where(_at("owner")).returning(kv.c.size))
-        self.sweep = statement(_sweep())
+        def statement(name: str) -> Statement:
+            return Statement(database, compiled[name])
+
+        self.find = statement("find")
+        self.list = statement("list")
+        self.sum = statement("sum")
+        self.put = statement("put")
+        self.put_within = statement("put_within")
+        self.delete = statement("delete")
+        self.clear = statement("clear")
+        self.purge = statement("purge")
+        self.forget = statement("forget")
+        self.sweep = statement("sweep")
+
+
+def _compiled_for(database: Database) -> Mapping[str, Compiled]:
+    """Once for each kind of database: it takes longer than all else of opening one."""
+    dialect = database.engine.dialect
+    if dialect.name not in _compiled:
+        _compiled[dialect.name] = {name: Compiled(clause, dialect) for name, clause in _clauses(database).items()}
+    return _compiled[dialect.name]
+
+
+def _clauses(database: Database) -> Mapping[str, Any]:
+    return {
+        "find": select(kv.c.kind, kv.c.value, kv.c.expires_at).where(_at(*PRIMARY_KEY), _living()),
+        "list": select(kv.c.key).where(_at("owner", "user", "namespace"), _living(), _begins()),
+        "sum": select(*_amount()).where(_at("owner"), _living()),
+        "put": _upsert(database, _row().where(true())),
+        "put_within": _upsert(database, _row_that_fits()),
+        "delete": delete(kv).where(_at(*PRIMARY_KEY)).returning(kv.c.expires_at),
+        "clear": delete(kv).where(_at("owner", "user", "namespace")).returning(kv.c.expires_at),
+        "purge": delete(kv).where(_at("owner"), _expired()).returning(kv.c.size),
+        "forget": delete(kv).where(_at("owner")).returning(kv.c.size),
+        "sweep": _sweep(),
+    }
 
 
 def subject_of(owner: str) -> str:

@@ -47,7 +47,8 @@ class SqliteLane:
     def _open(self) -> sqlite3.Connection:
         if self._niceness and sys.platform == "linux":
             # Here, and only here, a priority belongs to a thread.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, max(os.getpriority(os.PRIO_PROCESS, thread), self._niceness))
         self._connection = self._connect()
         return self._connection
 

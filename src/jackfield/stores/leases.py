@@ -53,8 +53,9 @@ class Leases:
 
     async def take(
         self, owner: str, name: str, *, holder: str, due: float, latest: float, at: float, until: float, since: float
-    ) -> bool:
-        """For the run that is due at `due`, where the anchor is not after `latest`; by who knows it `since` then."""
+    ) -> int | None:
+        """For the run that is due at `due`, where the anchor is not after `latest`; by who knows it `since` then. How
+        many runs before it have failed in a row, or `None` where another has it."""
         statement = (
             update(leases)
             .where(_is(owner, name), leases.c.anchor <= latest, leases.c.until <= at)
@@ -69,20 +70,31 @@ class Leases:
                 keep_until=at + KEPT_S,
             )
         )
-        return await self._change(statement)
+        async with self._database.writing() as transaction:
+            taken = (await transaction.execute(statement.returning(leases.c.failures))).first()
+        return None if taken is None else int(taken[0])
 
     async def renew(self, owner: str, name: str, *, holder: str, until: float) -> bool:
         """Whether it is still the holder's."""
         return await self._change(_held(owner, name, holder).values(until=until))
 
     async def release(
-        self, owner: str, name: str, *, holder: str, at: float, error: str | None, keep_s: float | None = None
+        self,
+        owner: str,
+        name: str,
+        *,
+        holder: str,
+        at: float,
+        error: str | None,
+        pause_s: float = 0.0,
+        keep_s: float | None = None,
     ) -> bool:
-        """After a run. With `keep_s` there will be no other, and the lease is kept only so long. Nothing happens where
-        another has it by now."""
-        values: dict[str, Any] = {"holder": "", "until": at, "last_error": error}
+        """After a run. The next is reckoned from `pause_s` later than from its end. With `keep_s` there will be no
+        other, and the lease is kept only so long. Nothing happens where another has it by now."""
+        failures: Any = 0 if error is None else leases.c.failures + 1
+        values: dict[str, Any] = {"holder": "", "until": at, "last_error": error, "failures": failures}
         # What became due meanwhile is not made up for. Where the clock was set back the due time stays the later one.
-        values["anchor"] = case((leases.c.anchor < at, at), else_=leases.c.anchor)
+        values["anchor"] = case((leases.c.anchor < at, at), else_=leases.c.anchor) + pause_s
         if keep_s is not None:
             values |= {"ended_at": values["anchor"], "keep_until": at + keep_s}
         return await self._change(_held(owner, name, holder).values(values))

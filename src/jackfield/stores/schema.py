@@ -12,7 +12,7 @@ from jackfield.stores.tables import metadata, revisions
 
 # Oldest first: the revisions in `migrations/versions`. Kept here so that a database which is up to date
 # is known as such without importing Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION = "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
 

@@ -178,6 +178,7 @@ leases = Table(
     Column("last_run", Double),
     Column("runs", BigInteger, nullable=False),
     Column("last_error", Text),
+    Column("failures", BigInteger, nullable=False, server_default="0"),
     Column("ended_at", Double),
     Column("keep_until", Double, nullable=False),
     Index("leases_keep", "keep_until"),
