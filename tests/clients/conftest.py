@@ -25,18 +25,25 @@ def scripted(request: pytest.FixtureRequest) -> Kind:
     return Kind(request.param)
 
 
+@pytest.fixture(params=["openai", "anthropic", "responses"])
+def speaker(request: pytest.FixtureRequest) -> Kind:
+    """A kind of upstream that a script can make misbehave, one that itself speaks Responses among them."""
+    return Kind(request.param)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with Upstream(key=KEY) as first, Upstream(key=KEY) as second:
+    async with Upstream(key=KEY) as first, Upstream(key=KEY) as second, Upstream(key=KEY) as third:
         key = {"api_key_env": "UPSTREAM_KEY", "max_retries": 0}
         links = [
             link(first, "openai", models={"via-openai": "scripted", "embedder": "scripted"}, **key),
             link(second, "anthropic", models={"via-anthropic": "scripted"}, **key),
+            link(third, name="responses", models={"via-responses": "scripted"}, options={"responses": "only"}, **key),
             {"name": "echo", "provider": "echo", "models": {"via-echo": "echo"}, "max_retries": 0},
         ]
         folder = tmp_path_factory.mktemp("gateway")
         async with run_gateway(folder, upstreams=links, environ={"UPSTREAM_KEY": KEY}) as gateway:
-            yield World(gateway, {"openai": first, "anthropic": second})
+            yield World(gateway, {"openai": first, "anthropic": second, "responses": third})
 
 
 @pytest_asyncio.fixture(loop_scope="module")

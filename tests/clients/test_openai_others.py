@@ -50,7 +50,7 @@ async def test_a_model_without_embeddings_is_refused(gpt: openai.AsyncOpenAI) ->
 async def test_models_are_listed(gpt: openai.AsyncOpenAI, world: World) -> None:
     models = [model async for model in await gpt.models.list()]
 
-    assert {model.id for model in models} == {"via-openai", "via-anthropic", "via-echo", "embedder"}
+    assert {model.id for model in models} == {"via-openai", "via-anthropic", "via-responses", "via-echo", "embedder"}
     assert {model.object for model in models} == {"model"}
 
 

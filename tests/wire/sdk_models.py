@@ -10,14 +10,21 @@ from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types.message_count_tokens_params import MessageCountTokensParams
 from anthropic.types.message_create_params import MessageCreateParamsBase
 from anthropic.types.shared.error_response import ErrorResponse
+from openai import omit
+from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+from openai.types.responses import ParsedResponse, Response, ResponseStreamEvent
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
 from pydantic import TypeAdapter
 
 _ANTHROPIC_REQUEST = TypeAdapter(MessageCreateParamsBase)
 _ANTHROPIC_COUNT = TypeAdapter(MessageCountTokensParams)
 _ANTHROPIC_EVENT: TypeAdapter[Any] = TypeAdapter(anthropic_types.RawMessageStreamEvent)
 _OPENAI_REQUEST = TypeAdapter(CompletionCreateParamsBase)
+_RESPONSES_REQUEST = TypeAdapter(ResponseCreateParamsBase)
+_NAMED = {"id": "msg_1", "status": "completed"}
+_RESPONSES_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 
 
 def _walk(value: Any) -> None:
@@ -94,3 +101,56 @@ def check_openai_stream(documents: list[Any]) -> None:
             assert document["error"]["message"]
         else:
             assert ChatCompletionChunk.model_validate(document).object == "chat.completion.chunk"
+
+
+def check_responses_request(body: Any) -> None:
+    """What the API takes without an id, the official types give one."""
+    items = body.get("input")
+    if isinstance(items, list):
+        items = [item if isinstance(item.get("content"), str) else _NAMED | item for item in items]
+    _walk(_RESPONSES_REQUEST.validate_python(body | ({"input": items} if items is not None else {})))
+
+
+def check_responses_response(body: Any) -> None:
+    assert Response.model_validate(body).object == "response"
+
+
+def streamed_response(documents: list[Any]) -> ParsedResponse[Any] | None:
+    """The response that the official client makes of a stream; `None` for one that is incomplete or ends in an error.
+
+    Events must be numbered without gaps, and what the last one repeats must be what the others told.
+    """
+    state: ResponseStreamState[Any] = ResponseStreamState(input_tools=omit, text_format=omit)
+    assert [document["sequence_number"] for document in documents] == list(range(len(documents)))
+    for document in documents:
+        event = _RESPONSES_EVENT.validate_python(document)
+        if event.type == "error":
+            assert document["error"]["message"]
+        else:
+            state.handle_event(event)
+    last = documents[-1]
+    if last["type"] in ("response.completed", "response.incomplete"):
+        assert output_told(documents) == last["response"]["output"]
+    return state._completed_response
+
+
+def output_told(documents: list[Any]) -> list[Any]:
+    """The items as their own events told them, whose deltas must add up to them."""
+    told: dict[int, str] = {}
+    items: dict[int, Any] = {}
+    for document in documents:
+        kind = document["type"]
+        if kind.endswith(".delta"):
+            told[document["output_index"]] = told.get(document["output_index"], "") + document["delta"]
+        elif kind == "response.output_item.added":
+            assert document["output_index"] == len(items)
+            items[document["output_index"]] = None
+        elif kind == "response.output_item.done":
+            items[document["output_index"]] = document["item"]
+            assert told.get(document["output_index"], "") == _text_of(document["item"])
+    return [items[place] for place in sorted(items)]
+
+
+def _text_of(item: Any) -> str:
+    parts = (*item.get("summary", ()), *(item.get("content") or ()))
+    return "".join((item.get("arguments", ""), *(part.get("text", part.get("refusal", "")) for part in parts)))

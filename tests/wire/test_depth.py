@@ -16,11 +16,13 @@ from jackfield.wire.base import WireFormat
 from jackfield.wire.json import DEEPEST, read_document
 from jackfield.wire.openai_chat import OpenAIChat
 from jackfield.wire.openai_embeddings import OpenAIEmbeddings
+from jackfield.wire.openai_responses import OpenAIResponses
 
 HI = {"role": "user", "content": "hi"}
 REQUESTS: list[tuple[WireFormat, dict[str, Any]]] = [
     (OpenAIChat(), {"model": "m", "messages": [HI]}),
     (AnthropicMessages(), {"model": "m", "messages": [HI], "max_tokens": 9}),
+    (OpenAIResponses(), {"model": "m", "input": [HI]}),
     (OpenAIEmbeddings(), {"model": "m", "input": "hi"}),
 ]
 # A list, or an object; what stands before what is nested further, and what stands after it.

@@ -14,15 +14,25 @@ from jackfield.wire.base import Encoded, WireFormat
 from jackfield.wire.chat import ChatResponse, Choice, FinishReason, Message
 
 from .format_samples import ANTHROPIC_REQUESTS, ANTHROPIC_RESPONSES, OPENAI_REQUESTS, OPENAI_RESPONSES, Body
+from .responses_samples import RESPONSES_REQUESTS, RESPONSES_RESPONSES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
 ROW = re.compile(r"^\| `(?P<field>[^`]+)` \| (?P<dropped>dropped as )?`(?P<name>[^`]+)` \| .*\|$", re.MULTILINE)
-SIDES = {"OpenAI chat": "openai_chat", "Anthropic messages": "anthropic_messages"}
+SIDES = {
+    "OpenAI chat": "openai_chat",
+    "OpenAI Responses": "openai_responses",
+    "Anthropic messages": "anthropic_messages",
+}
+BODIES = {
+    "Requests": (OPENAI_REQUESTS, RESPONSES_REQUESTS, ANTHROPIC_REQUESTS),
+    "Responses": (OPENAI_RESPONSES, RESPONSES_RESPONSES, ANTHROPIC_RESPONSES),
+}
 SAMPLES = {
-    "Requests: OpenAI chat to Anthropic messages": OPENAI_REQUESTS,
-    "Requests: Anthropic messages to OpenAI chat": ANTHROPIC_REQUESTS,
-    "Responses: OpenAI chat to Anthropic messages": OPENAI_RESPONSES,
-    "Responses: Anthropic messages to OpenAI chat": ANTHROPIC_RESPONSES,
+    f"{kind}: {source} to {target}": samples
+    for kind, bodies in BODIES.items()
+    for source, samples in zip(SIDES, bodies, strict=True)
+    for target in SIDES
+    if target != source
 }
 
 
@@ -33,7 +43,7 @@ def section(title: str) -> str:
 
 def rows() -> list[Any]:
     return [
-        pytest.param(title, row["field"], row["name"], bool(row["dropped"]), id=f"{title[:16]} {row['field']}")
+        pytest.param(title, row["field"], row["name"], bool(row["dropped"]), id=f"{title} {row['field']}")
         for title in SAMPLES
         for row in ROW.finditer(section(title))
     ]
@@ -81,12 +91,16 @@ def finish_written(target: WireFormat, reason: FinishReason, path: str) -> list[
 
 
 def test_finish_reasons_are_written_as_told() -> None:
-    told = dict(re.findall(r"^\| `(\w+)` \| (`\w+` \| `\w+`) \|$", section("Finish reasons"), re.MULTILINE))
+    row = re.compile(r"^\| `(\w+)` \| (`\w+` \| `\w+` \| `\w+`) \|$", re.MULTILINE)
+    told = dict(row.findall(section("Finish reasons")))
     assert set(told) == set(get_args(FinishReason))
     for reason in get_args(FinishReason):
         openai = finish_written(format_named("openai_chat"), reason, "choices[].finish_reason")
         anthropic = finish_written(format_named("anthropic_messages"), reason, "stop_reason")
-        assert [told[reason]] == [f"`{o}` | `{a}`" for o, a in zip(openai, anthropic, strict=True)]
+        responses = format_named("openai_responses")
+        (status,) = finish_written(responses, reason, "status")
+        (word,) = finish_written(responses, reason, "incomplete_details.reason") or [status]
+        assert told[reason] == f"`{openai[0]}` | `{anthropic[0]}` | `{word}`"
 
 
 def test_every_format_is_listed() -> None:

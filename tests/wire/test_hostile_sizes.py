@@ -14,6 +14,7 @@ import pytest
 from jackfield.wire.anthropic_messages import AnthropicMessages, AnthropicStreamEncoder
 from jackfield.wire.chat import Finish, StreamEnd, ToolCallDelta
 from jackfield.wire.openai_chat import OpenAIChat
+from jackfield.wire.openai_responses import OpenAIResponses
 
 MOST_CPU_S = 10.0
 TURN = {"role": "user", "content": "x"}
@@ -51,3 +52,28 @@ def test_a_call_in_many_pieces_while_another_waits() -> None:
         encoder.encode(ToolCallDelta(index=0, arguments="if (x) { y(); }"))
     told = encoder.encode(ToolCallDelta(index=0, arguments='"}')) + encoder.encode(Finish(reason="tool_calls"))
     assert told.endswith(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":1}\n\n')
+
+
+def test_items_without_end() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    said = {"role": "assistant", "content": "x"}
+    body = json.dumps({"model": "m", "input": [call, said] * 15_000}).encode()
+    request = OpenAIResponses().decode_request(body)
+    assert len(json.loads(AnthropicMessages().encode_request(request).body)["messages"][0]["content"]) == 30_000
+    assert len(json.loads(OpenAIResponses().encode_request(request).body)["input"]) == 30_000
+
+
+def test_calls_that_are_all_open_at_once() -> None:
+    encoder = OpenAIResponses().stream_encoder(model="m", usage=True)
+    for index in range(12_000):
+        encoder.encode(ToolCallDelta(index=index, id="c", name="f", arguments='{"a":"'))
+    told = encoder.encode(Finish(reason="tool_calls")) + encoder.encode(StreamEnd())
+    assert told.count(b"event: response.output_item.done\n") == 12_000
+
+
+def test_a_stream_of_many_items() -> None:
+    decoder = OpenAIResponses().stream_decoder()
+    for place in range(20_000):
+        item = {"type": "reasoning", "summary": [{"text": "x"}], "encrypted_content": "y"}
+        event = {"type": "response.output_item.done", "output_index": place, "item": item}
+        assert len(decoder.decode("", json.dumps(event).encode())) == 3

@@ -142,7 +142,10 @@ def test_models_are_listed_in_the_form_of_the_anthropic_api() -> None:
 
 
 def test_formats_are_found_by_name() -> None:
-    assert set(FORMATS.names) == {"openai_chat", "openai_embeddings", "anthropic_messages", "anthropic_count_tokens"}
+    assert set(FORMATS.names) == {
+        *("openai_chat", "openai_responses", "openai_embeddings"),
+        *("anthropic_messages", "anthropic_count_tokens"),
+    }
     for name in FORMATS.names:
         assert format_named(name).name == name
     with pytest.raises(Exception, match="no wire format 'grpc'"):

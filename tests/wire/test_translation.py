@@ -13,6 +13,7 @@ from jackfield.wire.anthropic_messages import AnthropicMessages
 from jackfield.wire.base import WireFormat
 from jackfield.wire.chat import StreamEnd, StreamFailure
 from jackfield.wire.openai_chat import OpenAIChat
+from jackfield.wire.openai_responses import OpenAIResponses
 
 from .golden_cases import cases, check_bytes, check_json, decoded, documents, encoded, name_of
 from .sdk_models import (
@@ -23,11 +24,26 @@ from .sdk_models import (
     check_openai_request,
     check_openai_response,
     check_openai_stream,
+    check_responses_request,
+    check_responses_response,
+    streamed_response,
 )
 
-FORMATS: dict[str, WireFormat] = {"openai": OpenAIChat(), "anthropic": AnthropicMessages()}
-CHECK_REQUEST = {"openai": check_openai_request, "anthropic": check_anthropic_request}
-CHECK_RESPONSE = {"openai": check_openai_response, "anthropic": check_anthropic_response}
+FORMATS: dict[str, WireFormat] = {
+    "openai": OpenAIChat(),
+    "anthropic": AnthropicMessages(),
+    "responses": OpenAIResponses(),
+}
+CHECK_REQUEST = {
+    "openai": check_openai_request,
+    "anthropic": check_anthropic_request,
+    "responses": check_responses_request,
+}
+CHECK_RESPONSE = {
+    "openai": check_openai_response,
+    "anthropic": check_anthropic_response,
+    "responses": check_responses_response,
+}
 
 
 def pair(case: Path) -> tuple[str, str]:
@@ -77,6 +93,9 @@ def test_a_stream_is_translated(case: Path) -> None:
     check_dropped(case, encoder.dropped)
     if target == "openai":
         check_openai_stream(documents(written))
+    elif target == "responses":
+        streamed_response(documents(written))
+        assert written.startswith(b"event: response.created\n")
     else:
         failed = isinstance(events[-1], StreamFailure)
         assert (anthropic_message(documents(written)) is None) == failed
@@ -98,4 +117,4 @@ def test_an_error_is_translated(case: Path) -> None:
 
 def test_every_kind_of_pair_has_its_cases() -> None:
     kinds = {tuple(case.name.split("_")[:4]) for case in cases("cross", "")}
-    assert len(kinds) == 2 * 4
+    assert len(kinds) == 6 * 4

@@ -11,6 +11,7 @@ from jackfield.wire.anthropic_count_tokens import AnthropicCountTokens
 from jackfield.wire.anthropic_messages import AnthropicMessages
 from jackfield.wire.chat import StreamStart, Usage
 from jackfield.wire.openai_chat import OpenAIChat
+from jackfield.wire.openai_responses import OpenAIResponses
 
 MOST = 10**12
 CLAIMS = [(-5, 0), (10**30, MOST), (1e300, MOST), (7.0, 7), (None, 0)]
@@ -20,7 +21,8 @@ CLAIMS = [(-5, 0), (10**30, MOST), (1e300, MOST), (7.0, 7), (None, 0)]
 def test_a_count_is_neither_below_nothing_nor_beyond_bounds(claim: Any, counted: int) -> None:
     openai = json.dumps({"choices": [], "usage": {"prompt_tokens": claim, "completion_tokens": claim}})
     anthropic = json.dumps({"content": [], "usage": {"input_tokens": claim, "output_tokens": claim}})
-    for wire, text in ((OpenAIChat(), openai), (AnthropicMessages(), anthropic)):
+    responses = json.dumps({"output": [], "usage": {"input_tokens": claim, "output_tokens": claim}})
+    for wire, text in ((OpenAIChat(), openai), (AnthropicMessages(), anthropic), (OpenAIResponses(), responses)):
         body = text.encode()
         assert wire.usage_of(body)[0] == Usage(input=counted, output=counted)
         assert wire.decode_response(body).usage == Usage(input=counted, output=counted)

@@ -14,8 +14,8 @@ from jackfield.agents.loop import Follow, Task, ToolLoop
 from jackfield.agents.selection import choose, matches
 from jackfield.agents.turn import keep_answer
 from jackfield.errors import JackfieldError
+from jackfield.hooks.caller import caller_of
 from jackfield.pipeline.answers import Answer
-from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.agents import AgentSpec
 from jackfield.sdk.caller import Caller

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from jackfield.agents.bounds import Bounds
 from jackfield.agents.selection import EVERY, Patterns
 from jackfield.errors import Malformed
-from jackfield.pipeline.caller import CONVERSATION_HEADER
+from jackfield.hooks.caller import CONVERSATION_HEADER
 from jackfield.sdk.agents import MOST_TURNS, AgentSpec
 from jackfield.sdk.context import InboundRequest
 

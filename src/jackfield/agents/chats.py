@@ -14,8 +14,8 @@ from jackfield.agents.loop import Follow, Run, Task, ToolLoop
 from jackfield.agents.relay import GAP, Relay
 from jackfield.agents.selection import EVERY, TOOLS_HEADER, Patterns, choose, wanted_tools
 from jackfield.errors import JackfieldError, Malformed
+from jackfield.hooks.caller import caller_of
 from jackfield.pipeline.answers import Answer
-from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import State, dated
 from jackfield.sdk.caller import Caller
 from jackfield.wire.base import StreamEncoder, WireFormat
@@ -50,7 +50,7 @@ class ToolChats:
             return await self._pipeline.refuse(state, error)
         if task is None:
             return await self._pipeline.run(state)
-        client, told = state.route.format, state.inbound.header("x-jackfield-tool-events") == "1"
+        client, told = state.route.format.answering(state.body), state.inbound.header("x-jackfield-tool-events") == "1"
         wants_usage, stream = state.peeked().stream_usage, state.stream
         run = self._loop.start(state, task, follow)
         await run.begin()

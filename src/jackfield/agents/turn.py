@@ -31,10 +31,13 @@ class KeptAnswer:
     operation: Operation = "chat"
 
     def __init__(self, client: WireFormat) -> None:
-        self.client, self.name = client, client.name
+        self.client, self.name, self.restates = client, client.name, client.restates
         self.events: list[ChatEvent] = []
         self.response: ChatResponse | None = None
         self.failure: JackfieldError | None = None
+
+    def answering(self, body: bytes) -> WireFormat:
+        return self
 
     def peek(self, body: bytes) -> Peek:
         return self.client.peek(body)

@@ -23,6 +23,7 @@ Api = Literal["openai", "anthropic"]
 
 CHAT: Mapping[str, str] = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 EMBEDDINGS = "/v1/embeddings"
+RESPONSES = "/v1/responses"
 MODEL = "scripted"
 MAX_TOKENS = 1024
 LAST = 1_000_000_000
@@ -61,7 +62,7 @@ class Asked:
 
 
 def _say(path: str, text: str) -> dict[str, Any]:
-    if path == EMBEDDINGS:
+    if path in (EMBEDDINGS, RESPONSES):
         return {"input": text}
     body: dict[str, Any] = {"messages": [{"role": "user", "content": text}]}
     return body | {"max_tokens": MAX_TOKENS} if path == CHAT["anthropic"] else body

@@ -9,6 +9,7 @@ FORMATS: Kind[WireFormat] = Kind(
     "wire format",
     {
         "openai_chat": "jackfield.wire.openai_chat:WIRE_FORMAT",
+        "openai_responses": "jackfield.wire.openai_responses:WIRE_FORMAT",
         "openai_embeddings": "jackfield.wire.openai_embeddings:WIRE_FORMAT",
         "anthropic_messages": "jackfield.wire.anthropic_messages:WIRE_FORMAT",
         "anthropic_count_tokens": "jackfield.wire.anthropic_count_tokens:WIRE_FORMAT",

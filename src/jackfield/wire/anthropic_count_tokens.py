@@ -44,6 +44,10 @@ _read_count: Read[_Count] = reader(_Count)
 class AnthropicCountTokens:
     name = "anthropic_count_tokens"
     operation: Operation = "count_tokens"
+    restates = False
+
+    def answering(self, body: bytes) -> AnthropicCountTokens:
+        return self
 
     def __init__(self) -> None:
         self._messages = AnthropicMessages()

@@ -17,12 +17,14 @@ class Peek(msgspec.Struct, frozen=True):
     """The little that routing and limits need, read without decoding the rest of the body.
 
     `stream_usage` is whether the client itself asked for usage in the stream (always so where the format always sends
-    it).
+    it). `bound` names a field of which only an upstream of the client's own format can make anything, such as one that
+    refers to what the upstream keeps.
     """
 
     model: str
     stream: bool = False
     stream_usage: bool = False
+    bound: str | None = None
 
 
 class Scan(msgspec.Struct):
@@ -44,6 +46,9 @@ class Encoded(msgspec.Struct, frozen=True):
 
 class StreamDecoder(Protocol):
     """One stream from an upstream, event by event."""
+
+    faithful: bool
+    """Until the stream repeats otherwise what it has told: from then on its bytes say more than its events."""
 
     def decode(self, event: str, data: bytes) -> tuple[ChatEvent, ...]:
         """The canonical events in one server-sent event; none for a keep-alive. Raises `UpstreamBroken` on nonsense."""
@@ -72,6 +77,9 @@ class StreamScanner(Protocol):
 
     def feed(self, events: bytes) -> bytes: ...
 
+    def fail(self, error: JackfieldError) -> bytes:
+        """The events that tell a client that what was forwarded ends in an error."""
+
 
 class WireFormat(Protocol):
     """One format of one operation. All methods are pure and raise `Malformed` (what a client wrote) or
@@ -79,6 +87,12 @@ class WireFormat(Protocol):
 
     name: str
     operation: Operation
+    restates: bool
+    """Whether events of a stream repeat what earlier ones said, so that none may follow unchanged once one was
+    changed."""
+
+    def answering(self, body: bytes) -> WireFormat:
+        """The format for the answer to one request, where answers repeat something of it; else itself. Never raises."""
 
     def peek(self, body: bytes) -> Peek: ...
 

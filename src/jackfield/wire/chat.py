@@ -8,11 +8,20 @@ they return in that same format and are reported as dropped in any other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+
+_INNER_CAPITAL = re.compile(r"(?<!^)[A-Z]")
+
+if TYPE_CHECKING:
+    OptionalRaw = msgspec.Raw | None
+else:
+    # msgspec reads no `Raw` that is one of several types; what is not there is left out.
+    OptionalRaw = msgspec.Raw
 
 Extra = Mapping[str, msgspec.Raw]
 NOTHING: Extra = MappingProxyType({})
@@ -27,8 +36,15 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stop_sequence", "refusal", "pause", "unknown"]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The parent of all canonical values: compared by content, changed only by `msgspec.structs.replace`."""
+def _name_kind(name: str) -> str:
+    return _INNER_CAPITAL.sub(r"_\g<0>", name).lower()
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag=_name_kind, tag_field="is"):
+    """The parent of all canonical values: compared by content, changed only by `msgspec.structs.replace`.
+
+    Encoded, each says by `is` what it is (`{"is": "text_delta", "text": "Hi"}`), and leaves out what is a default.
+    """
 
 
 class CacheControl(Value, frozen=True, kw_only=True):
@@ -37,9 +53,17 @@ class CacheControl(Value, frozen=True, kw_only=True):
     ttl: str | None = None
 
 
+class Item(Value, frozen=True, kw_only=True):
+    """The item of the Responses format that a part or message was in: parts of one message are of an equal item."""
+
+    id: str | None = None
+    status: str | None = None
+
+
 class Text(Value, frozen=True, kw_only=True):
     text: str
     cache: CacheControl | None = None
+    item: Item | None = None
     extra: Extra = NOTHING
 
 
@@ -74,20 +98,25 @@ class ToolCall(Value, frozen=True, kw_only=True):
     name: str
     arguments: str
     cache: CacheControl | None = None
+    item: Item | None = None
     extra: Extra = NOTHING
 
 
 class Thinking(Value, frozen=True, kw_only=True):
-    """Reasoning text, or for `redacted` the opaque data that must return to its upstream unchanged."""
+    """Reasoning text, or for `redacted` the opaque data that must return to its upstream unchanged. `verbatim` where
+    the format tells reasoning from summaries of it, and this is no summary."""
 
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
+    verbatim: bool = False
+    item: Item | None = None
     extra: Extra = NOTHING
 
 
 class Refusal(Value, frozen=True, kw_only=True):
     text: str
+    item: Item | None = None
     extra: Extra = NOTHING
 
 
@@ -104,6 +133,7 @@ class ToolResult(Value, frozen=True, kw_only=True):
     parts: tuple[Text | Image | File | Opaque, ...]
     is_error: bool = False
     cache: CacheControl | None = None
+    item: Item | None = None
     extra: Extra = NOTHING
 
 
@@ -116,6 +146,7 @@ class Message(Value, frozen=True, kw_only=True):
     role: Role
     parts: tuple[Part, ...]
     name: str | None = None
+    item: Item | None = None
     extra: Extra = NOTHING
 
     def text(self) -> str:
@@ -131,10 +162,10 @@ class Tool(Value, frozen=True, kw_only=True):
 
     name: str
     description: str | None = None
-    parameters: msgspec.Raw | None = None
+    parameters: OptionalRaw = None
     strict: bool | None = None
     cache: CacheControl | None = None
-    opaque: msgspec.Raw | None = None
+    opaque: OptionalRaw = None
     opaque_format: str | None = None
     extra: Extra = NOTHING
 
@@ -155,7 +186,7 @@ class ResponseFormat(Value, frozen=True, kw_only=True):
 
     kind: Literal["text", "json_object", "json_schema"]
     name: str | None = None
-    schema: msgspec.Raw | None = None
+    schema: OptionalRaw = None
     strict: bool | None = None
     extra: Extra = NOTHING
 
@@ -235,7 +266,8 @@ class Choice(Value, frozen=True, kw_only=True):
 
 
 class ChatResponse(Value, frozen=True, kw_only=True):
-    """A whole completion. `created` is in seconds since the epoch, `None` where the upstream did not say."""
+    """A whole completion. `created` is in seconds since the epoch, `None` where the upstream did not say. `echo` is
+    what the answer repeats of its request, as only some formats do."""
 
     id: str
     model: str
@@ -243,6 +275,7 @@ class ChatResponse(Value, frozen=True, kw_only=True):
     usage: Usage | None = None
     created: int | None = None
     format: str = "canonical"
+    echo: Extra = NOTHING
     extra: Extra = NOTHING
 
     def text(self) -> str:
@@ -352,6 +385,7 @@ class ThinkingDelta(Value, frozen=True, kw_only=True):
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
+    verbatim: bool = False
     choice: int = 0
     index: int = 0
 
@@ -396,11 +430,13 @@ class StreamFailure(Value, frozen=True, kw_only=True):
 
 
 class OpaqueEvent(Value, frozen=True, kw_only=True):
-    """An event of `format` without canonical meaning; `raw` is its JSON data."""
+    """An event of `format` without canonical meaning; `raw` is its JSON data. One that is `structural` tells only where
+    something begins or ends in its format: a translation loses nothing with it."""
 
     format: str
     type: str
     raw: msgspec.Raw
+    structural: bool = False
 
 
 ChatEvent = (

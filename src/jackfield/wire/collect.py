@@ -45,7 +45,7 @@ def merge_usage(before: Usage, later: Usage) -> Usage:
 class _Piece:
     """One part on its way. `texts` are joined once, at the end."""
 
-    __slots__ = ("id", "kind", "name", "redacted", "signature", "texts")
+    __slots__ = ("id", "kind", "name", "redacted", "signature", "texts", "verbatim")
 
     def __init__(self, kind: _Kind) -> None:
         self.kind = kind
@@ -53,6 +53,7 @@ class _Piece:
         self.id = self.name = ""
         self.signature: str | None = None
         self.redacted: str | None = None
+        self.verbatim = False
 
     def part(self) -> Part | None:
         text = "".join(self.texts)
@@ -63,7 +64,7 @@ class _Piece:
         if not text and self.signature is None:
             return None
         if self.kind == "thinking":
-            return Thinking(text=text, signature=self.signature)
+            return Thinking(text=text, signature=self.signature, verbatim=self.verbatim)
         return Text(text=text) if self.kind == "text" else Refusal(text=text)
 
 
@@ -92,6 +93,7 @@ class _Choice:
             piece.texts.append(delta.text)
         piece.signature = delta.signature or piece.signature
         piece.redacted = delta.redacted
+        piece.verbatim = piece.verbatim or delta.verbatim
 
     def choice(self, index: int) -> Choice:
         parts = tuple(part for piece in self._pieces if (part := piece.part()) is not None)
@@ -190,6 +192,11 @@ def _event_of(part: Part, index: int, choice: int) -> ChatEvent | None:
         return ToolCallDelta(index=index, id=part.id, name=part.name, arguments=part.arguments, choice=choice)
     if isinstance(part, Thinking):
         return ThinkingDelta(
-            text=part.text, signature=part.signature, redacted=part.redacted, choice=choice, index=index
+            text=part.text,
+            signature=part.signature,
+            redacted=part.redacted,
+            verbatim=part.verbatim,
+            choice=choice,
+            index=index,
         )
     return RefusalDelta(text=part.text, choice=choice) if isinstance(part, Refusal) else None

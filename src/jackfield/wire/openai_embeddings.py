@@ -132,6 +132,10 @@ class OpenAIEmbeddings:
 
     name: str = FORMAT
     operation: Operation = "embeddings"
+    restates = False
+
+    def answering(self, body: bytes) -> OpenAIEmbeddings:
+        return self
 
     def peek(self, body: bytes) -> Peek:
         if may_repeat(body):

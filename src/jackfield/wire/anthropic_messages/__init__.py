@@ -21,6 +21,10 @@ __all__ = ["AnthropicMessages", "AnthropicStreamDecoder", "AnthropicStreamEncode
 class AnthropicMessages:
     name = FORMAT
     operation: Operation = "chat"
+    restates = False
+
+    def answering(self, body: bytes) -> AnthropicMessages:
+        return self
 
     def peek(self, body: bytes) -> Peek:
         return peek(body)

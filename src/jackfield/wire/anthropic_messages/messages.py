@@ -22,6 +22,7 @@ from jackfield.wire.chat import (
 )
 from jackfield.wire.crossing import Body, Crossing, extra_of
 from jackfield.wire.json import NULL, Fields, read_fields_list, read_text, wrong
+from jackfield.wire.sealing import is_encrypted
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _USER = Raw(b'"user"')
@@ -121,8 +122,9 @@ def _write_system(messages: list[Message], crossing: Crossing) -> str | list[Any
     blocks: list[Any] = []
     for message in messages:
         _report_name(message, crossing)
-        for name in message.extra:
-            crossing.drop(f"messages[].{name}")
+        for name, raw in message.extra.items():
+            if raw != NULL:
+                crossing.drop(f"messages[].{name}")
         blocks += _system_blocks(message.parts, crossing)
     if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
         return str(blocks[0]["text"])
@@ -158,7 +160,7 @@ def _kept(message: Message, crossing: Crossing) -> tuple[Part, ...]:
 
 
 def _has_place(part: Part, crossing: Crossing, *, empty_too: bool) -> bool:
-    if isinstance(part, Thinking) and part.redacted is None and not part.signature:
+    if isinstance(part, Thinking) and part.redacted is None and (not part.signature or is_encrypted(part)):
         crossing.drop("content.thinking" if crossing.own else "messages[].reasoning_content")
         return False
     return empty_too or not isinstance(part, Text) or part.text != ""

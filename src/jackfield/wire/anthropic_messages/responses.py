@@ -21,9 +21,11 @@ from jackfield.wire.chat import (
     Extra,
     FinishReason,
     Message,
+    Part,
     Refusal,
     Response,
     Text,
+    Thinking,
     Usage,
     freeze,
 )
@@ -161,7 +163,13 @@ def _response_body(response: ChatResponse, crossing: Crossing) -> Body:
 def _kept(message: Message, crossing: Crossing) -> tuple[Any, ...]:
     if crossing.own:
         return message.parts
-    return tuple(part for part in message.parts if not isinstance(part, Text) or part.text)
+    return tuple(part for part in message.parts if _says_something(part))
+
+
+def _says_something(part: Part) -> bool:
+    if isinstance(part, Thinking):
+        return bool(part.text or part.signature or part.redacted is not None)
+    return bool(part.text) if isinstance(part, Text) else True
 
 
 def _stop_reason(choice: Choice, crossing: Crossing) -> str | None:

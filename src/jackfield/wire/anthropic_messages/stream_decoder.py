@@ -81,6 +81,8 @@ class AnthropicStreamDecoder:
     """The start and stop of each block are told too, so that an encoder that observes them knows which blocks
     are open: a start as an empty piece, a stop as an `OpaqueEvent` of type `content_block_stop`."""
 
+    faithful = True
+
     def __init__(self) -> None:
         self._opaque: set[int] = set()
         self._bare_calls: set[int] = set()  # whose arguments have not come yet

@@ -185,7 +185,8 @@ class AnthropicStreamEncoder:
 
     def _opaque(self, event: OpaqueEvent) -> bytes:
         if event.format != FORMAT:
-            self.dropped.add(event.type)
+            if not event.structural:
+                self.dropped.add(event.type)
             return b""
         fields = _read_event(event.raw, "")
         if event.type == "message_delta":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jackfield.errors import UpstreamBroken
+from jackfield.errors import JackfieldError, UpstreamBroken
+from jackfield.wire.anthropic_messages.errors import body_of
 from jackfield.wire.anthropic_messages.stream_decoder import AnthropicStreamDecoder
 from jackfield.wire.base import Scan
 from jackfield.wire.chat import (
@@ -13,7 +14,8 @@ from jackfield.wire.chat import (
     StreamStart,
     UsageReport,
 )
-from jackfield.wire.sse import parse_event, split_events
+from jackfield.wire.json import encode
+from jackfield.wire.sse import parse_event, split_events, write_event
 
 _PIECE = b'"content_block_'
 
@@ -31,6 +33,9 @@ class AnthropicStreamScanner:
                 if _PIECE not in raw[:80]:
                     self._read(raw)
         return events
+
+    def fail(self, error: JackfieldError) -> bytes:
+        return write_event(encode(body_of(error)), "error")
 
     def _read(self, raw: bytes) -> None:
         event = parse_event(raw)

@@ -16,6 +16,10 @@ from jackfield.wire.openai_chat.streams import OpenAIChatDecoder
 class OpenAIChat:
     name: str = FORMAT
     operation: Operation = "chat"
+    restates = False
+
+    def answering(self, body: bytes) -> OpenAIChat:
+        return self
 
     def peek(self, body: bytes) -> Peek:
         return requests.peek(body)

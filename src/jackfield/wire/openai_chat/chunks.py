@@ -151,7 +151,7 @@ class OpenAIChatEncoder:
     def _opaque(self, event: OpaqueEvent) -> bytes:
         if event.format == FORMAT:
             return write_event(bytes(event.raw))
-        if not event.type.endswith("_stop"):
+        if not (event.structural or event.type.endswith("_stop")):
             self.dropped.add(f"stream.{event.type}")
         return b""
 

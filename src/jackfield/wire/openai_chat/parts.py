@@ -102,7 +102,7 @@ def _read_file_part(fields: Fields, path: str) -> File:
         name: read_optional_text(rest.pop(name, NULL), f"{place}.{name}")
         for name in ("file_data", "file_id", "filename")
     }
-    media_type, data = _file_data(text["file_data"])
+    media_type, data = file_data_of(text["file_data"])
     return File(
         file_id=text["file_id"],
         data=data,
@@ -113,7 +113,7 @@ def _read_file_part(fields: Fields, path: str) -> File:
     )
 
 
-def _file_data(file_data: str | None) -> tuple[str | None, str | None]:
+def file_data_of(file_data: str | None) -> tuple[str | None, str | None]:
     """The media type and data. Plain text is canonical as it reads; what is not that stays as it came."""
     if file_data is None:
         return None, None
@@ -126,7 +126,7 @@ def _file_data(file_data: str | None) -> tuple[str | None, str | None]:
         text = base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeError):
         return None, file_data
-    return (media_type, text) if _data_url(media_type, text) == file_data else (None, file_data)
+    return (media_type, text) if write_data_url(media_type, text) == file_data else (None, file_data)
 
 
 def split_data_url(url: str) -> tuple[str | None, str | None]:
@@ -210,7 +210,7 @@ def _write_image(part: Image, crossing: Crossing) -> Body | None:
 def _write_file(part: File, crossing: Crossing) -> Body | None:
     file: dict[str, str] = {}
     if part.data is not None:
-        file["file_data"] = _data_url(part.media_type, part.data)
+        file["file_data"] = write_data_url(part.media_type, part.data)
     elif part.file_id is not None:
         file["file_id"] = part.file_id
     else:
@@ -224,7 +224,7 @@ def _write_file(part: File, crossing: Crossing) -> Body | None:
     return body
 
 
-def _data_url(media_type: str | None, data: str) -> str:
+def write_data_url(media_type: str | None, data: str) -> str:
     if media_type is None:
         return data
     if media_type == "text/plain":

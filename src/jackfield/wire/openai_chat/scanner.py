@@ -7,11 +7,11 @@ import re
 import msgspec
 from msgspec import Raw
 
-from jackfield.errors import Malformed
+from jackfield.errors import JackfieldError, Malformed
 from jackfield.wire.base import Scan
 from jackfield.wire.json import NULL, reader
 from jackfield.wire.openai_chat.responses import finish_reason_of
-from jackfield.wire.openai_errors import decode_error, is_error, is_error_object
+from jackfield.wire.openai_errors import decode_error, encode_error, is_error, is_error_object
 from jackfield.wire.openai_usage import Counts
 from jackfield.wire.sse import SseEvent, parse_event, split_events
 
@@ -57,6 +57,9 @@ class OpenAIChatScanner:
     def feed(self, events: bytes) -> bytes:
         start = _start_of_interest(events)
         return events[:start] + self._read_all(events[start:]) if start else self._read_all(events)
+
+    def fail(self, error: JackfieldError) -> bytes:
+        return b"data: " + encode_error(error) + b"\n\n"
 
     def _read_all(self, events: bytes) -> bytes:
         if not _says_more(events):

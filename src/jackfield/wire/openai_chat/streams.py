@@ -94,6 +94,8 @@ class OpenAIChatDecoder:
     """Tolerates what compatible servers do: calls without an index or an id, several calls under one index,
     reasoning under several names, finish reasons said twice, `usage` in every chunk."""
 
+    faithful = True
+
     def __init__(self) -> None:
         self._started = False
         self._finished: set[int] = set()
