@@ -101,19 +101,27 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[[mcp.servers]]", "mcp.servers[]", settings.McpServer),
     ("[memory]", "memory", settings.MemorySettings),
     ("[isolation]", "isolation", settings.IsolationSettings),
+    ("[isolation.plugins.<id>]", "isolation.plugins.<id>", settings.PluginIsolation),
+    ("[install]", "install", settings.InstallSettings),
+    ("[[install.catalogues]]", "install.catalogues[]", settings.CatalogueSettings),
     ("[logs]", "logs", settings.LogSettings),
     ("[usage]", "usage", settings.UsageSettings),
     ("[telemetry]", "telemetry", settings.TelemetrySettings),
 )
 
 
+# Tables of their own, with sections of their own.
+TABLES = (
+    (settings.PluginSettings, "config"),
+    (settings.McpSettings, "servers"),
+    (settings.IsolationSettings, "plugins"),
+    (settings.InstallSettings, "catalogues"),
+)
+
+
 def without_tables(model: type[BaseModel]) -> type[BaseModel]:
     """Without those of its keys that have a section of their own."""
-    kept = {
-        name: field
-        for name, field in model.model_fields.items()
-        if (model, name) not in ((settings.PluginSettings, "config"), (settings.McpSettings, "servers"))
-    }
+    kept = {name: field for name, field in model.model_fields.items() if (model, name) not in TABLES}
     return type(model.__name__, (), {"model_fields": kept})
 
 

@@ -45,6 +45,7 @@ class Guest:
         self.deaf: frozenset[tuple[str, str]] = frozenset()
         self._places: list[Session] = []
         self._owner: Plugin[Any] | None = None
+        self._returned: Callable[[], None] = lambda: None
         self._asked: Load | None = None
         self._registered: Registered | None = None
         self._loading = False
@@ -83,9 +84,10 @@ class Guest:
 
     # Its life
 
-    async def load(self, owner: Plugin[Any], asked: Load) -> Loaded:
-        """Takes it for a plugin. Raises what its code raises."""
-        self._owner, self._asked = owner, asked
+    async def load(self, owner: Plugin[Any], asked: Load, returned: Callable[[], None]) -> Loaded:
+        """Takes it for a plugin; `returned` is called whenever a process that was lost serves again. Raises what its
+        code raises."""
+        self._owner, self._asked, self._returned = owner, asked, returned
         self._registered = Registered(owner.services, self.call)
         if "mcp:connect" in asked.granted:
             owner.services.mcp.watch(self._tell_mounted)
@@ -153,6 +155,7 @@ class Guest:
         await self._load(session)
         if self.enabled:
             await self._step(session, "enable")
+        self._returned()
         self._owner.report(True, "")
 
     def on_loss(self, diagnosis: Diagnosis) -> None:

@@ -101,6 +101,7 @@ class GuestPlugin(Plugin[BaseModel]):
     agents: tuple[AgentSpec, ...] = ()
     jackfield_guest: Guest | None = None
     jackfield_hooks: HookLine
+    jackfield_returned: Callable[[], None] = staticmethod(lambda: None)
 
     async def on_load(self) -> None:
         code, services = type(self).code, self.services
@@ -114,7 +115,7 @@ class GuestPlugin(Plugin[BaseModel]):
         )
         guest = await code.take()
         try:
-            loaded = await guest.load(self, asked)
+            loaded = await guest.load(self, asked, lambda: self.jackfield_returned())
         except BaseException:
             await guest.stop(0)
             raise

@@ -29,7 +29,22 @@ from jackfield.sdk.mcp import Mcp, MountedServer
 from jackfield.sdk.memory import Memories, Memory, MemoryType, TooManyMemories
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
 from jackfield.sdk.plugin import Health, Plugin, PluginConfig
-from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, HttpProvider, Provider, Target, Upstream
+from jackfield.sdk.providers import (
+    AnswerReader,
+    ChatProvider,
+    EmbeddingsProvider,
+    ErrorReader,
+    HttpProvider,
+    LiveProvider,
+    ManyFormats,
+    PricedProvider,
+    Provider,
+    ReadAnswer,
+    RequestShaper,
+    StreamReader,
+    Target,
+    Upstream,
+)
 from jackfield.sdk.routes import MiddlewareLayer, MiddlewareSpec, RouterSpec, route
 from jackfield.sdk.scheduler import ScheduledTask, Scheduler, task
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded, Services
@@ -79,6 +94,7 @@ __all__ = [
     "POINTS",
     "AgentSpec",
     "Answer",
+    "AnswerReader",
     "Attempt",
     "CacheControl",
     "Caller",
@@ -95,6 +111,7 @@ __all__ = [
     "EmbeddingsProvider",
     "EmbeddingsRequest",
     "EmbeddingsResponse",
+    "ErrorReader",
     "ErrorResponse",
     "Event",
     "Events",
@@ -113,7 +130,9 @@ __all__ = [
     "Image",
     "InboundRequest",
     "KeyValue",
+    "LiveProvider",
     "Manifest",
+    "ManyFormats",
     "Mcp",
     "Memories",
     "Memory",
@@ -130,14 +149,17 @@ __all__ = [
     "Part",
     "Plugin",
     "PluginConfig",
+    "PricedProvider",
     "Provider",
     "QuotaExceeded",
     "RateLimited",
+    "ReadAnswer",
     "Reasoning",
     "Refusal",
     "RefusalDelta",
     "Reject",
     "Replace",
+    "RequestShaper",
     "ResponseFormat",
     "RouterSpec",
     "ScheduledTask",
@@ -145,6 +167,7 @@ __all__ = [
     "Services",
     "SharedServices",
     "StreamEnd",
+    "StreamReader",
     "StreamStart",
     "Target",
     "Text",

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from jackfield.errors import JackfieldError
 from jackfield.sdk.outcomes import Headers, Identity
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.base import Operation
@@ -96,9 +97,12 @@ class ExchangeState(Protocol):
     replaced: bool
     identity: Identity | None
     candidates: tuple[Candidate, ...]
+    trying: Candidate | None
     outgoing: OutgoingRequest | None
     attempts: tuple[Attempt, ...]
     head: Head | None
+    status: int
+    error: JackfieldError | None
     usage: Usage | None
     finish_reason: FinishReason | None
     cost_usd: float | None
@@ -193,6 +197,11 @@ class Exchange:
         return self._state.candidates
 
     @property
+    def trying(self) -> Candidate | None:
+        """From `attempt` on: the upstream that is asked, or was asked last."""
+        return self._state.trying
+
+    @property
     def outgoing(self) -> OutgoingRequest | None:
         """In `attempt`: what is about to be sent, without the credential. `None` for in-process providers."""
         return self._state.outgoing
@@ -204,6 +213,16 @@ class Exchange:
     @property
     def head(self) -> Head | None:
         return self._state.head
+
+    @property
+    def status(self) -> int:
+        """In `background`: what the client was told, or 499 where it had gone before the end."""
+        return self._state.status
+
+    @property
+    def error(self) -> JackfieldError | None:
+        """Why the exchange failed or was refused, from then on; of a stream also what broke it off."""
+        return self._state.error
 
     @property
     def response(self) -> Response | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jackfield.errors import ManifestError
 from jackfield.sdk.permissions import check_permission
@@ -19,6 +20,8 @@ Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Offer = Annotated[str, AfterValidator(check_offer)]
 Need = Annotated[str, AfterValidator(check_need)]
 Host = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$", max_length=253)]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+AbsolutePath = Annotated[str, Field(pattern=r"^/")]
 Permission = Annotated[str, AfterValidator(check_permission)]
 
 
@@ -38,6 +41,34 @@ class Reaches(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hosts: tuple[Host, ...] | None = None
+
+
+class GrpcStart(BaseModel):
+    """How a plugin over gRPC is started: `command` is a file in its folder, an absolute path, or `python` for the
+    gateway's own; `sha256` is what that file must be. With `network` it may open connections of its own, and `read` are
+    absolute paths that it may read and run besides its folder. Or it runs already, at `address`: `unix:/path`, or
+    `host:port` on this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[EnvName, str] = Field(default_factory=dict)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
+    network: bool = False
+    read: tuple[AbsolutePath, ...] = ()
+    address: str | None = None
+    protocol: Literal["jackfield.plugin.v1"] = "jackfield.plugin.v1"
+
+    @model_validator(mode="after")
+    def _check_place(self) -> GrpcStart:
+        if bool(self.command) == bool(self.address):
+            raise ValueError("say either `command`, which is started, or `address`, where it runs already")
+        if self.address and (self.args or self.env or self.sha256 or self.network or self.read):
+            raise ValueError("what runs already at `address` was started by others: nothing else can be said of it")
+        if self.sha256 and self.command == "python":
+            raise ValueError("`sha256` is for a program of the plugin's own, and `python` is the gateway's")
+        return self
 
 
 class Manifest(BaseModel):
@@ -63,6 +94,13 @@ class Manifest(BaseModel):
     requires: Needs = Needs()
     optional: Needs = Needs()
     http: Reaches = Reaches()
+    grpc: GrpcStart | None = None
+
+    @model_validator(mode="after")
+    def _check_start(self) -> Manifest:
+        if self.runtime == "grpc" and self.grpc is None:
+            raise ValueError("`runtime = \"grpc\"` needs a table [grpc] that says how it is started")
+        return self
 
 
 def read_manifest(file: Path, shown: Path | None = None) -> Manifest:

@@ -11,6 +11,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
+from jackfield.sdk.hooks import HookSpec
 from jackfield.sdk.services import NO_SERVICES, Services
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -70,6 +71,11 @@ class Plugin(Generic[C]):
 
     async def health(self) -> Health:
         return Health()
+
+    def hears(self, spec: HookSpec) -> bool:
+        """Whether one of its hooks is to be called; asked once, after `on_enable`. A hook that only some configs need
+        costs nothing under the others."""
+        return True
 
     def diagnose(self) -> Mapping[str, Any]:
         """What operators are shown of the process that it runs in: nothing where it has none of its own. Must not

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
+from jackfield.errors import UpstreamError
 from jackfield.sdk.outcomes import Headers
 from jackfield.wire.base import Operation
-from jackfield.wire.chat import ChatEvent, ChatRequest, ChatResponse, EmbeddingsRequest, EmbeddingsResponse
+from jackfield.wire.chat import ChatEvent, ChatRequest, ChatResponse, EmbeddingsRequest, EmbeddingsResponse, Usage
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
-    """A configured upstream as its provider sees it. The credential is not part of it."""
+    """A configured upstream as its provider sees it. The credential is not part of it. `format` is the wire format that
+    it is to be asked in, where a target is wanted."""
 
     name: str
     base_url: str = ""
     options: Mapping[str, Any] = MappingProxyType({})
+    format: str = ""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,15 @@ class HttpProvider(Protocol):
 
 
 @runtime_checkable
+class ManyFormats(Protocol):
+    """May be added by a provider over HTTP whose upstreams speak several formats for one operation."""
+
+    def speaks(self, upstream: Upstream) -> Mapping[Operation, tuple[str, ...]]:
+        """The formats of each operation in place of `formats`, the preferred first: a client's own is used where it is
+        among them. Raises `ValueError` for options that it does not understand."""
+
+
+@runtime_checkable
 class ChatProvider(Protocol):
     """Serves completions in process. Failures are raised as `UpstreamError`s; a stream may raise between events."""
 
@@ -56,6 +68,95 @@ class EmbeddingsProvider(Protocol):
     """Serves embeddings in process."""
 
     async def embed(self, request: EmbeddingsRequest, upstream: Upstream) -> EmbeddingsResponse: ...
+
+
+@runtime_checkable
+class LiveProvider(Protocol):
+    """A provider that knows its own models, which come and go while it runs, as does its health. It needs no
+    `[[upstreams]]`: without one an upstream of its id serves what it offers. Asked for each request, so it must be
+    quick: `revision` grows whenever any of the others changes, and only then are they asked."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What an `[[upstreams]]` may call it by, beside its id."""
+
+    def offered(self) -> tuple[str, ...]:
+        """Its models, also while it cannot serve them."""
+
+    def trouble(self) -> str | None:
+        """Why it is not to be asked now; `None` where it may be."""
+
+    def patience_s(self) -> float:
+        """How long one completion may take."""
+
+
+@runtime_checkable
+class RequestShaper(Protocol):
+    """An `HttpProvider` that does not take every request as it is."""
+
+    def shape(self, body: bytes, operation: Operation, model: str) -> bytes:
+        """The body as it is to be sent. Raises `UpstreamRejected` with `sent=False` for what it cannot do: then another
+        upstream is asked."""
+
+
+@runtime_checkable
+class ErrorReader(Protocol):
+    """An `HttpProvider` that speaks of its failures in words of its own. What these give is the client's to see."""
+
+    def read_error(self, status: int, body: bytes) -> UpstreamError:
+        """What an answer says whose status is no success: an `UpstreamRejected`, whose `again` tells whether it may be
+        asked once more."""
+
+    def read_loss(self, error: UpstreamError) -> UpstreamError:
+        """The same for an answer that did not come, or broke off."""
+
+
+class ReadAnswer(NamedTuple):
+    """`cost_usd` is what the provider says that it cost, as it said it: whoever uses it looks whether it is a
+    number."""
+
+    body: bytes
+    cost_usd: Any = None
+
+
+class StreamReader(Protocol):
+    """One stream, from its first byte to its last. Both methods raise `UpstreamError`."""
+
+    @property
+    def cost_usd(self) -> Any: ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come that anybody wants."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Whole server-sent events of the provider's format, of what `data` completes."""
+
+    def finish(self) -> bytes:
+        """What is left to say at the end of the bytes."""
+
+
+@runtime_checkable
+class AnswerReader(Protocol):
+    """An `HttpProvider` whose answers are not quite those of its format, or say more: any status of the two hundreds is
+    a success, a stream may come in other framings, and a whole answer in place of one."""
+
+    def read_answer(self, body: bytes, operation: Operation) -> ReadAnswer:
+        """Raises `UpstreamError`."""
+
+    def read_stream(self, content_type: str) -> StreamReader | None:
+        """`None` where an answer of this type is no stream."""
+
+
+@runtime_checkable
+class PricedProvider(Protocol):
+    """A provider that knows what its models cost. A price of the operator's comes before it."""
+
+    def cost_nanousd(self, model: str, usage: Usage) -> int | None:
+        """`None` where it does not know."""
 
 
 Provider = HttpProvider | ChatProvider | EmbeddingsProvider

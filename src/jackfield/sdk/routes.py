@@ -21,7 +21,8 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """`router` is FastAPI's `APIRouter`. Its paths stand below `/plugins/<id>` and `prefix`, where the id has `-` for
-    `_`; with `at_root` below `prefix` alone, which must not be among the gateway's own. A request needs a key, unless
+    `_`; with `at_root` below `prefix` alone, which must not be among the gateway's own; one that
+    `gives_way` stands below the plugin's own path where it would be. A request needs a key, unless
     all of it is `public`, for which the plugin needs the permission `routes:public`."""
 
     router: Any
@@ -29,6 +30,7 @@ class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     public: bool = False
     at_root: bool = False
+    gives_way: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.prefix, str) or not _PREFIX.fullmatch(self.prefix):

@@ -1,0 +1,3 @@
+module example.com/relay-go
+
+go 1.22

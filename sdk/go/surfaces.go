@@ -1,0 +1,74 @@
+package jackfield
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// Endpoint is HTTP below /plugins/{slug}/. Without Public it is closed without a key.
+type Endpoint struct {
+	Slug        string
+	Methods     []string
+	Path        string
+	Public      bool
+	Description string
+	Handler     http.Handler
+}
+
+// EndpointProvider serves HTTP of its own.
+type EndpointProvider interface{ Endpoints() []Endpoint }
+
+// ObjectHook sees control objects as they are written. Moments are before_create, after_create, before_update,
+// after_update, before_delete and after_delete.
+type ObjectHook struct {
+	Object   string
+	Moments  []string
+	Priority int32
+	Handle   func(ctx *Context, call *ObjectCall) (*ObjectOutcome, error)
+}
+
+// ObjectCall is one write of an object.
+type ObjectCall struct {
+	Object, Moment, Operation, User string
+	Value, Before                   json.RawMessage
+}
+
+// ObjectOutcome refuses the write where Refusal is not empty, else writes Value in its place where there is one.
+type ObjectOutcome struct {
+	Refusal, Message string
+	Value            any
+}
+
+// ObjectHooker sees control objects as they are written.
+type ObjectHooker interface{ ObjectHooks() []ObjectHook }
+
+// Payload is data that an edge sent to the hub.
+type Payload struct {
+	ID, Edge, Namespace, Correlation string
+	Data                             []byte
+	Metadata                         map[string]string
+	SentAt, ReceivedAt               time.Time
+}
+
+// Receiver takes payloads of edges. An error has the payload sent again.
+type Receiver struct {
+	Name   string
+	Accept func(ctx *Context, payload *Payload) error
+}
+
+// PayloadReceiver takes data from edges.
+type PayloadReceiver interface{ Receivers() []Receiver }
+
+// Page is shown in the console, to operators (audience admin) or to users (portal).
+type Page struct {
+	ID, Title, Audience, Entry, Icon string
+	Groups                           []string
+}
+
+// PageProvider shows pages: it serves their assets, and what they call.
+type PageProvider interface {
+	Pages() []Page
+	Asset(ctx *Context, path string) (content []byte, mediaType string, err error)
+	CallPage(ctx *Context, page, method string, payload json.RawMessage, caller *Caller) (any, error)
+}

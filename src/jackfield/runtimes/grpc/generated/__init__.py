@@ -1,0 +1,1 @@
+"""Made by `python sdk/generate.py` from the files in `proto`."""
