@@ -100,6 +100,7 @@ SERVICES = [
     ("tools:execute", "await self.services.tools.execute('plugin_other_look', {})"),
     ("mcp:connect", "return self.services.mcp.servers"),
     ("tools:refuse", "return sdk.ToolRefusal('no')"),
+    ("routes:public", "return sdk.RouterSpec(router=None, public=True)"),
 ]
 
 

@@ -35,6 +35,9 @@ NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 _MARKS = {TOOL: "tools:register", SUBSCRIBE: "events:subscribe", TASK: "scheduler:write"}
 _REFUSAL = frozenset({"jackfield.sdk.ToolRefusal", "jackfield.sdk.events.ToolRefusal"})
+_PATHS = frozenset(
+    f"jackfield.sdk{place}" for place in (".route", ".RouterSpec", ".routes.route", ".routes.RouterSpec")
+)
 # Whose users these are meant for only running it can tell.
 _OF_USERS = frozenset({"memory", "users"})
 
@@ -92,6 +95,14 @@ def _note_declarations(source: Source, uses: Uses) -> None:
                         uses.add(permission, source.path, mark.lineno)
         elif isinstance(node, ast.Name | ast.Attribute) and source.origin(node) in _REFUSAL:
             uses.add("tools:refuse", source.path, node.lineno)
+        elif isinstance(node, ast.Call) and source.origin(node.func) in _PATHS and _is_public(node):
+            uses.add("routes:public", source.path, node.lineno)
+
+
+def _is_public(call: ast.Call) -> bool:
+    """Also where only running it can tell."""
+    given = next((keyword.value for keyword in call.keywords if keyword.arg == "public"), None)
+    return given is not None and not (isinstance(given, ast.Constant) and given.value is False)
 
 
 def _note(
