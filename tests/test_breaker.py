@@ -42,6 +42,14 @@ def test_failures_in_a_row_open_it(breaker: Breaker) -> None:
     assert not breaker.allow()
 
 
+def test_who_knows_better_closes_it_at_once(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    breaker.reset()
+    assert breaker.state == "closed"
+    fail(breaker, 2)
+    assert breaker.state == "closed"
+
+
 def test_a_success_between_failures_starts_the_count_anew(breaker: Breaker) -> None:
     fail(breaker, 2)
     breaker.success()

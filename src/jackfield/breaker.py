@@ -85,6 +85,12 @@ class Breaker:
         """The call ended without a verdict, as when its client left: the probe's place is free again."""
         self._probe_until = None
 
+    def reset(self) -> None:
+        """For who knows by other means that it is well again."""
+        if not self._closed:
+            self._close()
+        self._failures = 0
+
     @property
     def state(self) -> State:
         if self._closed:

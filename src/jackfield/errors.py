@@ -193,9 +193,13 @@ class SessionLost(PluginError):
 
 
 class SessionDenied(PluginError):
-    """The message is the plugin's own."""
+    """The message is the plugin's own; `told` is the code that came with it: that of the error, or its class's name."""
 
     code = "plugin_failed"
+
+    def __init__(self, message: str, *, plugin: str | None = None, told: str = "") -> None:
+        super().__init__(message, plugin=plugin)
+        self.told = told
 
 
 class UpstreamError(JackfieldError):
@@ -233,7 +237,7 @@ class UpstreamBroken(UpstreamError):
 
 class UpstreamRejected(UpstreamError):
     """The upstream answered with an error status of its own. `body` is what it said, in the wire format named
-    `format`."""
+    `format`. `again` is whether the same upstream may do better later, where it said so itself."""
 
     code = "upstream_rejected"
 
@@ -246,12 +250,15 @@ class UpstreamRejected(UpstreamError):
         body: bytes = b"",
         format: str | None = None,  # noqa: A002 - the word of the field
         retry_after_s: float | None = None,
+        again: bool | None = None,
+        sent: bool = True,
     ) -> None:
-        super().__init__(message, retry_after_s=retry_after_s)
+        super().__init__(message, sent=sent, retry_after_s=retry_after_s)
         self.status = status
         self.code = code or self.code
         self.body = body
         self.format = format
+        self.again = again
 
 
 class Unavailable(JackfieldError):

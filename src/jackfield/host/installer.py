@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+import stat
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,11 @@ import msgspec
 from jackfield.dialects.base import Dialect
 from jackfield.errors import Conflict, ManifestError, NotFound, Unprocessable, UpstreamError
 from jackfield.host.host import Host
-from jackfield.host.installing import Wish, draw_up, runtime_of
+from jackfield.host.installing import Wish, draw_up, is_approved, runtime_of
 from jackfield.host.sealed import digest, read
 from jackfield.host.stage import Changed
 from jackfield.host.survey import Sighting, find_only
-from jackfield.host.world import Code, Origin
+from jackfield.host.world import Code, Origin, World
 from jackfield.settings import InstallSettings, PluginSettings
 from jackfield.sources.archives.catalogue import Listed, choose
 from jackfield.sources.archives.fetching import explain, is_url, read_file, show_url
@@ -62,7 +63,16 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     catalogue: str | None = None
 
 
+Prepare = Callable[[Mapping[str, bytes], str], Awaitable[None]]
+
+
+async def prepare_nothing(files: Mapping[str, bytes], place: str) -> None:
+    """Where nothing runs isolated."""
+
+
 class Installer:
+    """`prepare` brings what a plugin of these files needs before it can run isolated, however long that takes."""
+
     def __init__(
         self,
         host: Host,
@@ -70,10 +80,11 @@ class Installer:
         plugins: PluginSettings,
         install: InstallSettings,
         shelf: Shelf,
+        prepare: Prepare = prepare_nothing,
     ) -> None:
         """Raises `ValueError` where a trusted key is none."""
         self._host, self._dialects, self._plugins, self._install = host, dialects, plugins, install
-        self.shelf = shelf
+        self.shelf, self._prepare = shelf, prepare
         self._trusted = TrustedKeys.of(install.key_texts)
 
     async def install(self, wanted: Wanted, wish: Wish, *, actor: str) -> Changed:
@@ -85,6 +96,11 @@ class Installer:
         if brought.parcel is None:
             assert brought.folder is not None
             return await self._host.install_folder(brought.folder, sha256=wanted.sha256, wish=wish, actor=actor)
+        seen = sketch(brought.parcel)
+        world, runtime = self._foresee(seen, wish)
+        # Before any change is under way: none has to wait for a package index.
+        if runtime == "isolated" and is_approved(world, seen):
+            await self._prepare(brought.parcel.files, brought.parcel.place)
         changed = await self._host.install_parcel(brought.parcel, catalogue=brought.catalogue, wish=wish, actor=actor)
         if brought.catalogue is not None:
             await self.shelf.keep(brought.catalogue)
@@ -98,9 +114,7 @@ class Installer:
         known = self._host.snapshot.plugins.get(seen.stated_id)
         runtime = runtime_of(seen)
         if brought.folder is not None or brought.parcel is not None:
-            world = draw_up(self._host.world, known, seen, wish)
-            config = self._plugins.config.get(seen.stated_id)
-            runtime = (config.runtime if config else None) or world.entry(seen.stated_id).runtime or runtime
+            _, runtime = self._foresee(seen, wish)
         return Offer(
             seen=seen,
             sha256=sha256,
@@ -111,6 +125,12 @@ class Installer:
             parcel=brought.parcel,
             catalogue=brought.catalogue,
         )
+
+    def _foresee(self, seen: Sighting, wish: Wish) -> tuple[World, str]:
+        """The world with it, and where it would run. Raises what would refuse it."""
+        world = draw_up(self._host.world, self._host.snapshot.plugins.get(seen.stated_id), seen, wish)
+        config = self._plugins.config.get(seen.stated_id)
+        return world, (config.runtime if config else None) or world.entry(seen.stated_id).runtime or runtime_of(seen)
 
     async def _see(self, wanted: Wanted, brought: Brought) -> tuple[Sighting, str]:
         if brought.parcel is not None:
@@ -223,11 +243,12 @@ class Named(NamedTuple):
 def _find(source: str) -> Named:
     """Raises `Unprocessable` where there is nothing."""
     path = Path(source).absolute()
-    if "\0" in source or not path.exists():
-        raise Unprocessable(
-            f"source: there is no folder or file {source[:200]!r} on the gateway's machine", param="source"
-        )
-    return Named(path, path.is_dir())
+    try:
+        return Named(path, stat.S_ISDIR(path.stat().st_mode))
+    except (OSError, ValueError) as error:
+        told = f"source: there is no folder or file {source[:200]!r} on the gateway's machine"
+        reason = f" ({error.strerror})" if isinstance(error, OSError) else ""
+        raise Unprocessable(told + reason, param="source") from error
 
 
 def _refuse_to_load(place: str) -> object:

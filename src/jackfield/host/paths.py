@@ -6,6 +6,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import structlog
+
 from jackfield.errors import ConfigError, Conflict
 from jackfield.sdk.plugin import Plugin
 from jackfield.sdk.routes import MiddlewareSpec, RouterSpec, middleware_of, routers_of
@@ -15,6 +17,8 @@ BELOW = "/plugins/"
 # The gateway's own: nothing of a plugin's stands there.
 RESERVED = ("/v1", "/api", "/mcp", "/health", "/ready", "/metrics", "/plugins/status")
 _PARAMETER = re.compile(r"\{[^}]*\}")
+
+log = structlog.get_logger("jackfield.host")
 
 
 class Mounted(NamedTuple):
@@ -60,7 +64,7 @@ def collect_paths(plugin: Plugin[Any], plugin_id: str, approved: Iterable[str]) 
     mounts = tuple(_mount(spec, plugin_id) for spec in specs)
     offered = frozenset(pair for mounted in mounts for pair in _pairs(mounted.app))
     for method, path in sorted(offered):
-        if any(path == own or path.startswith(f"{own}/") for own in RESERVED):
+        if _is_reserved(path):
             raise ConfigError(f"{method} {path} is among the gateway's own paths", plugin=plugin_id)
     return Paths(plugin_id, mounts, offered)
 
@@ -70,7 +74,7 @@ def _mount(spec: RouterSpec, plugin_id: str) -> Mounted:
     from fastapi import FastAPI
 
     app = FastAPI(openapi_url=None)
-    prefix = spec.prefix if spec.at_root else f"{BELOW}{slug_of(plugin_id)}{spec.prefix}"
+    prefix = spec.prefix if _stands_at_root(spec, plugin_id) else f"{BELOW}{slug_of(plugin_id)}{spec.prefix}"
     app.include_router(spec.router, prefix=prefix, tags=list(spec.tags) or [slug_of(plugin_id)])
     # Without the outermost layer, which would answer for a handler that raises.
     served = app.build_middleware_stack().app  # type: ignore[attr-defined]
@@ -80,6 +84,25 @@ def _mount(spec: RouterSpec, plugin_id: str) -> Mounted:
         await served(scope, receive, send)
 
     return Mounted(app, serve, spec.public)
+
+
+def _stands_at_root(spec: RouterSpec, plugin_id: str) -> bool:
+    if not spec.at_root or not spec.gives_way:
+        return spec.at_root
+    taken = sorted({path for path in _paths(spec) if _is_reserved(path)})
+    if taken:
+        log.warning("plugin_paths_moved", plugin=plugin_id, taken=taken, to=f"{BELOW}{slug_of(plugin_id)}")
+    return not taken
+
+
+def _paths(spec: RouterSpec) -> Iterator[str]:
+    from fastapi.routing import iter_route_contexts
+
+    return (spec.prefix + (route.path or "") for route in iter_route_contexts(spec.router.routes))
+
+
+def _is_reserved(path: str) -> bool:
+    return any(path == own or path.startswith(f"{own}/") for own in RESERVED)
 
 
 def _pairs(app: Any) -> Iterator[tuple[str, str]]:

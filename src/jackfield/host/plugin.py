@@ -18,6 +18,9 @@ from jackfield.settings import PluginConfig, conceal
 from jackfield.sources.base import Found
 from jackfield.telemetry.text import escape_all_halves, escape_halves
 
+# What the host calls when the process of a plugin is there again.
+RETURNED = "jackfield_returned"
+
 
 class LoadedPlugin:
     """`instance` and `grant`, what it was given, are `None` unless it runs. `settings` is its config as a whole, from
@@ -121,6 +124,9 @@ class LoadedPlugin:
         self.instance, self.grant = instance, grant
         self.hooks = tuple(hook for hook in hooks if _hears(instance, hook))
         instance.report = self.note_health
+        # Only what runs in a process of its own comes back from anywhere.
+        if hasattr(instance, RETURNED):
+            setattr(instance, RETURNED, self.guard.came_back)
 
     def offer(self, paths: Paths, middleware: tuple[MiddlewareSpec, ...]) -> None:
         """What it serves over HTTP."""

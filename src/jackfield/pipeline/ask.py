@@ -20,10 +20,11 @@ from jackfield.hooks.watchdog import BLOCKED_NS, report_blocked
 from jackfield.host.routes import Destination, UpstreamLink
 from jackfield.pipeline.answers import ByteFlow, EventFlow, Got, Whole
 from jackfield.pipeline.exchange import State
+from jackfield.pipeline.pieces import ReadPieces
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Headers
-from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider
+from jackfield.sdk.providers import AnswerReader, ChatProvider, EmbeddingsProvider
 from jackfield.sdk.shapes import is_sound
 from jackfield.telemetry.masking import masked
 from jackfield.telemetry.text import describe_error
@@ -73,7 +74,8 @@ class ProviderCall:
 
 async def ask_upstream(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
     """Raises `UpstreamError`; for HTTP, a status of 400 and above is `UpstreamRejected`."""
-    if link.formats is not None and (format := link.formats.get(state.operation)) is not None:  # noqa: A001
+    format = link.format_for(state.operation, state.client_format)  # noqa: A001
+    if format is not None:
         return await _over_http(state, link, candidate, deadlines, format)
     if state.operation == "count_tokens":
         return Whole(response=_estimate(state))
@@ -93,23 +95,31 @@ async def _over_http(
     deadlines: Deadlines,
     format: WireFormat,  # noqa: A002
 ) -> Got:
-    destination = _destination(state, link, candidate)
-    outgoing = _outgoing(state, link, destination, _body(state, candidate, format), format)
+    destination = _destination(state, link, candidate, format)
+    body = _body(state, candidate, format)
+    if link.shapes is not None:
+        body = link.shapes.shape(body, state.operation, candidate.model)
+    outgoing = _outgoing(state, link, destination, body, format)
     if state.row.attempt:
         outgoing = destination.seal(await _ask_attempt_hooks(state, outgoing))
     response = await link.client.send(outgoing, deadlines)
-    if response.status != 200:
-        await _reject(response, format)
+    if response.status != 200 and (link.answers is None or not 200 <= response.status < 300):
+        await _reject(response, format, link)
     if state.stream and state.operation == "chat":
-        return await _open_stream(state, response, format)
-    return await _read_whole(state, response, format)
+        return await _open_stream(state, response, format, link.answers)
+    return await _read_whole(state, response, format, link.answers)
 
 
-def _destination(state: State, link: UpstreamLink, candidate: Candidate) -> Destination:
+def _destination(
+    state: State,
+    link: UpstreamLink,
+    candidate: Candidate,
+    format: WireFormat,  # noqa: A002
+) -> Destination:
     """A boundary: a provider's `target` that fails is as good as an upstream that does. It cannot wait, and so not be
     cancelled: only an interrupt is not its own."""
     try:
-        return link.destination(state.operation, candidate.model)
+        return link.destination(state.operation, candidate.model, format.name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -169,9 +179,13 @@ async def _ask_attempt_hooks(state: State, outgoing: OutgoingRequest) -> Outgoin
     return state.outgoing
 
 
-async def _reject(response: UpstreamResponse, format: WireFormat) -> None:  # noqa: A002
+async def _reject(response: UpstreamResponse, format: WireFormat, link: UpstreamLink) -> None:  # noqa: A002
     body = await response.read()
     status = response.status
+    if (error := link.read_error(status, body)) is not None:
+        if error.retry_after_s is None:
+            error.retry_after_s = _retry_after(response, time())
+        raise error
     text = body.decode("utf-8", "replace")
     if (clean := masked(text)) != text:
         body = clean.encode()
@@ -199,8 +213,15 @@ def _seconds_at(date: str) -> float:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
-async def _read_whole(state: State, response: UpstreamResponse, format: WireFormat) -> Whole:  # noqa: A002
+async def _read_whole(
+    state: State,
+    response: UpstreamResponse,
+    format: WireFormat,  # noqa: A002
+    answers: AnswerReader | None,
+) -> Whole:
     body = await response.read()
+    if answers is not None:
+        body, state.stated_cost_usd = answers.read_answer(body, state.operation)
     state.usage, state.finish_reason = format.usage_of(body)
     return Whole(body=body, format=format, headers=_passed_on(response.headers))
 
@@ -209,17 +230,25 @@ def _passed_on(headers: Headers) -> Headers:
     return tuple([pair for pair in headers if pair[0].startswith(_PASSED_ON)])
 
 
-async def _open_stream(state: State, response: UpstreamResponse, format: WireFormat) -> Got:  # noqa: A002
+async def _open_stream(
+    state: State,
+    response: UpstreamResponse,
+    format: WireFormat,  # noqa: A002
+    answers: AnswerReader | None,
+) -> Got:
     """Waits for the first whole event, so that a stream that breaks before it can still fail over."""
     kind = (response.header(b"content-type") or b"").split(b";")[0].strip().lower()
     if kind == b"application/json":
-        return await _read_whole(state, response, format)
-    if kind != b"text/event-stream":
+        return await _read_whole(state, response, format, answers)
+    reader = None if answers is None else answers.read_stream(kind.decode("latin-1"))
+    if reader is None and kind != b"text/event-stream":
         await response.aclose()
         raise UpstreamBroken(f"a stream was due and {kind.decode('latin-1') or 'nothing named'} came")
     scanner = format.stream_scanner(strip_usage=not state.peeked().stream_usage)
     flow = ByteFlow(response, format, scanner)
     flow.headers = _passed_on(response.headers)
+    if reader is not None:
+        flow.pieces = ReadPieces(flow.pieces, reader, state)
     try:
         await _await_first(flow)
     except BaseException:

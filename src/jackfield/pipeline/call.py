@@ -27,6 +27,7 @@ from jackfield.transport.messages import Deadlines
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 20.0
+_WORTH_ANOTHER = frozenset((401, 408, 409, 425, 429))
 
 log = structlog.get_logger("jackfield.upstreams")
 
@@ -46,7 +47,7 @@ async def call(state: State, timeout_s: float) -> Got:
         for candidate, link in tuple(left):
             if not_before and perf_counter_ns() < not_before.get(link.name, 0):
                 continue
-            if not link.breaker.allow():
+            if not _may_ask(link):
                 failure = failure or _unavailable(link)
                 continue
             try:
@@ -57,7 +58,7 @@ async def call(state: State, timeout_s: float) -> Got:
                 failure = error
                 if error.retry_after_s is not None:
                     not_before[link.name] = perf_counter_ns() + int(error.retry_after_s * 1e9)
-                if isinstance(error, UpstreamTimeout):
+                if is_final(error):
                     left.remove((candidate, link))
         turn += 1
         left = [pair for pair in left if turn <= pair[1].max_retries and pair[1].breaker.state != "open"]
@@ -69,8 +70,13 @@ async def call(state: State, timeout_s: float) -> Got:
 def worth_another(error: UpstreamError) -> bool:
     """Whether another upstream, or the same one later, may do better. What the client got wrong stays wrong."""
     if isinstance(error, UpstreamRejected):
-        return error.status >= 500 or error.status in (401, 408, 409, 425, 429)
+        return error.again is True or not error.sent or error.status >= 500 or error.status in _WORTH_ANOTHER
     return error.transient
+
+
+def is_final(error: UpstreamError) -> bool:
+    """Whether the same upstream is not to be asked again, whatever another one may do."""
+    return isinstance(error, UpstreamTimeout) or (isinstance(error, UpstreamRejected) and error.again is False)
 
 
 async def _pause(state: State, turn: int, not_before: list[int], timeout_s: float) -> bool:
@@ -86,7 +92,14 @@ async def _pause(state: State, turn: int, not_before: list[int], timeout_s: floa
     return True
 
 
+def _may_ask(link: UpstreamLink) -> bool:
+    """A provider may have fallen ill since it was chosen, or not be ready again."""
+    return (link.live is None or link.trouble is None) and link.breaker.allow()
+
+
 def _unavailable(link: UpstreamLink) -> Unavailable:
+    if link.trouble is not None:
+        return Unavailable(f"upstream {link.name} is not able to serve now")
     return Unavailable(
         f"upstream {link.name} is paused after repeated failures", retry_after_s=link.breaker.retry_after_s
     )
@@ -108,13 +121,13 @@ def _deadlines(state: State, link: UpstreamLink, timeout_s: float) -> Deadlines:
 async def _attempt(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
     """One try: its outcome is told to the breaker and kept with the exchange."""
     began = perf_counter_ns()
-    state.upstream_ns = None
+    state.trying, state.upstream_ns = candidate, None
     try:
         got = await ask_upstream(state, link, candidate, deadlines)
     except UpstreamError as error:
         _tell_breaker(link, error)
         _note(state, candidate, began, error)
-        raise for_client(error, link.name) from error
+        raise for_client(link.explain(error), link.name) from error
     except BaseException:
         link.breaker.abandon()
         raise
@@ -128,7 +141,7 @@ def _tell_breaker(link: UpstreamLink, error: UpstreamError) -> None:
     """An upstream that refuses a request is alive; one that is too busy has said nothing of its health."""
     if not isinstance(error, UpstreamRejected) or error.status >= 500:
         link.breaker.failure()
-    elif error.status == 429:
+    elif error.status == 429 or not error.sent:
         link.breaker.abandon()
     else:
         link.breaker.success()

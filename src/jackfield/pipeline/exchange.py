@@ -48,6 +48,7 @@ class State:
     identity: Identity | None = None
     replaced = False
     candidates: tuple[Candidate, ...] = ()
+    trying: Candidate | None = None
     outgoing: OutgoingRequest | None = None
     attempts: tuple[Attempt, ...] = ()
     served_by: Candidate | None = None
@@ -58,6 +59,8 @@ class State:
     finish_reason: FinishReason | None = None
     cost_nanousd: int | None = None
     cost_usd: float | None = None
+    # What the provider says that it cost, as it said it.
+    stated_cost_usd: Any = None
     decided_by: str | None = None
     error: JackfieldError | None = None
     status = 0
@@ -140,7 +143,7 @@ class State:
         """Whether the client gets a stream is the client's to say: that flag stays as it is."""
         peek = self.peeked()
         self._request, self.replaced = msgspec.structs.replace(request, stream=peek.stream), True
-        self.peek = Peek(model=request.model, stream=peek.stream, stream_usage=peek.stream_usage)
+        self.peek = msgspec.structs.replace(peek, model=request.model)
 
     def fail(self, error: JackfieldError) -> None:
         """Notes the error that the client is told; the first one is the one that decided."""
@@ -157,8 +160,7 @@ def next_turn(first: State, turn: int) -> State:
     """A further exchange for the request that `first` came with: the caller is known, the body is not its own."""
     state = State(f"{first.id}-{turn}", first.route, first.inbound, first.snapshot, perf_counter_ns())
     state.identity, state.synthetic = first.identity, first.synthetic
-    peek = first.peeked()
-    state.peek = Peek(model=peek.model, stream=peek.stream, stream_usage=True)
+    state.peek = msgspec.structs.replace(first.peeked(), stream_usage=True)
     return state
 
 

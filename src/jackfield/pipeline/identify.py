@@ -7,8 +7,8 @@ from functools import partial
 from jackfield.control.credentials import Credential
 from jackfield.control.directory import Directory
 from jackfield.errors import Unauthenticated
+from jackfield.hooks.caller import caller_of
 from jackfield.hooks.dispatch import Decision, decide
-from jackfield.pipeline.caller import caller_of
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.caller import act_for
 from jackfield.sdk.outcomes import Headers, Identity

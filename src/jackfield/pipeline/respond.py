@@ -150,7 +150,7 @@ def render(state: State, whole: Whole, response: Response | None) -> bytes:
         return render_error(state, response)
     if isinstance(response, ChatResponse):
         response = dated(state, response)
-    encoded = own.encode_response(response)
+    encoded = own.answering(state.body).encode_response(response)
     if encoded.dropped:
         state.dropped |= frozenset(encoded.dropped)
     return encoded.body

@@ -16,9 +16,28 @@ from jackfield.wire.chat import ChatRequest, EmbeddingsRequest, Request
 
 def select(state: State) -> None:
     """Sets the candidates. Raises `ModelNotFound`, `Unavailable` where no upstream of the model has its provider, or
-    `Malformed` where none does this operation."""
+    `Malformed` where none does this operation, or what a field of the request asks for."""
     found = state.snapshot.routes.candidates(state.model, state.operation)
+    if state.peeked().bound is not None:
+        found = _speaking(state, found)
     state.candidates = found if len(found) == 1 else by_chance(found)
+
+
+def _speaking(state: State, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Those that speak the client's own format, where a field of the request means nothing to any other."""
+    found = tuple(candidate for candidate in candidates if _speaks(state, candidate))
+    if not found:
+        field = state.peeked().bound
+        raise Malformed(
+            f"{field}: only an upstream that speaks {state.client_format} itself can do this, and no upstream of "
+            f"the model {state.model!r} does",
+            param=field,
+        )
+    return found
+
+
+def _speaks(state: State, candidate: Candidate) -> bool:
+    return state.snapshot.routes.links[candidate.upstream].speaks(state.operation, state.client_format)
 
 
 async def route(state: State) -> Decision | None:
@@ -45,6 +64,10 @@ def _replace(state: State, value: Candidate | tuple[Candidate, ...] | Request) -
         return f"routed to the unknown upstream {unknown[0]!r}"
     if not chosen:
         return "left no upstream to try"
+    bound = state.peeked().bound
+    deaf = [candidate.upstream for candidate in chosen if bound is not None and not _speaks(state, candidate)]
+    if deaf:
+        return f"routed to the upstream {deaf[0]!r}, which can make nothing of the field {bound!r}"
     state.candidates = chosen
     return None
 

@@ -18,12 +18,14 @@ from jackfield.hooks.dispatch import notify
 from jackfield.hooks.table import BoundHook
 from jackfield.hooks.trace import PASSED, Trace
 from jackfield.pipeline.exchange import State
-from jackfield.sdk.context import Attempt, Timings
+from jackfield.sdk.context import Attempt, Candidate, Timings
 from jackfield.sdk.outcomes import Identity
 from jackfield.wire.chat import Usage
 
 LONGEST_NAME = 200
 MOST_TOKENS = 1_000_000_000
+# Of one exchange.
+MOST_USD = 10_000
 
 NOBODY = Identity()
 NOWHERE = (None, None, None)
@@ -63,9 +65,20 @@ class Settler:
             return
         if state.served_by is None:
             return
-        state.cost_nanousd = self._prices.cost_nanousd(state.served_by.provider, state.served_by.model, state.usage)
+        if state.stated_cost_usd is not None:
+            state.cost_nanousd = read_cost(state.stated_cost_usd, state.id)
+        if state.cost_nanousd is None:
+            state.cost_nanousd = self._reckon(state, state.served_by, state.usage)
         if state.cost_nanousd is not None:
             state.cost_usd = state.cost_nanousd / 1e9
+
+    def _reckon(self, state: State, served: Candidate, usage: Usage) -> int | None:
+        """By the operator's prices, else by the provider's own."""
+        cost = self._prices.cost_nanousd(served.provider, served.model, usage)
+        if cost is not None:
+            return cost
+        link = state.snapshot.routes.links.get(served.upstream)
+        return None if link is None or link.prices is None else link.prices.cost_nanousd(served.model, usage)
 
     async def settle(self, state: State) -> None:
         """Once for every exchange, whatever became of it. The record is kept before any hook runs, but for hooks that
@@ -142,6 +155,14 @@ class Settler:
             state.response_bytes,
             self._worker,
         )
+
+
+def read_cost(stated: object, request: str) -> int | None:
+    """What a provider says that an exchange cost, in billionths of a dollar; `None` for what cannot be."""
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 <= stated <= MOST_USD:
+        return round(stated * 1e9)
+    log.warning("cost_is_nonsense", request=request, cost=repr(stated)[:100])
+    return None
 
 
 def is_countable(usage: Usage) -> bool:

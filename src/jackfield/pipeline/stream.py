@@ -104,7 +104,7 @@ async def _forward(state: State, flow: ByteFlow) -> AsyncGenerator[bytes, None]:
     except JackfieldError as error:
         told = _told(state, error)
         state.fail(told)
-        yield state.route.format.stream_encoder(model=state.model, usage=False).fail(told)
+        yield scanner.fail(told)
     finally:
         state.usage, state.finish_reason = scan.usage, scan.finish_reason
         if scan.error is not None:
@@ -145,7 +145,8 @@ async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
             yield batch
         return
     same = flow.format is state.route.format
-    reader, decode = EventReader(), flow.format.stream_decoder().decode
+    reader, decoder = EventReader(), flow.format.stream_decoder()
+    decode = decoder.decode
     data: bytes | None = flow.first + flow.rest
     finished = False
     while data is not None:
@@ -160,7 +161,7 @@ async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
             for event in events:
                 if type(event) in _ENDS:
                     finished = True
-            read.append((raw if same else None, events))
+            read.append((raw if same and decoder.faithful else None, events))
         yield read
         data = await anext(flow.pieces, None)
     if not finished:
@@ -211,14 +212,17 @@ async def _release(outlet: Outlet) -> bytes:
 class Outlet:
     """Where the events of one stream go to the client: past the hooks, and as the bytes they came in where no hook
     changed them. Once a hook has changed the sequence, and not just a text in its place, the bytes' own numbering of
-    blocks no longer holds, and all that follows is encoded."""
+    blocks no longer holds, and all that follows is encoded; so it is after any change where later events repeat what
+    earlier ones said."""
 
-    __slots__ = ("_chain", "_own_usage", "_reordered", "_state", "encoder", "ended", "kept")
+    __slots__ = ("_chain", "_own_usage", "_reordered", "_restates", "_state", "encoder", "ended", "kept")
 
     def __init__(self, state: State, *, collect: bool) -> None:
         wants_usage = state.peeked().stream_usage
         self._state, self._own_usage = state, not wants_usage
-        self.encoder = state.route.format.stream_encoder(model=state.model, usage=wants_usage)
+        client = state.route.format
+        self.encoder = client.answering(state.body).stream_encoder(model=state.model, usage=wants_usage)
+        self._restates = client.restates
         hooks = due(state, state.row.response_chunk)
         self._chain = Chain(hooks, state) if hooks else None
         self.kept = KeptEvents() if collect else None
@@ -247,7 +251,7 @@ class Outlet:
             for event in passed:
                 self.kept.add(event)
         if passed is not events:
-            self._reordered = self._reordered or not _in_place(passed, events)
+            self._reordered = self._reordered or self._restates or not _in_place(passed, events)
         elif raw is not None and not self._reordered and not (self._own_usage and self._is_usage(events)):
             for event in passed:
                 self.encoder.observe(event)

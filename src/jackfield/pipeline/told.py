@@ -13,7 +13,7 @@ import msgspec
 from jackfield.clock import Clock
 from jackfield.control.records import UsageRecord
 from jackfield.errors import Malformed, UpstreamError
-from jackfield.pipeline.caller import caller_of
+from jackfield.hooks.caller import caller_of
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.caller import Caller, acting_for
 from jackfield.services.events import EventBus

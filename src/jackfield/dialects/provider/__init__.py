@@ -1,0 +1,1 @@
+"""The provider dialect: model providers behind HTTP, described by `plugin.yaml`."""
