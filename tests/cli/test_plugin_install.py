@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jackfield.cli import plugin_install
-from parcels import index_of, key_of, listed, put_guest, put_index, revoke
+from parcels import index_of, key_of, listed, put_guest, put_index, revoke, sha256_of, wheel
 
 from .conftest import Run, StartGateway
 from .operator import QUIET, Operator
@@ -40,7 +40,7 @@ async def shopper(
     catalogue = {"name": "main", "path": str(shop / "index.json"), "key": key_of("shop").public.text}
     install = {"trusted_keys": {"alice": key_of("alice").public.text}, "catalogues": [catalogue]}
     with capture_logs():
-        gateway = await start_gateway(plugins={"quiet": QUIET}, install=install)
+        gateway = await start_gateway(plugins={"quiet": QUIET}, install=install, isolation={"offline": True})
         monkeypatch.setenv("JACKFIELD_URL", gateway.url)
         monkeypatch.setenv("JACKFIELD_ADMIN_KEY", gateway.admin_key)
         made = Shopper(run, gateway)
@@ -169,3 +169,59 @@ async def test_what_a_stranger_wrote_does_not_steer_the_terminal(shopper: Shoppe
     assert {"name \\x1b[2J", "description \\u202e words"} <= words(out)
     for shown in (out, await shopper.said("list"), await shopper.said("info", "guest")):
         assert not {"\x1b", "\u202e"} & set(shown)
+
+
+NATIVE = {
+    "guest/jackfield.toml": 'id = "guest"\nversion = "1.0"',
+    "guest/plugin.py": "import cachetools\nfrom jackfield.sdk import Plugin\nclass Guest(Plugin): ...",
+}
+TOOLBOX = {
+    "folder/manifest.json": '{"id": "guest", "name": "Guest", "version": "1.0.0", "description": ""}',
+    "folder/index.py": "import cachetools\nclass Guest:\n    def on_load(self, api): ...\n"
+    "def create_plugin(manifest): return Guest()",
+}
+RING = {
+    "manifest.yaml": "plugins: [{name: guest, hook: pre_flight, entrypoint: 'marketplace.it:Guest'}]",
+    "marketplace/it.py": "import cachetools\nfrom core.plugin_sdk import BasePlugin, PluginHook\n"
+    "class Guest(BasePlugin):\n    name, hook = 'guest', PluginHook.PRE_FLIGHT\n    async def execute(self, ctx): ...",
+}
+
+
+def lay_out(plugins: Path, files: dict[str, str], brings: bytes | None) -> Path:
+    """The plugin's files with a lock, and the wheel that it names."""
+    for name, text in files.items():
+        plugins.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+        plugins.joinpath(name).write_text(text)
+    own = next((place for place in plugins.iterdir() if place.is_dir() and "marketplace" not in place.name), plugins)
+    own.joinpath("wheels").mkdir()
+    own.joinpath("requirements.lock").write_text(f"cachetools==9.0 --hash=sha256:{sha256_of(CACHETOOLS)}")
+    if brings is not None:
+        own.joinpath("wheels", "cachetools-9.0-py3-none-any.whl").write_bytes(brings)
+    return plugins
+
+
+CACHETOOLS = wheel("cachetools", "9.0")
+
+
+@pytest.mark.parametrize("files", [NATIVE, TOOLBOX, RING], ids=["native", "toolbox", "ring"])
+async def test_what_was_locked_runs_apart_with_its_own_packages(
+    shopper: Shopper, tmp_path: Path, files: dict[str, str]
+) -> None:
+    key_of("alice").write(tmp_path / "alice")
+    lay_out(tmp_path / "plugins", files, CACHETOOLS)
+    file = str(tmp_path / "it.jackfield")
+    await shopper.said("pack", str(tmp_path / "plugins"), "--key", str(tmp_path / "alice"), "-o", file)
+    assert {"runtime isolated", "brings cachetools 9.0"} <= words(await shopper.said("install", file))
+    told = await shopper.told("info", "guest")
+    assert (told["state"], told["runtime"]) == ("active", "isolated")
+    await shopper.said("uninstall", "guest")
+
+
+async def test_what_has_no_wheel_is_refused_by_its_archive(shopper: Shopper, tmp_path: Path) -> None:
+    key_of("alice").write(tmp_path / "alice")
+    lay_out(tmp_path / "plugins", NATIVE, None)
+    file = str(tmp_path / "it.jackfield")
+    await shopper.said("pack", str(tmp_path / "plugins"), "--key", str(tmp_path / "alice"), "-o", file)
+    outcome = await shopper.plugin("install", file)
+    assert f"{file}/requirements.lock:1: cachetools==9.0: no wheel of it is in wheels/" in outcome.err
+    assert not list(shopper.gateway.folder.rglob("environments/*"))

@@ -92,6 +92,8 @@ def test_a_guest_checks_what_answers_at_once_by_what_was_granted() -> None:
         ("MyOwnError", "boom", "MyOwnError", "boom"),
         ("plugin_failed", "boom", "SessionDenied", "boom"),
         ("no name", "boom", "SessionDenied", "boom"),
+        (RateLimited.code, "the next one may be in 3 s", "RateLimited", "the next one may be in 3 s"),
+        (EgressRefused.code, "not that host", "EgressRefused", "not that host"),
         ("X" * 1000, "boom", "SessionDenied", "boom"),
         (Malformed.code, "the body: none", "Malformed", "the body: none"),
         (ManifestError.code, "no plugin", "ManifestError", "no plugin"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +11,10 @@ import pytest
 import pytest_asyncio
 from tests.guests.places import PLUGINS
 
+from jackfield.hooks.guard import QUARANTINE_AFTER
+from jackfield.runtimes import process
 from jackfield.testing.gateway import RunningGateway, run_gateway
+from jackfield.testing.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +54,7 @@ async def test_it_serves(gateway: RunningGateway) -> None:
 async def test_a_wrong_config_names_the_field_and_changes_nothing(gateway: RunningGateway) -> None:
     for body, field in (({"most": 99}, "most"), ({"town": 1}, "town"), ({"city": "Atlantis"}, "city")):
         called = await gateway.admin(f"{PATH}/lively/config", "PUT", body)
-        assert called.status in (409, 422), called.body
+        assert called.status == 422, called.body
         assert f"plugins.config.lively.{field}" in called.body.decode()
         assert called.json["changed"] is False
     assert (await told(gateway)).startswith("('Ys', 3,")
@@ -69,6 +74,36 @@ async def test_it_is_put_to_rest_and_woken(gateway: RunningGateway) -> None:
         assert called.status == 200, called.body
         found = await gateway.plugin("lively")
         assert found["state"] == ("active" if enabled else "disabled")
+    assert "'Ys', 5" in await told(gateway)
+
+
+async def state(gateway: RunningGateway) -> str:
+    return str((await gateway.plugin("lively"))["state"])
+
+
+async def lose(gateway: RunningGateway) -> None:
+    """Until nobody asks it any more."""
+    os.kill((await gateway.plugin("lively"))["process"]["pid"], signal.SIGKILL)
+    for _ in range(QUARANTINE_AFTER):
+        assert "hi" in await told(gateway)
+    assert await state(gateway) == "quarantined"
+
+
+async def test_it_serves_again_as_soon_as_its_process_is_back(gateway: RunningGateway) -> None:
+    await lose(gateway)
+    assert await until(lambda: state(gateway), lambda found: found == "active", within=10) == "active"
+    assert "'Ys', 5" in await told(gateway)
+
+
+async def test_one_that_stays_away_serves_as_soon_as_it_is_enabled_anew(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "MOST_LOSSES", 1)
+    await lose(gateway)
+    assert (await gateway.plugin("lively"))["process"]["state"] == "failed"
+    for enabled in (False, True):
+        await gateway.admin(f"{PATH}/toggle", "POST", {"name": "lively", "enabled": enabled})
+    assert await state(gateway) == "active"
     assert "'Ys', 5" in await told(gateway)
 
 

@@ -12,6 +12,7 @@ from jackfield.guests.plugin import GuestPlugin
 from jackfield.host import loader
 from jackfield.host.loader import PluginBroke
 from jackfield.sdk.agents import agents_of
+from jackfield.sdk.hooks import hooks_of
 from jackfield.sdk.plugin import config_model
 from jackfield.settings import PluginConfig
 
@@ -107,22 +108,28 @@ async def test_what_was_not_granted_is_absent_and_named(place: str) -> None:
         )
 
 
-@pytest.mark.parametrize(("strict", "told"), [(True, "heard"), (False, "storage:read, users:read")])
-async def test_a_hook_that_is_not_to_be_heard_is_not_called(place: str, strict: bool, told: str) -> None:
+@pytest.mark.parametrize("strict", [True, False])
+async def test_it_says_which_of_its_hooks_are_to_be_called(place: str, strict: bool) -> None:
     async with host_plugin(place, "deaf", config={"strict": strict}) as host:
+        heard = {spec.name: host.plugin.hears(spec) for spec in hooks_of(type(host.plugin))}
+        assert heard == {"check": strict, "tell": True}
+
+
+async def test_it_knows_what_was_approved(place: str) -> None:
+    async with host_plugin(place, "deaf") as host:
         trial = await host.request()
         assert trial.error is not None
-        assert trial.error.message == told
+        assert trial.error.message == "storage:read, users:read"
 
 
-async def test_what_would_answer_requests_of_its_own_is_refused_where_nobody_would_hear_it(place: str) -> None:
+async def test_what_would_stand_around_the_gateway_is_refused_where_it_cannot(place: str) -> None:
     if place == "inprocess":
-        async with host_plugin(place, "paths"):
+        async with host_plugin(place, "around"):
             return
-    with pytest.raises(ConfigError, match="it offers paths of its own, which are there only in process") as refused:
-        async with host_plugin(place, "paths"):
+    with pytest.raises(ConfigError, match="it offers middleware of its own, which is there only in process") as refused:
+        async with host_plugin(place, "around"):
             pass
-    assert refused.value.field == "plugins.config.paths.runtime"
+    assert refused.value.field == "plugins.config.around.runtime"
 
 
 async def test_a_module_that_raises_is_refused_with_its_words(place: str, tmp_path: Any) -> None:

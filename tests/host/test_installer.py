@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,17 @@ class Shop:
         world.withdrawn = self.shelf.reason_to_withdraw
 
     async def open(self, **settings: Any) -> None:
+        self.prepared: list[str] = []
         await self.world.start()
         install = InstallSettings(max_mb=1, **settings)
         install.take_keys({name: key_of(name).public.text for name in ("alice", "bob")})
         dialects = {"native": NativeDialect()}
-        self.installer = Installer(self.world.running, dialects, PluginSettings(), install, self.shelf)
+        self.installer = Installer(self.world.running, dialects, PluginSettings(), install, self.shelf, self.prepare)
+
+    async def prepare(self, files: Mapping[str, bytes], place: str) -> None:
+        """While it takes its time, others change what they like."""
+        await self.world.running.reload(actor="other")
+        self.prepared += [*sorted(files), place]
 
     def put(self, version: str = "1.0", **more: Any) -> Path:
         return put_guest(self.folder, f"guest-{version}.jackfield", version=version, **more)
@@ -152,9 +159,10 @@ SPOILED: list[tuple[str, Spoil, str]] = [
     ),
     (
         "code that runs elsewhere",
-        lambda data: sealed_again(files_in(data), runtime="node"),
+        lambda data: sealed_again(files_in(data), runtime="isolated"),
         "does not run where its label says",
     ),
+    ("a name that climbs out", lambda data: sealed_again(files_in(data), name="../../evil"), "is called 'guest'"),
     ("a dialect that there is not", lambda data: sealed_again(files_in(data), dialect="other"), "holds 0 plugins"),
     ("no such id", lambda data: sealed_again(files_in(data), id="../x", manifest=TOLD | {"id": "../x"}), "id: String"),
 ]
@@ -268,6 +276,18 @@ async def test_its_code_runs_isolated_unless_the_operator_says_otherwise(shop: S
     assert (await shop.inspect(shop.put("1.1"))).runtime == "inprocess"
     await shop.install(shop.put("1.1"), runtime=None)
     assert shop.world.running.snapshot.plugins["guest"].runtime == "inprocess"
+
+
+async def test_what_it_needs_is_brought_before_anybody_has_to_wait_for_it(shop: Shop) -> None:
+    file, asking = shop.put("1.0"), shop.put("1.1", permissions=STORAGE)
+    async with asyncio.timeout(10):
+        await shop.refuse(shop.install(file, runtime="isolated"), ConfigError, "nothing here runs plugins in a process")
+    assert shop.prepared == ["guest/jackfield.toml", "guest/plugin.py", str(file)]
+    shop.prepared.clear()
+    await shop.install(file)
+    await shop.refuse(shop.install(shop.put("0.9"), runtime="isolated"), Conflict, "not newer")
+    await shop.refuse(shop.install(asking, runtime="isolated"), Conflict, "asks for more than was approved")
+    assert shop.prepared == []
 
 
 async def test_what_would_run_without_any_bounds_must_be_named(shop: Shop) -> None:

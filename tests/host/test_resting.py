@@ -168,3 +168,11 @@ async def test_no_plugin_has_the_name_under_which_the_gateway_speaks(world: Worl
     for plugin in (await world.start()).values():
         assert plugin.state == "failed"
         assert "'system' is the gateway's own" in (plugin.reason or "")
+
+
+async def test_one_that_was_at_rest_before_its_code_ever_ran_gets_what_it_asks_for(world: World, told: Path) -> None:
+    source = TALKING.format(place=str(told)).replace("steps = []", 'permissions = ("storage:read",)')
+    world.write("talking", source)
+    await world.start({"talking": {"enabled": False}})
+    await toggle(world, to=True)
+    assert world.granted["talking"] == {"storage:read"}

@@ -249,7 +249,7 @@ class Gateway:
             lambda former, current: announce_switch(self.bus, former, current),
         )
         host = Host(surveyor, stage, generations, plugins.config)
-        self.installer = Installer(host, dialects, plugins, settings.install, shelf)
+        self.installer = Installer(host, dialects, plugins, settings.install, shelf, self.grounds.prepare)
         stack.push_async_callback(host.stop)
         return host
 

@@ -89,7 +89,9 @@ def check_lock(draft: Draft) -> None:
     with tempfile.TemporaryDirectory(prefix="jackfield-lock-") as place:
         (Path(place) / name).write_bytes(draft.files[draft.base + name])
         lock = read_lock(Path(place))
-        for path in find_wheels(draft.files) if lock is not None else ():
+        if lock is None:
+            return
+        for path in find_wheels(draft.files):
             wheel = Path(place) / PurePosixPath(path).name
             wheel.write_bytes(draft.files[path])
             _check_wheel(lock, wheel)

@@ -245,7 +245,7 @@ class _Making:
             if same is not None and seen.manifest is None and self._stays_failed(same):
                 self._keep(same, seen)
                 return None
-            if seen.manifest is None and same is None:
+            if draft.sighting.manifest is None:
                 draft.choose_runtime()
                 draft.sighting = await find_anew(draft.sighting)
                 draft.blueprint = await self._builder.read(draft.sighting.found)

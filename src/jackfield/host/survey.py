@@ -153,6 +153,11 @@ class Surveyor:
         found = dialect.find(self.sealed.place(code.digest), shown) if dialect is not None else ()
         if len(found) != 1:
             raise ManifestError(f"its copy holds {len(found)} plugins and not one", file=code.place)
+        # Its name leads to folders; that of an archive is a stranger's word.
+        if code.origin is not None and found[0].name != code.name:
+            raise ManifestError(
+                f"is refused: it is called {found[0].name!r}, and not as its label says", file=code.place
+            )
         source = found[0].source if code.origin is None else "archive"
         return msgspec.structs.replace(found[0], place=code.place, name=code.name, source=source)
 

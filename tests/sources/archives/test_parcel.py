@@ -147,6 +147,7 @@ def test_a_label_is_read_strictly(packed: bytes, label: dict[str, object], told:
         (b"tiny==1.0 --hash=sha256:" + b"0" * 64, "other packages than its lock"),
         (b"tiny", "requirements.lock:1: tiny: is not pinned"),
         (b"\xff", "requirements.lock: 'utf-8'"),
+        (b"#" * 1_048_577, "requirements.lock: is longer than 1024 KB"),
     ],
 )
 def test_a_label_does_not_keep_quiet_about_packages(packed: bytes, lock: bytes, told: str) -> None:

@@ -16,6 +16,7 @@ from jackfield.sources.archives.label import Package
 
 LOCK, REQUIREMENTS, PYLOCK = "requirements.lock", "requirements.txt", "pylock.toml"
 FILES = (LOCK, PYLOCK, REQUIREMENTS)
+LONGEST = 1024 * 1024
 _HASH = re.compile(r"\s--hash=(\S+)")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _COMMENT = re.compile(r"(^|\s)#.*$")
@@ -49,6 +50,8 @@ def packages_of(locked: Iterable[Locked]) -> tuple[Package, ...]:
 
 
 def decode_lock(data: bytes, file: str) -> str:
+    if len(data) > LONGEST:
+        raise ManifestError(f"is longer than {LONGEST // 1024} KB", file=file)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

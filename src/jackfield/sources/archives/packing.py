@@ -61,8 +61,8 @@ class Draft(msgspec.Struct, kw_only=True):
 
 
 def pack(draft: Draft, key: SigningKey | None) -> tuple[Label, bytes]:
-    """Raises `ManifestError` for what no archive may hold, and for requirements that are not locked: what is made can be
-    opened."""
+    """Raises `ManifestError` for what no archive may hold, and for requirements that are not locked: what
+    is made can be opened."""
     manifest, place = draft.manifest, draft.found.place
     _refuse_keys(draft)
     _check_version(manifest, place)

@@ -46,9 +46,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
 
 
-def open_parcel(
-    data: bytes, place: str, trusted: TrustedKeys, *, signed: bool = True, here: bool = True
-) -> Parcel:
+def open_parcel(data: bytes, place: str, trusted: TrustedKeys, *, signed: bool = True, here: bool = True) -> Parcel:
     """Raises `ManifestError` that says why it is refused. `signed` is whether somebody must have signed it who is
     trusted, `here` whether its wheels must fit this interpreter."""
     held = zipped.decode(data, place)

@@ -143,7 +143,8 @@ class Shelf:
             return
         known = self._seen[catalogue.name][1]
         if index.name != known.name:
-            raise Conflict(f"{catalogue.place}: is refused: it is the index {index.name!r}, and was {known.name!r} before")
+            told = f"it is the index {index.name!r}, and was {known.name!r} before"
+            raise Conflict(f"{catalogue.place}: is refused: {told}")
         if index.sequence < known.sequence:
             told = f"its number {index.sequence} is lower than {known.sequence}, which was seen before"
             raise Conflict(f"{catalogue.place}: is refused: {told}")

@@ -17,7 +17,7 @@ class Deaf(Plugin[Config]):
 
     @hook("pre_flight", on_failure="open", priority=1)
     async def check(self, exchange: Any) -> Any:
-        return Reject(400, "strict", "heard")
+        return None
 
     @hook("pre_flight", on_failure="open", priority=2)
     async def tell(self, exchange: Any) -> Any:
