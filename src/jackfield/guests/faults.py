@@ -125,6 +125,9 @@ _MAKERS: Mapping[str, Callable[[str, str], Exception]] = {
     UpstreamError.code: lambda message, plugin: UpstreamError(message),
 }
 
+# What a service raised and the plugin let pass keeps its name.
+_PASSED_ON = _MAKERS.keys() - {"not_granted", "quota_exceeded", "too_many_memories", INVALID_VALUE}
+
 
 # The guest tells its host
 
@@ -139,6 +142,8 @@ def as_raised(denied: SessionDenied) -> Exception:
         return ManifestError(denied.message, plugin=denied.plugin)
     if denied.told == Malformed.code:
         return Malformed(denied.message)
+    if denied.told in _PASSED_ON:
+        return _MAKERS[denied.told](denied.message, denied.plugin or "")
     if _CLASS_NAME.fullmatch(denied.told):
         return _class_named(denied.told)(denied.message)
     return denied

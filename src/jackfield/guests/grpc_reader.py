@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 import structlog
@@ -13,6 +14,7 @@ from jackfield.guests.exchanges import PLAIN
 from jackfield.guests.plugin import Code
 from jackfield.guests.reader import Opened, read_guest
 from jackfield.runtimes.base import Answerer, Session
+from jackfield.runtimes.grpc.place import sweep
 from jackfield.runtimes.grpc.program import GrpcProgram
 from jackfield.runtimes.limits import Limits
 from jackfield.sdk.manifest import MANIFEST_FILE
@@ -30,8 +32,12 @@ class GrpcReader:
     def __init__(self, clock: Clock, isolation: IsolationSettings, *, development: bool = False) -> None:
         self._clock, self._isolation, self._development = clock, isolation, development
         self._opened = Opened()
+        self._swept = False
 
     async def read(self, found: Found) -> Blueprint:
+        if not self._swept:
+            self._swept = True
+            await asyncio.to_thread(sweep)
         open_session = partial(self._open, found.name, _program_of(found, self._isolation.minimum))
         code = Code(found.name, open_session, PLAIN, self._clock, development=self._development)
         blueprint = await read_guest(found, self._opened.note(code), RUNTIME)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from jackfield.guests.configs import values_of
 from jackfield.guests.exchanges import Form
 from jackfield.guests.faults import read_failure
 from jackfield.guests.guest import Guest, OpenSession
-from jackfield.guests.protocol import Description, Load, keeps_exchanges
+from jackfield.guests.protocol import Description, Endpoint, EndpointCall, Load, keeps_exchanges
 from jackfield.guests.ring_share import RingShare
 from jackfield.guests.values import encode, read_chat_response, read_embeddings_response, read_event
 from jackfield.sdk.agents import AgentSpec
@@ -27,6 +27,7 @@ from jackfield.sdk.hooks import MARK, HookSpec
 from jackfield.sdk.outcomes import Outcome
 from jackfield.sdk.plugin import Health, Plugin
 from jackfield.sdk.providers import Upstream
+from jackfield.sdk.routes import RouterSpec
 from jackfield.wire.chat import ChatEvent, ChatRequest, ChatResponse, EmbeddingsRequest, EmbeddingsResponse
 
 # How long what was started to be described waits for the plugin that it is for.
@@ -35,6 +36,8 @@ PATIENCE_S = 30.0
 LEAST_TIMEOUT_MS = 50
 # As long as an upstream may take at most; the pipeline has the upstream's own deadline.
 SERVED_S = 86_400.0
+# How long nothing may come of an answer at a path of its own.
+QUIET_S = 60.0
 
 
 class Code:
@@ -99,6 +102,7 @@ class GuestPlugin(Plugin[BaseModel]):
 
     code: ClassVar[Code]
     agents: tuple[AgentSpec, ...] = ()
+    routers: tuple[RouterSpec, ...] = ()
     jackfield_guest: Guest | None = None
     jackfield_hooks: HookLine
     jackfield_returned: Callable[[], None] = staticmethod(lambda: None)
@@ -115,7 +119,9 @@ class GuestPlugin(Plugin[BaseModel]):
         )
         guest = await code.take()
         try:
-            loaded = await guest.load(self, asked, lambda: self.jackfield_returned())
+            loaded = await guest.load(self, asked, self._tell_returned)
+            # It takes its time, the first time most of all.
+            self.routers = await asyncio.to_thread(self._make_routers, loaded.endpoints)
         except BaseException:
             await guest.stop(0)
             raise
@@ -123,12 +129,34 @@ class GuestPlugin(Plugin[BaseModel]):
         keeps = keeps_exchanges(code.description.hooks)
         self.jackfield_hooks = HookLine(guest.session, code.form, code.share, keeps=keeps)
 
+    def _make_routers(self, endpoints: tuple[Endpoint, ...]) -> tuple[RouterSpec, ...]:
+        """Raises `ValueError`."""
+        if not endpoints:
+            return ()
+        # Imported here: only a plugin with paths of its own needs it.
+        from jackfield.guests.endpoints import make_routers
+
+        return make_routers(self.id, self._answer_request, endpoints)
+
+    def _answer_request(self, call: EndpointCall) -> AsyncGenerator[Any, None]:
+        """By the guest that there is now."""
+        assert self.jackfield_guest is not None
+        return self.jackfield_guest.stream("serve", call, QUIET_S)
+
+    def _tell_returned(self) -> None:
+        """The host says who is told only once the plugin is loaded."""
+        self.jackfield_returned()
+
     async def on_enable(self) -> None:
         """One whose process is gone, for now or for good, gets another at once."""
-        if (guest := self.jackfield_guest) is not None and guest.session.diagnose().state != "running":
+        guest = self.jackfield_guest
+        gone = guest is not None and guest.session.diagnose().state != "running"
+        if guest is not None and gone:
             await guest.stop(0)
             await self.on_load()
         await self._run("enable")
+        if gone:
+            self._tell_returned()
 
     async def on_disable(self) -> None:
         await self._run("disable")

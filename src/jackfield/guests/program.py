@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from time import perf_counter_ns
 from typing import Any, Protocol, cast
 
@@ -20,6 +21,7 @@ from jackfield.errors import ConfigError, UpstreamError
 from jackfield.guests.exchanges import Form, GuestExchange, read_seen
 from jackfield.guests.faults import UnknownExchange, own, write_failure
 from jackfield.guests.outcomes import write_outcome
+from jackfield.guests.paths import GuestPaths, open_paths
 from jackfield.guests.protocol import Description, Enabled, Healthy, Load, Loaded, Serves, keeps_exchanges
 from jackfield.guests.services import GuestServices, Line, Rpc, read_as
 from jackfield.guests.values import encode, read_chat_request, read_embeddings_request, read_event
@@ -33,7 +35,7 @@ from jackfield.sdk.hooks import hooks_of
 from jackfield.sdk.outcomes import Reject
 from jackfield.sdk.plugin import Health, Plugin
 from jackfield.sdk.providers import Upstream
-from jackfield.sdk.routes import middleware_of, routers_of
+from jackfield.sdk.routes import middleware_of
 from jackfield.sdk.tools import ToolContext, ToolFailed, ToolReply
 from jackfield.settings import PluginConfig
 
@@ -55,6 +57,7 @@ class Program:
         self._stats = PluginStats()
         self._plugin: Plugin[Any] | None = None
         self._services: GuestServices | None = None
+        self._paths = GuestPaths()
 
     # Its life
 
@@ -94,8 +97,11 @@ class Program:
         self._plugin = plugin
         await _finish(loader.enlist(plugin))
         await _finish(plugin.on_load())
-        refuse_paths(plugin)
-        loaded = Loaded(config=plugin.config.model_dump(mode="json"), agents=agents_of(plugin))
+        refuse_middleware(plugin)
+        self._paths = open_paths(plugin, asked.granted)
+        loaded = Loaded(
+            config=plugin.config.model_dump(mode="json"), agents=agents_of(plugin), endpoints=self._paths.endpoints
+        )
         told: dict[str, Any] = msgspec.to_builtins(loaded)
         return told
 
@@ -183,6 +189,18 @@ class Program:
                 yield encode(event)
         except UpstreamError as error:
             yield write_failure(error)
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the boundary: raised again as what can be told
+            raise _told(error) from None
+
+    async def serve(self, params: Any, rpc: Rpc) -> AsyncIterator[Any]:
+        act_for(_caller(params))
+        parts = self._paths.serve(params)
+        try:
+            async with aclosing(parts):  # type: ignore[type-var]
+                async for part in parts:
+                    yield part
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001 - the boundary: raised again as what can be told
@@ -290,14 +308,14 @@ def deaf_of(plugin: Plugin[Any]) -> frozenset[tuple[str, str]]:
         raise own(error) from None
 
 
-def refuse_paths(plugin: Plugin[Any]) -> None:
-    """Raises `ConfigError` for one that would answer requests of its own: nobody would hear it here."""
+def refuse_middleware(plugin: Plugin[Any]) -> None:
+    """Raises `ConfigError` for one that would stand around the gateway: that is elsewhere."""
     try:
-        found = {"paths": routers_of(plugin), "middleware": middleware_of(plugin)}
+        found = middleware_of(plugin)
     except BaseException as error:  # noqa: BLE001 - the boundary: raised again as what can be told
         raise own(error) from None
-    if offered := [name for name, specs in found.items() if specs]:
-        told = f"it offers {' and '.join(offered)} of its own, which are there only in process"
+    if found:
+        told = "it offers middleware of its own, which is there only in process"
         raise ConfigError(told, field=f"plugins.config.{plugin.id}.runtime", plugin=plugin.id)
 
 

@@ -18,6 +18,7 @@ The host calls:
     tool       ToolCall                      -> ToolReply
     event      Event                         -> ToolRefusal or None
     task       {"name"}                      -> None
+    serve      EndpointCall                  -> EndpointReply…  a stream
 
 and tells:
 
@@ -85,11 +86,22 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     mcp: tuple[str, ...] = ()
 
 
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A path that it answers requests at: below the plugin's own, or with `at_root` the whole of it."""
+
+    path: str
+    methods: tuple[str, ...] = ("GET",)
+    public: bool = False
+    description: str = ""
+    at_root: bool = False
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """`config` is what its model made of it, defaults included; `agents` are known only now."""
+    """`config` is what its model made of it, defaults included; `agents` and `endpoints` are known only now."""
 
     config: Mapping[str, Any]
     agents: tuple[AgentSpec, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 class Enabled(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +136,29 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     arguments: Mapping[str, Any]
     context: Mapping[str, Any]
+
+
+class EndpointCall(msgspec.Struct, frozen=True, kw_only=True):
+    """`endpoint` is the path that its `Endpoint` has; `path` is whole, and `base` what of it stands before that.
+    Headers are without credentials; each of their bytes is a character."""
+
+    endpoint: str
+    method: str
+    path: str
+    base: str
+    query: bytes
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    caller: Mapping[str, Any] | None
+    parameters: Mapping[str, str]
+
+
+class EndpointReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of an answer: the first has status and headers, and each may have a part of the body."""
+
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
 
 
 def keeps_exchanges(hooks: Iterable[HookSpec]) -> bool:

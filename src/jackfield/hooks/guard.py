@@ -102,6 +102,12 @@ class PluginGuard:
         if count == QUARANTINE_AFTER or self.quarantined:
             self.breaker.failure()
 
+    def came_back(self) -> None:
+        """The process that it runs in was lost, and is there again: what failed before says nothing of this one. One
+        that is lost again and again is kept away by its session."""
+        self._in_a_row.clear()
+        self.breaker.reset()
+
     def _note(self, hook: str, error: str, cause: BaseException, *, timeout: bool) -> None:
         self.stats.errors += 1
         self.stats.timeouts += timeout
