@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from itertools import count
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from jackfield.testing.gateway import RunningGateway
 
     StartGateway = Callable[..., Awaitable[RunningGateway]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lean_pytests() -> None:
+    """For every pytest that a test starts."""
+    from surroundings import LEAN
+
+    os.environ.update(LEAN)
 
 
 @pytest.fixture

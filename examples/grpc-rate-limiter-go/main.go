@@ -2,19 +2,22 @@
 package main
 
 import (
-	"embed"
+	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
+	"html/template"
+	"net/http"
 	"strconv"
 	"time"
 
 	jackfield "github.com/jackfield/jackfield/sdk/go"
 )
 
-//go:embed page
-var assets embed.FS
+//go:embed page/usage.html
+var shown string
+
+// page escapes what it shows.
+var page = template.Must(template.New("usage").Parse(shown))
 
 const schema = `{
   "type": "object",
@@ -132,23 +135,18 @@ func appOf(exchange *jackfield.Exchange) string {
 	return "credential/" + exchange.Identity.Credential
 }
 
-func (p *rateLimiter) Pages() []jackfield.Page {
-	return []jackfield.Page{{ID: "usage", Title: "Rate limits", Audience: "admin", Entry: "usage.html"}}
+// Endpoints is one page, at /plugins/grpc-rate-limiter-go/.
+func (p *rateLimiter) Endpoints() []jackfield.Endpoint {
+	return []jackfield.Endpoint{{
+		Path: "/", Description: "How much of the window each app has used, as far as this process knows.",
+		Handler: http.HandlerFunc(p.showUsage),
+	}}
 }
 
-func (p *rateLimiter) Asset(_ *jackfield.Context, path string) ([]byte, string, error) {
-	content, err := fs.ReadFile(assets, "page/"+path)
-	if err != nil {
-		return nil, "", errors.New("there is no such asset")
-	}
-	return content, "text/html; charset=utf-8", nil
-}
-
-func (p *rateLimiter) CallPage(_ *jackfield.Context, _, method string, _ json.RawMessage, _ *jackfield.Caller) (any, error) {
-	if method != "usage" {
-		return nil, fmt.Errorf("there is no method %s", method)
-	}
-	return p.limiter.usage(), nil
+func (p *rateLimiter) showUsage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	// It fails where nobody listens any more.
+	_ = page.Execute(w, p.limiter.usage())
 }
 
 func main() { jackfield.Serve(newRateLimiter()) }

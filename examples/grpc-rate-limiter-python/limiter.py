@@ -58,6 +58,10 @@ class Limiter:
             account.own -= 1
             return Standing(True, left=max(0, self._most - account.taken) + account.own)
 
+    def usage(self) -> dict[str, int]:
+        """How much of the window was taken, by app."""
+        return {app: min(self._most, found.taken) - found.own for app, found in sorted(self._accounts.items())}
+
     async def _ask(self, app: str, account: Account) -> None:
         """The next part of what is left for everybody."""
         part = max(1, self._most // SHARES)

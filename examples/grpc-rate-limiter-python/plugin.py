@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import html
 import time
 
+from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from jackfield.sdk import Exchange, Outcome, Plugin, PluginConfig, Reject, Replace, hook
+from jackfield.sdk import Exchange, Outcome, Plugin, PluginConfig, Reject, Replace, hook, route
 
 from .limiter import Limiter, Standing
+
+PAGE = """<!doctype html>
+<meta charset="utf-8">
+<title>Rate limits</title>
+<h1>Rate limits</h1>
+<table>
+  <thead><tr><th>App</th><th>Requests in this window</th></tr></thead>
+  <tbody>{rows}</tbody>
+</table>
+"""
 
 
 class Limits(PluginConfig):
@@ -45,6 +57,12 @@ class RateLimiter(Plugin[Limits]):
             return None
         head = exchange.head.with_header("x-ratelimit-limit", str(self.config.requests))
         return Replace(head.with_header("x-ratelimit-remaining", str(standing.left)))
+
+    @route("/", response_class=HTMLResponse)
+    async def show(self) -> str:
+        """How much of the window each app has used, as far as this process knows."""
+        rows = (f"<tr><td>{html.escape(app)}</td><td>{count}</td></tr>" for app, count in self.limiter.usage().items())
+        return PAGE.format(rows="".join(rows))
 
 
 def app_of(exchange: Exchange) -> str:

@@ -84,10 +84,12 @@ func (p *everything) Tools() []Tool {
 }
 
 func (p *everything) Endpoints() []Endpoint {
-	return []Endpoint{{Slug: "e", Path: "/hello*", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return []Endpoint{{Path: "/panic", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		panic("spilled")
+	})}, {Path: "/hello/{name}", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Query", r.URL.RawQuery)
 		w.WriteHeader(http.StatusTeapot)
-		_, _ = w.Write([]byte(r.URL.Path))
+		_, _ = w.Write([]byte(r.URL.Path + " " + r.PathValue("name") + " " + CallerOf(r.Context()).App))
 	})}}
 }
 
@@ -172,7 +174,7 @@ func TestItDescribesWhatItHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(told.Hooks) != 2 || told.Hooks[0].OnFailure != "closed" || told.Hooks[1].OnFailure != "open" ||
-		told.Hooks[1].GetTimeoutMs() != 250 || told.Serves[0] != "chat" || told.Endpoints[0].Slug != "e" {
+		told.Hooks[1].GetTimeoutMs() != 250 || told.Serves[0] != "chat" {
 		t.Fatalf("%+v", told)
 	}
 }
@@ -309,19 +311,40 @@ func TestWhatAnUpstreamDidWrongIsAnAnswer(t *testing.T) {
 	}
 }
 
+func (w *world) ask(request *pb.EndpointRequest) grpc.ServerStreamingClient[pb.EndpointReply] {
+	stream, err := pb.NewEndpointsClient(w.connection).Serve(w.ctx, request)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return stream
+}
+
 func TestAnEndpointIsAnHTTPHandler(t *testing.T) {
 	w := begin(t).loaded()
-	asked := &pb.EndpointRequest{Slug: "e", Method: "GET", Path: "/hello/you", Query: "a=b"}
-	stream, err := pb.NewEndpointsClient(w.connection).Serve(w.ctx, asked)
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := "shop"
+	stream := w.ask(&pb.EndpointRequest{
+		Endpoint: "/hello/{name}", Method: "GET", Base: "/plugins/everything", Path: "/plugins/everything/hello/you",
+		Query: []byte("a=b"), Parameters: map[string]string{"name": "you"}, Caller: &pb.Caller{App: &app},
+	})
 	head, err := stream.Recv()
 	if err != nil || head.Status != http.StatusTeapot || head.Headers[0].Value != "a=b" {
 		t.Fatalf("%v %v", head, err)
 	}
 	body, err := stream.Recv()
-	if err != nil || string(body.Body) != "/hello/you" {
+	if err != nil || string(body.Body) != "/hello/you you shop" {
 		t.Fatalf("%v %v", body, err)
+	}
+}
+
+func TestWhatAHandlerRaisesIsTheEndOfItsOwnRequest(t *testing.T) {
+	w := begin(t).loaded()
+	for path, words := range map[string]string{
+		"/panic": "the handler panicked: spilled",
+		"/nope":  "there is no endpoint GET /nope",
+	} {
+		_, err := w.ask(&pb.EndpointRequest{Endpoint: path, Method: "GET", Path: path}).Recv()
+		if status.Convert(err).Message() != words {
+			t.Fatal(err)
+		}
 	}
 }

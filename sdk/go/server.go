@@ -39,6 +39,8 @@ type server struct {
 	broker   *plugin.GRPCBroker
 	registry *registry
 	services *Services
+	// Set while it loads, before any of them is asked.
+	endpoints []Endpoint
 
 	lock       sync.Mutex
 	host       pb.HostClient
@@ -149,6 +151,7 @@ func (s *server) Load(ctx context.Context, request *pb.LoadRequest) (*pb.Loaded,
 		return nil, err
 	}
 	s.enlist(told)
+	s.openEndpoints(told)
 	s.ready.Do(func() {
 		if aware, ok := s.plugin.(SessionAware); ok {
 			aware.OnSessionReady(own)

@@ -1,11 +1,8 @@
 package jackfield
 
 import (
-	"bytes"
 	"context"
-	"net/http"
 	"slices"
-	"strings"
 
 	pb "github.com/jackfield/jackfield/sdk/go/pluginv1"
 	"google.golang.org/grpc"
@@ -14,13 +11,6 @@ import (
 )
 
 func describeSurfaces(made Plugin, told *pb.Description) {
-	if provider, ok := made.(EndpointProvider); ok {
-		for _, one := range provider.Endpoints() {
-			told.Endpoints = append(told.Endpoints, &pb.Endpoint{
-				Slug: one.Slug, Methods: one.Methods, Path: one.Path, Public: one.Public, Description: one.Description,
-			})
-		}
-	}
 	if hooker, ok := made.(ObjectHooker); ok {
 		for _, one := range hooker.ObjectHooks() {
 			told.ObjectHooks = append(told.ObjectHooks, &pb.ObjectHook{
@@ -48,84 +38,6 @@ func describeSurfaces(made Plugin, told *pb.Description) {
 		}
 	}
 }
-
-type endpointServer struct{ *server }
-
-func (s endpointServer) Serve(request *pb.EndpointRequest, stream grpc.ServerStreamingServer[pb.EndpointReply]) error {
-	provider, ok := s.plugin.(EndpointProvider)
-	if !ok {
-		return status.Error(codes.Unimplemented, "the plugin has no endpoints")
-	}
-	for _, one := range provider.Endpoints() {
-		if one.Slug == request.Slug && matches(one, request) {
-			return s.serve(one, request, stream)
-		}
-	}
-	return status.Errorf(codes.NotFound, "there is no endpoint %s %s", request.Method, request.Path)
-}
-
-func matches(one Endpoint, request *pb.EndpointRequest) bool {
-	if len(one.Methods) > 0 && !slices.Contains(one.Methods, request.Method) {
-		return false
-	}
-	if prefix, open := strings.CutSuffix(one.Path, "*"); open {
-		return strings.HasPrefix(request.Path, prefix)
-	}
-	return one.Path == request.Path
-}
-
-func (s endpointServer) serve(one Endpoint, request *pb.EndpointRequest, stream grpc.ServerStreamingServer[pb.EndpointReply]) error {
-	target := request.Path
-	if request.Query != "" {
-		target += "?" + request.Query
-	}
-	own := s.context(stream.Context())
-	asked, err := http.NewRequestWithContext(own, request.Method, target, bytes.NewReader(request.Body))
-	if err != nil {
-		return status.Error(codes.InvalidArgument, err.Error())
-	}
-	for _, header := range request.Headers {
-		asked.Header.Add(header.Name, header.Value)
-	}
-	writer := &replyWriter{stream: stream, header: http.Header{}}
-	one.Handler.ServeHTTP(writer, asked)
-	writer.WriteHeader(http.StatusOK)
-	return writer.failed
-}
-
-// replyWriter sends what a handler writes, as it writes it.
-type replyWriter struct {
-	stream grpc.ServerStreamingServer[pb.EndpointReply]
-	header http.Header
-	begun  bool
-	failed error
-}
-
-func (w *replyWriter) Header() http.Header { return w.header }
-
-func (w *replyWriter) WriteHeader(code int) {
-	if w.begun {
-		return
-	}
-	w.begun = true
-	told := &pb.EndpointReply{Status: uint32(code)}
-	for name, values := range w.header {
-		for _, value := range values {
-			told.Headers = append(told.Headers, &pb.Header{Name: strings.ToLower(name), Value: value})
-		}
-	}
-	w.failed = w.stream.Send(told)
-}
-
-func (w *replyWriter) Write(data []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	if w.failed == nil {
-		w.failed = w.stream.Send(&pb.EndpointReply{Body: data})
-	}
-	return len(data), w.failed
-}
-
-func (w *replyWriter) Flush() {}
 
 type agentServer struct{ *server }
 

@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// Endpoint is HTTP below /plugins/{slug}/. Without Public it is closed without a key.
+// Endpoint is HTTP below /plugins/<id>, where the id has - for _. A segment of Path may have one {parameter}, which the
+// handler finds with Request.PathValue, and the last may be {parameter:path} for all the rest. Methods are GET where
+// there are none. Without Public, for which the plugin needs the permission routes:public, it is closed without a key.
 type Endpoint struct {
-	Slug        string
-	Methods     []string
 	Path        string
+	Methods     []string
 	Public      bool
 	Description string
 	Handler     http.Handler
 }
 
-// EndpointProvider serves HTTP of its own.
+// EndpointProvider serves HTTP of its own. Endpoints is asked for once, after OnLoad.
 type EndpointProvider interface{ Endpoints() []Endpoint }
 
 // ObjectHook sees control objects as they are written. Moments are before_create, after_create, before_update,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -12,12 +11,12 @@ from typing import Self
 
 from jackfield.testing import Caller, Upstream, until
 from jackfield.testing.gateway import find_free_port
+from surroundings import outside
 
 BLOCK_S = 60.0
 STOP_S = 20.0
 PRINTED_KEY = re.compile(r"First (admin|inference) key, shown only now: (\S+)")
 SERVES = re.compile(r"^(?P<variables>(?:\w+=\S+ )*)(?:make serve|jackfield serve)\b(?P<arguments>.*)$", re.MULTILINE)
-STOPS = ("JACKFIELD_", "PYTEST_", "COV_")
 
 
 class Terminal:
@@ -26,7 +25,7 @@ class Terminal:
     def __init__(self, folder: Path, upstream: Upstream, other: Upstream) -> None:
         self.folder = folder
         self.port = find_free_port()
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(STOPS)}
+        self.environ = outside()
         self.environ["PATH"] = f"{Path(sys.executable).parent}:{self.environ['PATH']}"
         self.environ |= {"JACKFIELD_SERVER__PORT": str(self.port), "NO_COLOR": "1", "COLUMNS": "200"}
         self._addresses = {

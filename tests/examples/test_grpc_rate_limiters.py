@@ -34,6 +34,9 @@ async def test_so_many_pass_and_are_told_how_many_are_left(name: str, tmp_path: 
         assert found["config"] == {"requests": 2, "window_s": 86_400}
         async with gateway.caller() as caller:
             answers = [await caller.post("/v1/chat/completions", ASKED) for _ in range(3)]
+            page = await caller.get(f"/plugins/{name}/")
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
+            assert "<td>credential/key_environment_inference</td><td>2</td>" in page.body.decode()
         assert [answer.status for answer in answers] == [200, 200, 429]
         assert [answer.headers.get("x-ratelimit-remaining") for answer in answers] == ["1", "0", None]
         assert int(answers[2].headers["retry-after"]) > 0

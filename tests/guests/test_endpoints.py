@@ -27,10 +27,17 @@ class Asked:
 
     def __init__(self, paths: Paths, method: str, path: str, body: bytes = b"", query: bytes = b"") -> None:
         headers = [(b"authorization", b"Bearer secret"), (b"cookie", b"session=1"), (b"x-own", b"yes")]
-        self.status, self.headers, self.body = 0, {}, b""
+        self.status, self.body = 0, b""
+        self.headers: dict[bytes, bytes] = {}
         self._body, self._gone = [body], asyncio.Event()
         self.begun = asyncio.Event()
-        scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query,
+            "headers": headers,
+        }
         scope |= {"root_path": "", "scheme": "http", "client": None, "server": None}
         mounted = next(one for one in paths if one.match(scope) == 2)
         self.task = asyncio.ensure_future(mounted.serve(scope, self._receive, self._send))
@@ -110,7 +117,7 @@ async def test_its_answer_comes_as_it_is_made_and_ends_with_its_client(place: st
 
 async def test_what_is_public_needs_leave(place: str) -> None:
     with pytest.raises(ConfigError, match="offers paths without a key, for which it lacks the permission"):
-        async with host_plugin(place, "paths", granted=()):
+        async with host_plugin(place, "paths", approve=()):
             pass
 
 
@@ -181,7 +188,7 @@ def test_a_path_that_is_none_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/a/b", "/{x}", "/{x:int}.json", "/files/{rest:path}", "/v{n}/a/{b}"])
 def test_a_path_may_have_a_parameter_in_each_segment(path: str) -> None:
-    check_endpoint(Endpoint(path=path))
+    assert len(routed(endpoint=Endpoint(path=path)).offered) == 1
 
 
 @pytest.mark.parametrize("methods", [(), ("GET", "TRACE"), ("get",)])

@@ -38,6 +38,11 @@ def test_it_can_be_nobody_else_and_steer_nothing(clock: HandClock, logged: list[
     assert (len(logged[2]["event"]), len(logged[2])) == (LONGEST_LINE, 3 + MOST_FIELDS)
 
 
+def test_it_is_one_line_and_steers_no_terminal(clock: HandClock, logged: list[Any]) -> None:
+    write(Lines(clock), text="fine\n2026 [error] forged\tby\x1b[2J me\u2028")
+    assert logged[0]["event"] == "fine\\n2026 [error] forged\tby\\x1b[2J me\\u2028"
+
+
 def test_more_than_a_log_can_bear_is_counted(clock: HandClock, logged: list[Any]) -> None:
     lines = Lines(clock)
     for _ in range(MOST_LINES + 50):

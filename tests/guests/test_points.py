@@ -69,6 +69,14 @@ async def test_its_own_state_goes_from_point_to_point(points: FakeHost) -> None:
         "ingress", "auth", "pre_flight", "routing", "attempt", "response_head", "response_body", "background",
     ]  # fmt: skip
     assert (last["timed"], last["decided_by"], last["tries"]) == (True, None, [200])
+    assert last["ended"] == [200, None]
+    assert last["tried"]
+
+
+async def test_why_an_exchange_ended_is_told_in_the_background(points: FakeHost) -> None:
+    await do(points, "pre_flight=reject")
+    last = await points.plugin.services.kv.get("last")
+    assert (last["ended"], last["decided_by"]) == ([429, "slow_down"], "points")
 
 
 async def test_the_request_may_be_replaced_as_it_came_in(points: FakeHost) -> None:

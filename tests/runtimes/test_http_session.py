@@ -139,7 +139,9 @@ async def test_one_that_does_not_start_is_told_of_with_its_last_words(
 
 async def test_one_that_is_nobodys_to_start_is_unreachable(make: Make) -> None:
     session = make(may_start=lambda: False)
-    with pytest.raises(SessionLost, match="endpoint_unreachable: nothing answers at http"):
+    with pytest.raises(
+        SessionLost, match=r"endpoint_unreachable: nothing answers at http.* another worker of the gateway"
+    ):
         await session.start()
     assert session.diagnose().starts == 0
 
@@ -188,6 +190,23 @@ async def test_too_many_starts_are_a_crash_loop_that_is_told_of(make: Make, host
     await until(state, lambda found: found == "running")
     await session.stop(1)
     await server.close()
+
+
+async def test_a_crash_loop_is_over_when_its_files_are_mended(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("open('own.log', 'a').write('ended'); raise SystemExit(9)")
+    port = find_free_port()
+    own = order(port, argv=(sys.executable, "-S", "program.py", str(port), "small"), cwd=str(tmp_path))
+    pace = Pace(probe_s=1, start_s=5, first_pause_s=0.01, longest_pause_s=60, crash_starts=2, look_s=0.02)
+    session = make(port, own, pace=pace)
+    await session.keep(2)
+
+    async def state() -> str:
+        return session.diagnose().state
+
+    await until(state, lambda found: found == "failed")
+    assert session.diagnose().starts == 2
+    (tmp_path / "program.py").write_text(f"import runpy\nrunpy.run_path({str(PROGRAM)!r}, run_name='__main__')\n")
+    await back(session, 3)
 
 
 async def test_a_crash_loop_is_over_after_a_while(make: Make) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from jackfield.dialects.rings.dialect import RingDialect
 from jackfield.errors import ConfigError
 from jackfield.testing.host import FakeHost
 from jackfield.testing.scaffolds import KINDS, Names, render, write
+from surroundings import outside
 
 WITHIN_S = 60.0
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
@@ -25,12 +25,11 @@ RUNNABLE = [kind for kind in KINDS if kind != "toolbox" or NODE]
 
 async def run_tests(folder: Path, *command: str) -> tuple[int | None, str]:
     """As its author would run them: in the folder, with nothing of the tests around it."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "JACKFIELD_"))}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env=environ,
+        env=outside(),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=pipe,
         stderr=asyncio.subprocess.STDOUT,

@@ -86,14 +86,13 @@ type Description struct {
 	// Of `chat` and `embeddings`.
 	Serves      []string      `protobuf:"bytes,6,rep,name=serves,proto3" json:"serves,omitempty"`
 	Aliases     []string      `protobuf:"bytes,7,rep,name=aliases,proto3" json:"aliases,omitempty"`
-	Endpoints   []*Endpoint   `protobuf:"bytes,8,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
-	ObjectHooks []*ObjectHook `protobuf:"bytes,9,rep,name=object_hooks,json=objectHooks,proto3" json:"object_hooks,omitempty"`
-	Receivers   []*Receiver   `protobuf:"bytes,10,rep,name=receivers,proto3" json:"receivers,omitempty"`
-	Pages       []*Page       `protobuf:"bytes,11,rep,name=pages,proto3" json:"pages,omitempty"`
+	ObjectHooks []*ObjectHook `protobuf:"bytes,8,rep,name=object_hooks,json=objectHooks,proto3" json:"object_hooks,omitempty"`
+	Receivers   []*Receiver   `protobuf:"bytes,9,rep,name=receivers,proto3" json:"receivers,omitempty"`
+	Pages       []*Page       `protobuf:"bytes,10,rep,name=pages,proto3" json:"pages,omitempty"`
 	// Agents that the plugin runs by itself; those that the gateway runs are told by `Load`.
-	Agents []*AgentSpec `protobuf:"bytes,12,rep,name=agents,proto3" json:"agents,omitempty"`
+	Agents []*AgentSpec `protobuf:"bytes,11,rep,name=agents,proto3" json:"agents,omitempty"`
 	// Whether it takes the events of one stream over `Hooks.HandleChunks`.
-	StreamsChunks bool `protobuf:"varint,13,opt,name=streams_chunks,json=streamsChunks,proto3" json:"streams_chunks,omitempty"`
+	StreamsChunks bool `protobuf:"varint,12,opt,name=streams_chunks,json=streamsChunks,proto3" json:"streams_chunks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,13 +172,6 @@ func (x *Description) GetServes() []string {
 func (x *Description) GetAliases() []string {
 	if x != nil {
 		return x.Aliases
-	}
-	return nil
-}
-
-func (x *Description) GetEndpoints() []*Endpoint {
-	if x != nil {
-		return x.Endpoints
 	}
 	return nil
 }
@@ -503,6 +495,7 @@ type Loaded struct {
 	Subscriptions []string `protobuf:"bytes,4,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
 	// Needs `scheduler:write`.
 	Tasks         []*TaskSpec `protobuf:"bytes,5,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	Endpoints     []*Endpoint `protobuf:"bytes,6,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -568,6 +561,13 @@ func (x *Loaded) GetSubscriptions() []string {
 func (x *Loaded) GetTasks() []*TaskSpec {
 	if x != nil {
 		return x.Tasks
+	}
+	return nil
+}
+
+func (x *Loaded) GetEndpoints() []*Endpoint {
+	if x != nil {
+		return x.Endpoints
 	}
 	return nil
 }
@@ -2658,14 +2658,17 @@ func (x *TaskRun) GetName() string {
 }
 
 type Endpoint struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Slug    string                 `protobuf:"bytes,1,opt,name=slug,proto3" json:"slug,omitempty"`
-	Methods []string               `protobuf:"bytes,2,rep,name=methods,proto3" json:"methods,omitempty"`
-	// Below the slug; may end in `*`.
-	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
-	// Whether it is asked for without a key. Needs the operator's approval.
-	Public        bool   `protobuf:"varint,4,opt,name=public,proto3" json:"public,omitempty"`
-	Description   string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Below `/plugins/<id>`, where the id has `-` for `_`. A segment may have one `{parameter}`, and the last may be
+	// `{parameter:path}` for all the rest.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// GET where none is given.
+	Methods []string `protobuf:"bytes,2,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Whether it is asked for without a key. Needs `routes:public`.
+	Public      bool   `protobuf:"varint,3,opt,name=public,proto3" json:"public,omitempty"`
+	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	// `path` is the whole path; it must not be among the gateway's own.
+	AtRoot        bool `protobuf:"varint,5,opt,name=at_root,json=atRoot,proto3" json:"at_root,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2700,9 +2703,9 @@ func (*Endpoint) Descriptor() ([]byte, []int) {
 	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{34}
 }
 
-func (x *Endpoint) GetSlug() string {
+func (x *Endpoint) GetPath() string {
 	if x != nil {
-		return x.Slug
+		return x.Path
 	}
 	return ""
 }
@@ -2712,13 +2715,6 @@ func (x *Endpoint) GetMethods() []string {
 		return x.Methods
 	}
 	return nil
-}
-
-func (x *Endpoint) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
 }
 
 func (x *Endpoint) GetPublic() bool {
@@ -2735,16 +2731,30 @@ func (x *Endpoint) GetDescription() string {
 	return ""
 }
 
+func (x *Endpoint) GetAtRoot() bool {
+	if x != nil {
+		return x.AtRoot
+	}
+	return false
+}
+
 type EndpointRequest struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Slug    string                 `protobuf:"bytes,1,opt,name=slug,proto3" json:"slug,omitempty"`
-	Method  string                 `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
-	Path    string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
-	Query   string                 `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
-	Headers []*Header              `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty"`
-	Body    []byte                 `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the endpoint says as its own path.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Method   string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	// As it was asked for, whole.
+	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	// How much of it stands before what the endpoint says: empty with `at_root`.
+	Base  string `protobuf:"bytes,4,opt,name=base,proto3" json:"base,omitempty"`
+	Query []byte `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`
+	// Without credentials and cookies.
+	Headers []*Header `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
+	Body    []byte    `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
 	// Absent where the endpoint is public and no key came.
-	Caller        *Caller `protobuf:"bytes,7,opt,name=caller,proto3,oneof" json:"caller,omitempty"`
+	Caller *Caller `protobuf:"bytes,8,opt,name=caller,proto3,oneof" json:"caller,omitempty"`
+	// What stands in the place of its parameters.
+	Parameters    map[string]string `protobuf:"bytes,9,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2779,9 +2789,9 @@ func (*EndpointRequest) Descriptor() ([]byte, []int) {
 	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{35}
 }
 
-func (x *EndpointRequest) GetSlug() string {
+func (x *EndpointRequest) GetEndpoint() string {
 	if x != nil {
-		return x.Slug
+		return x.Endpoint
 	}
 	return ""
 }
@@ -2800,11 +2810,18 @@ func (x *EndpointRequest) GetPath() string {
 	return ""
 }
 
-func (x *EndpointRequest) GetQuery() string {
+func (x *EndpointRequest) GetBase() string {
+	if x != nil {
+		return x.Base
+	}
+	return ""
+}
+
+func (x *EndpointRequest) GetQuery() []byte {
 	if x != nil {
 		return x.Query
 	}
-	return ""
+	return nil
 }
 
 func (x *EndpointRequest) GetHeaders() []*Header {
@@ -2824,6 +2841,13 @@ func (x *EndpointRequest) GetBody() []byte {
 func (x *EndpointRequest) GetCaller() *Caller {
 	if x != nil {
 		return x.Caller
+	}
+	return nil
+}
+
+func (x *EndpointRequest) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
 	}
 	return nil
 }
@@ -5232,7 +5256,7 @@ var File_jackfield_plugin_v1_plugin_proto protoreflect.FileDescriptor
 const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	" jackfield/plugin/v1/plugin.proto\x12\x13jackfield.plugin.v1\"\a\n" +
-	"\x05Empty\"\xd3\x04\n" +
+	"\x05Empty\"\x96\x04\n" +
 	"\vDescription\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12#\n" +
 	"\rmanifest_json\x18\x02 \x01(\fR\fmanifestJson\x12,\n" +
@@ -5240,14 +5264,13 @@ const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x0eui_schema_json\x18\x04 \x01(\fR\fuiSchemaJson\x12/\n" +
 	"\x05hooks\x18\x05 \x03(\v2\x19.jackfield.plugin.v1.HookR\x05hooks\x12\x16\n" +
 	"\x06serves\x18\x06 \x03(\tR\x06serves\x12\x18\n" +
-	"\aaliases\x18\a \x03(\tR\aaliases\x12;\n" +
-	"\tendpoints\x18\b \x03(\v2\x1d.jackfield.plugin.v1.EndpointR\tendpoints\x12B\n" +
-	"\fobject_hooks\x18\t \x03(\v2\x1f.jackfield.plugin.v1.ObjectHookR\vobjectHooks\x12;\n" +
-	"\treceivers\x18\n" +
-	" \x03(\v2\x1d.jackfield.plugin.v1.ReceiverR\treceivers\x12/\n" +
-	"\x05pages\x18\v \x03(\v2\x19.jackfield.plugin.v1.PageR\x05pages\x126\n" +
-	"\x06agents\x18\f \x03(\v2\x1e.jackfield.plugin.v1.AgentSpecR\x06agents\x12%\n" +
-	"\x0estreams_chunks\x18\r \x01(\bR\rstreamsChunks\"\x93\x03\n" +
+	"\aaliases\x18\a \x03(\tR\aaliases\x12B\n" +
+	"\fobject_hooks\x18\b \x03(\v2\x1f.jackfield.plugin.v1.ObjectHookR\vobjectHooks\x12;\n" +
+	"\treceivers\x18\t \x03(\v2\x1d.jackfield.plugin.v1.ReceiverR\treceivers\x12/\n" +
+	"\x05pages\x18\n" +
+	" \x03(\v2\x19.jackfield.plugin.v1.PageR\x05pages\x126\n" +
+	"\x06agents\x18\v \x03(\v2\x1e.jackfield.plugin.v1.AgentSpecR\x06agents\x12%\n" +
+	"\x0estreams_chunks\x18\f \x01(\bR\rstreamsChunks\"\x93\x03\n" +
 	"\x04Hook\x12\x14\n" +
 	"\x05point\x18\x01 \x01(\tR\x05point\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
@@ -5279,14 +5302,15 @@ const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\vconfig_json\x18\x02 \x01(\fR\n" +
 	"configJson\x12\x18\n" +
 	"\agranted\x18\x03 \x03(\tR\agranted\x12 \n" +
-	"\vdevelopment\x18\x04 \x01(\bR\vdevelopment\"\xf1\x01\n" +
+	"\vdevelopment\x18\x04 \x01(\bR\vdevelopment\"\xae\x02\n" +
 	"\x06Loaded\x12\x1f\n" +
 	"\vconfig_json\x18\x01 \x01(\fR\n" +
 	"configJson\x126\n" +
 	"\x06agents\x18\x02 \x03(\v2\x1e.jackfield.plugin.v1.AgentSpecR\x06agents\x123\n" +
 	"\x05tools\x18\x03 \x03(\v2\x1d.jackfield.plugin.v1.ToolSpecR\x05tools\x12$\n" +
 	"\rsubscriptions\x18\x04 \x03(\tR\rsubscriptions\x123\n" +
-	"\x05tasks\x18\x05 \x03(\v2\x1d.jackfield.plugin.v1.TaskSpecR\x05tasks\"\xaa\x01\n" +
+	"\x05tasks\x18\x05 \x03(\v2\x1d.jackfield.plugin.v1.TaskSpecR\x05tasks\x12;\n" +
+	"\tendpoints\x18\x06 \x03(\v2\x1d.jackfield.plugin.v1.EndpointR\tendpoints\"\xaa\x01\n" +
 	"\tAgentSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
@@ -5450,21 +5474,28 @@ const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"\b_refusal\"\x1d\n" +
 	"\aTaskRun\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x86\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x8b\x01\n" +
 	"\bEndpoint\x12\x12\n" +
-	"\x04slug\x18\x01 \x01(\tR\x04slug\x12\x18\n" +
-	"\amethods\x18\x02 \x03(\tR\amethods\x12\x12\n" +
-	"\x04path\x18\x03 \x01(\tR\x04path\x12\x16\n" +
-	"\x06public\x18\x04 \x01(\bR\x06public\x12 \n" +
-	"\vdescription\x18\x05 \x01(\tR\vdescription\"\xf7\x01\n" +
-	"\x0fEndpointRequest\x12\x12\n" +
-	"\x04slug\x18\x01 \x01(\tR\x04slug\x12\x16\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
+	"\amethods\x18\x02 \x03(\tR\amethods\x12\x16\n" +
+	"\x06public\x18\x03 \x01(\bR\x06public\x12 \n" +
+	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x17\n" +
+	"\aat_root\x18\x05 \x01(\bR\x06atRoot\"\xa8\x03\n" +
+	"\x0fEndpointRequest\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x12\n" +
-	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
-	"\x05query\x18\x04 \x01(\tR\x05query\x125\n" +
-	"\aheaders\x18\x05 \x03(\v2\x1b.jackfield.plugin.v1.HeaderR\aheaders\x12\x12\n" +
-	"\x04body\x18\x06 \x01(\fR\x04body\x128\n" +
-	"\x06caller\x18\a \x01(\v2\x1b.jackfield.plugin.v1.CallerH\x00R\x06caller\x88\x01\x01B\t\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x12\n" +
+	"\x04base\x18\x04 \x01(\tR\x04base\x12\x14\n" +
+	"\x05query\x18\x05 \x01(\fR\x05query\x125\n" +
+	"\aheaders\x18\x06 \x03(\v2\x1b.jackfield.plugin.v1.HeaderR\aheaders\x12\x12\n" +
+	"\x04body\x18\a \x01(\fR\x04body\x128\n" +
+	"\x06caller\x18\b \x01(\v2\x1b.jackfield.plugin.v1.CallerH\x00R\x06caller\x88\x01\x01\x12T\n" +
+	"\n" +
+	"parameters\x18\t \x03(\v24.jackfield.plugin.v1.EndpointRequest.ParametersEntryR\n" +
+	"parameters\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
 	"\a_caller\"r\n" +
 	"\rEndpointReply\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x125\n" +
@@ -5732,7 +5763,7 @@ func file_jackfield_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_jackfield_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_jackfield_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
+var file_jackfield_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_jackfield_plugin_v1_plugin_proto_goTypes = []any{
 	(*Empty)(nil),                  // 0: jackfield.plugin.v1.Empty
 	(*Description)(nil),            // 1: jackfield.plugin.v1.Description
@@ -5811,18 +5842,19 @@ var file_jackfield_plugin_v1_plugin_proto_goTypes = []any{
 	(*UserReply)(nil),              // 74: jackfield.plugin.v1.UserReply
 	(*User)(nil),                   // 75: jackfield.plugin.v1.User
 	(*Preferences)(nil),            // 76: jackfield.plugin.v1.Preferences
-	nil,                            // 77: jackfield.plugin.v1.Payload.MetadataEntry
+	nil,                            // 77: jackfield.plugin.v1.EndpointRequest.ParametersEntry
+	nil,                            // 78: jackfield.plugin.v1.Payload.MetadataEntry
 }
 var file_jackfield_plugin_v1_plugin_proto_depIdxs = []int32{
 	2,  // 0: jackfield.plugin.v1.Description.hooks:type_name -> jackfield.plugin.v1.Hook
-	34, // 1: jackfield.plugin.v1.Description.endpoints:type_name -> jackfield.plugin.v1.Endpoint
-	39, // 2: jackfield.plugin.v1.Description.object_hooks:type_name -> jackfield.plugin.v1.ObjectHook
-	42, // 3: jackfield.plugin.v1.Description.receivers:type_name -> jackfield.plugin.v1.Receiver
-	44, // 4: jackfield.plugin.v1.Description.pages:type_name -> jackfield.plugin.v1.Page
-	6,  // 5: jackfield.plugin.v1.Description.agents:type_name -> jackfield.plugin.v1.AgentSpec
-	6,  // 6: jackfield.plugin.v1.Loaded.agents:type_name -> jackfield.plugin.v1.AgentSpec
-	25, // 7: jackfield.plugin.v1.Loaded.tools:type_name -> jackfield.plugin.v1.ToolSpec
-	7,  // 8: jackfield.plugin.v1.Loaded.tasks:type_name -> jackfield.plugin.v1.TaskSpec
+	39, // 1: jackfield.plugin.v1.Description.object_hooks:type_name -> jackfield.plugin.v1.ObjectHook
+	42, // 2: jackfield.plugin.v1.Description.receivers:type_name -> jackfield.plugin.v1.Receiver
+	44, // 3: jackfield.plugin.v1.Description.pages:type_name -> jackfield.plugin.v1.Page
+	6,  // 4: jackfield.plugin.v1.Description.agents:type_name -> jackfield.plugin.v1.AgentSpec
+	6,  // 5: jackfield.plugin.v1.Loaded.agents:type_name -> jackfield.plugin.v1.AgentSpec
+	25, // 6: jackfield.plugin.v1.Loaded.tools:type_name -> jackfield.plugin.v1.ToolSpec
+	7,  // 7: jackfield.plugin.v1.Loaded.tasks:type_name -> jackfield.plugin.v1.TaskSpec
+	34, // 8: jackfield.plugin.v1.Loaded.endpoints:type_name -> jackfield.plugin.v1.Endpoint
 	12, // 9: jackfield.plugin.v1.Outcome.replace:type_name -> jackfield.plugin.v1.Replace
 	17, // 10: jackfield.plugin.v1.Outcome.reject:type_name -> jackfield.plugin.v1.Reject
 	18, // 11: jackfield.plugin.v1.Outcome.answer:type_name -> jackfield.plugin.v1.Answer
@@ -5843,117 +5875,118 @@ var file_jackfield_plugin_v1_plugin_proto_depIdxs = []int32{
 	27, // 26: jackfield.plugin.v1.Event.caller:type_name -> jackfield.plugin.v1.Caller
 	13, // 27: jackfield.plugin.v1.EndpointRequest.headers:type_name -> jackfield.plugin.v1.Header
 	27, // 28: jackfield.plugin.v1.EndpointRequest.caller:type_name -> jackfield.plugin.v1.Caller
-	13, // 29: jackfield.plugin.v1.EndpointReply.headers:type_name -> jackfield.plugin.v1.Header
-	27, // 30: jackfield.plugin.v1.AgentMessage.caller:type_name -> jackfield.plugin.v1.Caller
-	77, // 31: jackfield.plugin.v1.Payload.metadata:type_name -> jackfield.plugin.v1.Payload.MetadataEntry
-	27, // 32: jackfield.plugin.v1.PageCall.caller:type_name -> jackfield.plugin.v1.Caller
-	50, // 33: jackfield.plugin.v1.KvKey.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 34: jackfield.plugin.v1.KvSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 35: jackfield.plugin.v1.KvListRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 36: jackfield.plugin.v1.KvIncrementRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 37: jackfield.plugin.v1.KvCompareAndSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	13, // 38: jackfield.plugin.v1.HttpCall.headers:type_name -> jackfield.plugin.v1.Header
-	13, // 39: jackfield.plugin.v1.HttpReply.headers:type_name -> jackfield.plugin.v1.Header
-	7,  // 40: jackfield.plugin.v1.ScheduleRequest.task:type_name -> jackfield.plugin.v1.TaskSpec
-	66, // 41: jackfield.plugin.v1.ScheduledTasks.tasks:type_name -> jackfield.plugin.v1.ScheduledTask
-	7,  // 42: jackfield.plugin.v1.ScheduledTask.task:type_name -> jackfield.plugin.v1.TaskSpec
-	70, // 43: jackfield.plugin.v1.Memories.memories:type_name -> jackfield.plugin.v1.Memory
-	75, // 44: jackfield.plugin.v1.UserReply.user:type_name -> jackfield.plugin.v1.User
-	3,  // 45: jackfield.plugin.v1.Plugin.OpenSession:input_type -> jackfield.plugin.v1.OpenSessionRequest
-	0,  // 46: jackfield.plugin.v1.Plugin.Describe:input_type -> jackfield.plugin.v1.Empty
-	4,  // 47: jackfield.plugin.v1.Plugin.Load:input_type -> jackfield.plugin.v1.LoadRequest
-	0,  // 48: jackfield.plugin.v1.Plugin.Enable:input_type -> jackfield.plugin.v1.Empty
-	0,  // 49: jackfield.plugin.v1.Plugin.Health:input_type -> jackfield.plugin.v1.Empty
-	0,  // 50: jackfield.plugin.v1.Plugin.Disable:input_type -> jackfield.plugin.v1.Empty
-	0,  // 51: jackfield.plugin.v1.Plugin.Unload:input_type -> jackfield.plugin.v1.Empty
-	9,  // 52: jackfield.plugin.v1.Hooks.Handle:input_type -> jackfield.plugin.v1.HookCall
-	9,  // 53: jackfield.plugin.v1.Hooks.HandleChunks:input_type -> jackfield.plugin.v1.HookCall
-	10, // 54: jackfield.plugin.v1.Hooks.End:input_type -> jackfield.plugin.v1.ExchangeEnd
-	21, // 55: jackfield.plugin.v1.Provider.Complete:input_type -> jackfield.plugin.v1.ProviderCall
-	21, // 56: jackfield.plugin.v1.Provider.Stream:input_type -> jackfield.plugin.v1.ProviderCall
-	21, // 57: jackfield.plugin.v1.Provider.Embed:input_type -> jackfield.plugin.v1.ProviderCall
-	26, // 58: jackfield.plugin.v1.Tools.Call:input_type -> jackfield.plugin.v1.ToolCall
-	31, // 59: jackfield.plugin.v1.Events.Tell:input_type -> jackfield.plugin.v1.Event
-	33, // 60: jackfield.plugin.v1.Tasks.Run:input_type -> jackfield.plugin.v1.TaskRun
-	35, // 61: jackfield.plugin.v1.Endpoints.Serve:input_type -> jackfield.plugin.v1.EndpointRequest
-	37, // 62: jackfield.plugin.v1.Agents.Answer:input_type -> jackfield.plugin.v1.AgentMessage
-	40, // 63: jackfield.plugin.v1.ObjectHooks.Handle:input_type -> jackfield.plugin.v1.ObjectCall
-	43, // 64: jackfield.plugin.v1.Receivers.Accept:input_type -> jackfield.plugin.v1.Payload
-	45, // 65: jackfield.plugin.v1.Pages.Asset:input_type -> jackfield.plugin.v1.AssetRequest
-	47, // 66: jackfield.plugin.v1.Pages.Call:input_type -> jackfield.plugin.v1.PageCall
-	49, // 67: jackfield.plugin.v1.Host.Log:input_type -> jackfield.plugin.v1.LogEntry
-	8,  // 68: jackfield.plugin.v1.Host.Report:input_type -> jackfield.plugin.v1.Healthy
-	51, // 69: jackfield.plugin.v1.Host.KvGet:input_type -> jackfield.plugin.v1.KvKey
-	53, // 70: jackfield.plugin.v1.Host.KvSet:input_type -> jackfield.plugin.v1.KvSetRequest
-	51, // 71: jackfield.plugin.v1.Host.KvDelete:input_type -> jackfield.plugin.v1.KvKey
-	56, // 72: jackfield.plugin.v1.Host.KvList:input_type -> jackfield.plugin.v1.KvListRequest
-	50, // 73: jackfield.plugin.v1.Host.KvClear:input_type -> jackfield.plugin.v1.KvScope
-	58, // 74: jackfield.plugin.v1.Host.KvIncrement:input_type -> jackfield.plugin.v1.KvIncrementRequest
-	59, // 75: jackfield.plugin.v1.Host.KvCompareAndSet:input_type -> jackfield.plugin.v1.KvCompareAndSetRequest
-	60, // 76: jackfield.plugin.v1.Host.HttpRequest:input_type -> jackfield.plugin.v1.HttpCall
-	62, // 77: jackfield.plugin.v1.Host.EventsOn:input_type -> jackfield.plugin.v1.EventType
-	62, // 78: jackfield.plugin.v1.Host.EventsOff:input_type -> jackfield.plugin.v1.EventType
-	31, // 79: jackfield.plugin.v1.Host.EventsEmit:input_type -> jackfield.plugin.v1.Event
-	63, // 80: jackfield.plugin.v1.Host.Schedule:input_type -> jackfield.plugin.v1.ScheduleRequest
-	64, // 81: jackfield.plugin.v1.Host.CancelTask:input_type -> jackfield.plugin.v1.TaskId
-	0,  // 82: jackfield.plugin.v1.Host.ListTasks:input_type -> jackfield.plugin.v1.Empty
-	25, // 83: jackfield.plugin.v1.Host.RegisterTool:input_type -> jackfield.plugin.v1.ToolSpec
-	67, // 84: jackfield.plugin.v1.Host.UnregisterTool:input_type -> jackfield.plugin.v1.ToolName
-	26, // 85: jackfield.plugin.v1.Host.ExecuteTool:input_type -> jackfield.plugin.v1.ToolCall
-	68, // 86: jackfield.plugin.v1.Host.SearchMemory:input_type -> jackfield.plugin.v1.MemorySearch
-	71, // 87: jackfield.plugin.v1.Host.CreateMemory:input_type -> jackfield.plugin.v1.NewMemory
-	73, // 88: jackfield.plugin.v1.Host.GetUser:input_type -> jackfield.plugin.v1.UserId
-	73, // 89: jackfield.plugin.v1.Host.GetPreferences:input_type -> jackfield.plugin.v1.UserId
-	0,  // 90: jackfield.plugin.v1.Plugin.OpenSession:output_type -> jackfield.plugin.v1.Empty
-	1,  // 91: jackfield.plugin.v1.Plugin.Describe:output_type -> jackfield.plugin.v1.Description
-	5,  // 92: jackfield.plugin.v1.Plugin.Load:output_type -> jackfield.plugin.v1.Loaded
-	0,  // 93: jackfield.plugin.v1.Plugin.Enable:output_type -> jackfield.plugin.v1.Empty
-	8,  // 94: jackfield.plugin.v1.Plugin.Health:output_type -> jackfield.plugin.v1.Healthy
-	0,  // 95: jackfield.plugin.v1.Plugin.Disable:output_type -> jackfield.plugin.v1.Empty
-	0,  // 96: jackfield.plugin.v1.Plugin.Unload:output_type -> jackfield.plugin.v1.Empty
-	11, // 97: jackfield.plugin.v1.Hooks.Handle:output_type -> jackfield.plugin.v1.Outcome
-	11, // 98: jackfield.plugin.v1.Hooks.HandleChunks:output_type -> jackfield.plugin.v1.Outcome
-	0,  // 99: jackfield.plugin.v1.Hooks.End:output_type -> jackfield.plugin.v1.Empty
-	23, // 100: jackfield.plugin.v1.Provider.Complete:output_type -> jackfield.plugin.v1.ProviderReply
-	23, // 101: jackfield.plugin.v1.Provider.Stream:output_type -> jackfield.plugin.v1.ProviderReply
-	23, // 102: jackfield.plugin.v1.Provider.Embed:output_type -> jackfield.plugin.v1.ProviderReply
-	28, // 103: jackfield.plugin.v1.Tools.Call:output_type -> jackfield.plugin.v1.ToolEvent
-	32, // 104: jackfield.plugin.v1.Events.Tell:output_type -> jackfield.plugin.v1.EventReply
-	0,  // 105: jackfield.plugin.v1.Tasks.Run:output_type -> jackfield.plugin.v1.Empty
-	36, // 106: jackfield.plugin.v1.Endpoints.Serve:output_type -> jackfield.plugin.v1.EndpointReply
-	38, // 107: jackfield.plugin.v1.Agents.Answer:output_type -> jackfield.plugin.v1.AgentEvent
-	41, // 108: jackfield.plugin.v1.ObjectHooks.Handle:output_type -> jackfield.plugin.v1.ObjectOutcome
-	0,  // 109: jackfield.plugin.v1.Receivers.Accept:output_type -> jackfield.plugin.v1.Empty
-	46, // 110: jackfield.plugin.v1.Pages.Asset:output_type -> jackfield.plugin.v1.AssetReply
-	48, // 111: jackfield.plugin.v1.Pages.Call:output_type -> jackfield.plugin.v1.PageReply
-	0,  // 112: jackfield.plugin.v1.Host.Log:output_type -> jackfield.plugin.v1.Empty
-	0,  // 113: jackfield.plugin.v1.Host.Report:output_type -> jackfield.plugin.v1.Empty
-	52, // 114: jackfield.plugin.v1.Host.KvGet:output_type -> jackfield.plugin.v1.KvValue
-	0,  // 115: jackfield.plugin.v1.Host.KvSet:output_type -> jackfield.plugin.v1.Empty
-	54, // 116: jackfield.plugin.v1.Host.KvDelete:output_type -> jackfield.plugin.v1.KvFlag
-	57, // 117: jackfield.plugin.v1.Host.KvList:output_type -> jackfield.plugin.v1.KvKeys
-	55, // 118: jackfield.plugin.v1.Host.KvClear:output_type -> jackfield.plugin.v1.KvCount
-	55, // 119: jackfield.plugin.v1.Host.KvIncrement:output_type -> jackfield.plugin.v1.KvCount
-	54, // 120: jackfield.plugin.v1.Host.KvCompareAndSet:output_type -> jackfield.plugin.v1.KvFlag
-	61, // 121: jackfield.plugin.v1.Host.HttpRequest:output_type -> jackfield.plugin.v1.HttpReply
-	0,  // 122: jackfield.plugin.v1.Host.EventsOn:output_type -> jackfield.plugin.v1.Empty
-	0,  // 123: jackfield.plugin.v1.Host.EventsOff:output_type -> jackfield.plugin.v1.Empty
-	0,  // 124: jackfield.plugin.v1.Host.EventsEmit:output_type -> jackfield.plugin.v1.Empty
-	64, // 125: jackfield.plugin.v1.Host.Schedule:output_type -> jackfield.plugin.v1.TaskId
-	54, // 126: jackfield.plugin.v1.Host.CancelTask:output_type -> jackfield.plugin.v1.KvFlag
-	65, // 127: jackfield.plugin.v1.Host.ListTasks:output_type -> jackfield.plugin.v1.ScheduledTasks
-	0,  // 128: jackfield.plugin.v1.Host.RegisterTool:output_type -> jackfield.plugin.v1.Empty
-	0,  // 129: jackfield.plugin.v1.Host.UnregisterTool:output_type -> jackfield.plugin.v1.Empty
-	30, // 130: jackfield.plugin.v1.Host.ExecuteTool:output_type -> jackfield.plugin.v1.ToolReply
-	69, // 131: jackfield.plugin.v1.Host.SearchMemory:output_type -> jackfield.plugin.v1.Memories
-	72, // 132: jackfield.plugin.v1.Host.CreateMemory:output_type -> jackfield.plugin.v1.MemoryId
-	74, // 133: jackfield.plugin.v1.Host.GetUser:output_type -> jackfield.plugin.v1.UserReply
-	76, // 134: jackfield.plugin.v1.Host.GetPreferences:output_type -> jackfield.plugin.v1.Preferences
-	90, // [90:135] is the sub-list for method output_type
-	45, // [45:90] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	77, // 29: jackfield.plugin.v1.EndpointRequest.parameters:type_name -> jackfield.plugin.v1.EndpointRequest.ParametersEntry
+	13, // 30: jackfield.plugin.v1.EndpointReply.headers:type_name -> jackfield.plugin.v1.Header
+	27, // 31: jackfield.plugin.v1.AgentMessage.caller:type_name -> jackfield.plugin.v1.Caller
+	78, // 32: jackfield.plugin.v1.Payload.metadata:type_name -> jackfield.plugin.v1.Payload.MetadataEntry
+	27, // 33: jackfield.plugin.v1.PageCall.caller:type_name -> jackfield.plugin.v1.Caller
+	50, // 34: jackfield.plugin.v1.KvKey.scope:type_name -> jackfield.plugin.v1.KvScope
+	50, // 35: jackfield.plugin.v1.KvSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	50, // 36: jackfield.plugin.v1.KvListRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	50, // 37: jackfield.plugin.v1.KvIncrementRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	50, // 38: jackfield.plugin.v1.KvCompareAndSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	13, // 39: jackfield.plugin.v1.HttpCall.headers:type_name -> jackfield.plugin.v1.Header
+	13, // 40: jackfield.plugin.v1.HttpReply.headers:type_name -> jackfield.plugin.v1.Header
+	7,  // 41: jackfield.plugin.v1.ScheduleRequest.task:type_name -> jackfield.plugin.v1.TaskSpec
+	66, // 42: jackfield.plugin.v1.ScheduledTasks.tasks:type_name -> jackfield.plugin.v1.ScheduledTask
+	7,  // 43: jackfield.plugin.v1.ScheduledTask.task:type_name -> jackfield.plugin.v1.TaskSpec
+	70, // 44: jackfield.plugin.v1.Memories.memories:type_name -> jackfield.plugin.v1.Memory
+	75, // 45: jackfield.plugin.v1.UserReply.user:type_name -> jackfield.plugin.v1.User
+	3,  // 46: jackfield.plugin.v1.Plugin.OpenSession:input_type -> jackfield.plugin.v1.OpenSessionRequest
+	0,  // 47: jackfield.plugin.v1.Plugin.Describe:input_type -> jackfield.plugin.v1.Empty
+	4,  // 48: jackfield.plugin.v1.Plugin.Load:input_type -> jackfield.plugin.v1.LoadRequest
+	0,  // 49: jackfield.plugin.v1.Plugin.Enable:input_type -> jackfield.plugin.v1.Empty
+	0,  // 50: jackfield.plugin.v1.Plugin.Health:input_type -> jackfield.plugin.v1.Empty
+	0,  // 51: jackfield.plugin.v1.Plugin.Disable:input_type -> jackfield.plugin.v1.Empty
+	0,  // 52: jackfield.plugin.v1.Plugin.Unload:input_type -> jackfield.plugin.v1.Empty
+	9,  // 53: jackfield.plugin.v1.Hooks.Handle:input_type -> jackfield.plugin.v1.HookCall
+	9,  // 54: jackfield.plugin.v1.Hooks.HandleChunks:input_type -> jackfield.plugin.v1.HookCall
+	10, // 55: jackfield.plugin.v1.Hooks.End:input_type -> jackfield.plugin.v1.ExchangeEnd
+	21, // 56: jackfield.plugin.v1.Provider.Complete:input_type -> jackfield.plugin.v1.ProviderCall
+	21, // 57: jackfield.plugin.v1.Provider.Stream:input_type -> jackfield.plugin.v1.ProviderCall
+	21, // 58: jackfield.plugin.v1.Provider.Embed:input_type -> jackfield.plugin.v1.ProviderCall
+	26, // 59: jackfield.plugin.v1.Tools.Call:input_type -> jackfield.plugin.v1.ToolCall
+	31, // 60: jackfield.plugin.v1.Events.Tell:input_type -> jackfield.plugin.v1.Event
+	33, // 61: jackfield.plugin.v1.Tasks.Run:input_type -> jackfield.plugin.v1.TaskRun
+	35, // 62: jackfield.plugin.v1.Endpoints.Serve:input_type -> jackfield.plugin.v1.EndpointRequest
+	37, // 63: jackfield.plugin.v1.Agents.Answer:input_type -> jackfield.plugin.v1.AgentMessage
+	40, // 64: jackfield.plugin.v1.ObjectHooks.Handle:input_type -> jackfield.plugin.v1.ObjectCall
+	43, // 65: jackfield.plugin.v1.Receivers.Accept:input_type -> jackfield.plugin.v1.Payload
+	45, // 66: jackfield.plugin.v1.Pages.Asset:input_type -> jackfield.plugin.v1.AssetRequest
+	47, // 67: jackfield.plugin.v1.Pages.Call:input_type -> jackfield.plugin.v1.PageCall
+	49, // 68: jackfield.plugin.v1.Host.Log:input_type -> jackfield.plugin.v1.LogEntry
+	8,  // 69: jackfield.plugin.v1.Host.Report:input_type -> jackfield.plugin.v1.Healthy
+	51, // 70: jackfield.plugin.v1.Host.KvGet:input_type -> jackfield.plugin.v1.KvKey
+	53, // 71: jackfield.plugin.v1.Host.KvSet:input_type -> jackfield.plugin.v1.KvSetRequest
+	51, // 72: jackfield.plugin.v1.Host.KvDelete:input_type -> jackfield.plugin.v1.KvKey
+	56, // 73: jackfield.plugin.v1.Host.KvList:input_type -> jackfield.plugin.v1.KvListRequest
+	50, // 74: jackfield.plugin.v1.Host.KvClear:input_type -> jackfield.plugin.v1.KvScope
+	58, // 75: jackfield.plugin.v1.Host.KvIncrement:input_type -> jackfield.plugin.v1.KvIncrementRequest
+	59, // 76: jackfield.plugin.v1.Host.KvCompareAndSet:input_type -> jackfield.plugin.v1.KvCompareAndSetRequest
+	60, // 77: jackfield.plugin.v1.Host.HttpRequest:input_type -> jackfield.plugin.v1.HttpCall
+	62, // 78: jackfield.plugin.v1.Host.EventsOn:input_type -> jackfield.plugin.v1.EventType
+	62, // 79: jackfield.plugin.v1.Host.EventsOff:input_type -> jackfield.plugin.v1.EventType
+	31, // 80: jackfield.plugin.v1.Host.EventsEmit:input_type -> jackfield.plugin.v1.Event
+	63, // 81: jackfield.plugin.v1.Host.Schedule:input_type -> jackfield.plugin.v1.ScheduleRequest
+	64, // 82: jackfield.plugin.v1.Host.CancelTask:input_type -> jackfield.plugin.v1.TaskId
+	0,  // 83: jackfield.plugin.v1.Host.ListTasks:input_type -> jackfield.plugin.v1.Empty
+	25, // 84: jackfield.plugin.v1.Host.RegisterTool:input_type -> jackfield.plugin.v1.ToolSpec
+	67, // 85: jackfield.plugin.v1.Host.UnregisterTool:input_type -> jackfield.plugin.v1.ToolName
+	26, // 86: jackfield.plugin.v1.Host.ExecuteTool:input_type -> jackfield.plugin.v1.ToolCall
+	68, // 87: jackfield.plugin.v1.Host.SearchMemory:input_type -> jackfield.plugin.v1.MemorySearch
+	71, // 88: jackfield.plugin.v1.Host.CreateMemory:input_type -> jackfield.plugin.v1.NewMemory
+	73, // 89: jackfield.plugin.v1.Host.GetUser:input_type -> jackfield.plugin.v1.UserId
+	73, // 90: jackfield.plugin.v1.Host.GetPreferences:input_type -> jackfield.plugin.v1.UserId
+	0,  // 91: jackfield.plugin.v1.Plugin.OpenSession:output_type -> jackfield.plugin.v1.Empty
+	1,  // 92: jackfield.plugin.v1.Plugin.Describe:output_type -> jackfield.plugin.v1.Description
+	5,  // 93: jackfield.plugin.v1.Plugin.Load:output_type -> jackfield.plugin.v1.Loaded
+	0,  // 94: jackfield.plugin.v1.Plugin.Enable:output_type -> jackfield.plugin.v1.Empty
+	8,  // 95: jackfield.plugin.v1.Plugin.Health:output_type -> jackfield.plugin.v1.Healthy
+	0,  // 96: jackfield.plugin.v1.Plugin.Disable:output_type -> jackfield.plugin.v1.Empty
+	0,  // 97: jackfield.plugin.v1.Plugin.Unload:output_type -> jackfield.plugin.v1.Empty
+	11, // 98: jackfield.plugin.v1.Hooks.Handle:output_type -> jackfield.plugin.v1.Outcome
+	11, // 99: jackfield.plugin.v1.Hooks.HandleChunks:output_type -> jackfield.plugin.v1.Outcome
+	0,  // 100: jackfield.plugin.v1.Hooks.End:output_type -> jackfield.plugin.v1.Empty
+	23, // 101: jackfield.plugin.v1.Provider.Complete:output_type -> jackfield.plugin.v1.ProviderReply
+	23, // 102: jackfield.plugin.v1.Provider.Stream:output_type -> jackfield.plugin.v1.ProviderReply
+	23, // 103: jackfield.plugin.v1.Provider.Embed:output_type -> jackfield.plugin.v1.ProviderReply
+	28, // 104: jackfield.plugin.v1.Tools.Call:output_type -> jackfield.plugin.v1.ToolEvent
+	32, // 105: jackfield.plugin.v1.Events.Tell:output_type -> jackfield.plugin.v1.EventReply
+	0,  // 106: jackfield.plugin.v1.Tasks.Run:output_type -> jackfield.plugin.v1.Empty
+	36, // 107: jackfield.plugin.v1.Endpoints.Serve:output_type -> jackfield.plugin.v1.EndpointReply
+	38, // 108: jackfield.plugin.v1.Agents.Answer:output_type -> jackfield.plugin.v1.AgentEvent
+	41, // 109: jackfield.plugin.v1.ObjectHooks.Handle:output_type -> jackfield.plugin.v1.ObjectOutcome
+	0,  // 110: jackfield.plugin.v1.Receivers.Accept:output_type -> jackfield.plugin.v1.Empty
+	46, // 111: jackfield.plugin.v1.Pages.Asset:output_type -> jackfield.plugin.v1.AssetReply
+	48, // 112: jackfield.plugin.v1.Pages.Call:output_type -> jackfield.plugin.v1.PageReply
+	0,  // 113: jackfield.plugin.v1.Host.Log:output_type -> jackfield.plugin.v1.Empty
+	0,  // 114: jackfield.plugin.v1.Host.Report:output_type -> jackfield.plugin.v1.Empty
+	52, // 115: jackfield.plugin.v1.Host.KvGet:output_type -> jackfield.plugin.v1.KvValue
+	0,  // 116: jackfield.plugin.v1.Host.KvSet:output_type -> jackfield.plugin.v1.Empty
+	54, // 117: jackfield.plugin.v1.Host.KvDelete:output_type -> jackfield.plugin.v1.KvFlag
+	57, // 118: jackfield.plugin.v1.Host.KvList:output_type -> jackfield.plugin.v1.KvKeys
+	55, // 119: jackfield.plugin.v1.Host.KvClear:output_type -> jackfield.plugin.v1.KvCount
+	55, // 120: jackfield.plugin.v1.Host.KvIncrement:output_type -> jackfield.plugin.v1.KvCount
+	54, // 121: jackfield.plugin.v1.Host.KvCompareAndSet:output_type -> jackfield.plugin.v1.KvFlag
+	61, // 122: jackfield.plugin.v1.Host.HttpRequest:output_type -> jackfield.plugin.v1.HttpReply
+	0,  // 123: jackfield.plugin.v1.Host.EventsOn:output_type -> jackfield.plugin.v1.Empty
+	0,  // 124: jackfield.plugin.v1.Host.EventsOff:output_type -> jackfield.plugin.v1.Empty
+	0,  // 125: jackfield.plugin.v1.Host.EventsEmit:output_type -> jackfield.plugin.v1.Empty
+	64, // 126: jackfield.plugin.v1.Host.Schedule:output_type -> jackfield.plugin.v1.TaskId
+	54, // 127: jackfield.plugin.v1.Host.CancelTask:output_type -> jackfield.plugin.v1.KvFlag
+	65, // 128: jackfield.plugin.v1.Host.ListTasks:output_type -> jackfield.plugin.v1.ScheduledTasks
+	0,  // 129: jackfield.plugin.v1.Host.RegisterTool:output_type -> jackfield.plugin.v1.Empty
+	0,  // 130: jackfield.plugin.v1.Host.UnregisterTool:output_type -> jackfield.plugin.v1.Empty
+	30, // 131: jackfield.plugin.v1.Host.ExecuteTool:output_type -> jackfield.plugin.v1.ToolReply
+	69, // 132: jackfield.plugin.v1.Host.SearchMemory:output_type -> jackfield.plugin.v1.Memories
+	72, // 133: jackfield.plugin.v1.Host.CreateMemory:output_type -> jackfield.plugin.v1.MemoryId
+	74, // 134: jackfield.plugin.v1.Host.GetUser:output_type -> jackfield.plugin.v1.UserReply
+	76, // 135: jackfield.plugin.v1.Host.GetPreferences:output_type -> jackfield.plugin.v1.Preferences
+	91, // [91:136] is the sub-list for method output_type
+	46, // [46:91] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_jackfield_plugin_v1_plugin_proto_init() }
@@ -6015,7 +6048,7 @@ func file_jackfield_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_jackfield_plugin_v1_plugin_proto_rawDesc), len(file_jackfield_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   78,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   12,
 		},

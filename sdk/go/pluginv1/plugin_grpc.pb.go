@@ -1063,8 +1063,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// HTTP below `/plugins/{slug}/`.
+// HTTP at paths of the plugin's own.
 type EndpointsClient interface {
+	// To cancel it is to say that the client has gone.
 	Serve(ctx context.Context, in *EndpointRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EndpointReply], error)
 }
 
@@ -1099,8 +1100,9 @@ type Endpoints_ServeClient = grpc.ServerStreamingClient[EndpointReply]
 // All implementations must embed UnimplementedEndpointsServer
 // for forward compatibility.
 //
-// HTTP below `/plugins/{slug}/`.
+// HTTP at paths of the plugin's own.
 type EndpointsServer interface {
+	// To cancel it is to say that the client has gone.
 	Serve(*EndpointRequest, grpc.ServerStreamingServer[EndpointReply]) error
 	mustEmbedUnimplementedEndpointsServer()
 }

@@ -16,7 +16,7 @@ from jackfield.app.installing import open_shelf
 from jackfield.app.isolation import Grounds, make_readers
 from jackfield.app.lifetime import own
 from jackfield.app.offers import Shared, World, make_offers
-from jackfield.app.plugins import find_sources, make_dialects
+from jackfield.app.plugins import factory_of, find_sources, make_dialects
 from jackfield.clock import SystemClock
 from jackfield.control import access, people
 from jackfield.control.board import WorkerBoard
@@ -228,14 +228,13 @@ class Gateway:
         )
         stack.push_async_callback(world.aclose)
         dialects = make_dialects(world, settings, development=self._dev)
+        self.factory = factory_of(dialects)
         shelf = open_shelf(settings.install, settings.store, clock)
         sealed = SealedCode(settings.store.data_dir / "code")
         surveyor = Surveyor(find_sources(plugins, dialects), dialects, sealed, shelf.reason_to_withdraw)
         grants = ServiceFactory(make_offers(shared), clock, settings.server.workers)
         self.grounds = Grounds(settings, clock)
         readers = make_readers(settings, world, self.grounds, clock, development=self._dev)
-        for reader in readers.values():
-            stack.push_async_callback(reader.aclose)
         for reader in readers.values():
             stack.push_async_callback(reader.aclose)
         builder = Builder(dialects, plugins, grants.build, Prober(clock), clock, readers)
@@ -306,6 +305,9 @@ class Gateway:
             lambda: counts.dropped
         )
         gauge("jackfield_events_failed", "Events whose handler failed").read_with(lambda: counts.failed)
+        gauge("jackfield_hook_events_dropped", "Events that factory plugins were too slow to be told of").read_with(
+            lambda: self.factory.dropped
+        )
         gauge("jackfield_records_waiting", "Usage records not durable yet").read_with(lambda: self.recorder.depth)
         gauge("jackfield_records_lost", "Usage records dropped").read_with(lambda: self.recorder.lost)
         gauge("jackfield_upstream_connections", "Open connections to upstreams").read_with(

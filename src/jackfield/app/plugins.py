@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jackfield.clock import SystemClock
 from jackfield.dialects.base import Dialect
+from jackfield.dialects.factory.dialect import GROUP, FactoryDialect
 from jackfield.dialects.native import NativeDialect
 from jackfield.dialects.provider.dialect import ProviderDialect
 from jackfield.dialects.rings.dialect import RingDialect
@@ -34,7 +35,14 @@ def make_dialects(
     if settings is not None:
         listening = (settings.server.host, settings.server.port)
         provider = ProviderDialect(data_dir=settings.store.data_dir, listening=listening)
-    return {dialect.name: dialect for dialect in (NativeDialect(), RingDialect(rings), toolbox, provider)}
+    factory = FactoryDialect(settings)
+    return {dialect.name: dialect for dialect in (NativeDialect(), RingDialect(rings), toolbox, provider, factory)}
+
+
+def factory_of(dialects: Mapping[str, Dialect]) -> FactoryDialect:
+    factory = dialects["factory"]
+    assert isinstance(factory, FactoryDialect), "the dialect of that name"
+    return factory
 
 
 def _open_sessions(isolation: IsolationSettings) -> OpenSession:
@@ -50,6 +58,8 @@ def find_sources(plugins: PluginSettings, dialects: Mapping[str, Dialect]) -> tu
     finders = tuple(dialect.find for dialect in dialects.values())
     folders = [FolderSource(folder, finders) for folder in plugins.dirs]
     # Where the provider guide has its readers put them.
-    if (home := Path("~/.loom/plugins").expanduser()).is_dir():
+    home = Path("~/.loom/plugins").expanduser()
+    if not plugins.disable_local_discovery and home.is_dir():
         folders.append(FolderSource(home, (dialects["provider"].find,)))
-    return (*folders, *((EntryPointSource(),) if plugins.entry_points else ()), BuiltinSource())
+    installed = EntryPointSource({GROUP: factory_of(dialects).find_installed})
+    return (*folders, *((installed,) if plugins.entry_points else ()), BuiltinSource())

@@ -5,10 +5,11 @@ Python's own loader trusts a cached compilation by time and size; two edits with
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from pathlib import Path
@@ -17,16 +18,24 @@ from typing import Any, NamedTuple
 
 
 class Root(NamedTuple):
-    """Where a plugin's code is read, and where it stands for its author: tracebacks and `__file__` tell the latter."""
+    """Where a plugin's code is read, and where it stands for its author: tracebacks and `__file__` tell the latter.
+    Without an `entry` the folder itself is the package, by its `__init__.py` where it has one. `importing` stands for
+    `__import__` in its modules."""
 
     code: Path
     shown: Path
-    entry: str
+    entry: str = ""
+    importing: Callable[..., Any] | None = None
 
 
 class _SourceLoader(InspectLoader):
-    def __init__(self, code: Path, shown: Path) -> None:
-        self._code, self.path = code, str(shown)
+    def __init__(self, code: Path, shown: Path, importing: Callable[..., Any] | None) -> None:
+        self._code, self.path, self._importing = code, str(shown), importing
+
+    def exec_module(self, module: ModuleType) -> None:
+        if self._importing is not None:
+            module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._importing}
+        super().exec_module(module)
 
     def get_filename(self, fullname: str) -> str:
         return self.path
@@ -81,7 +90,7 @@ class PluginModules(MetaPathFinder):
             return None
         self._found.setdefault(name, []).append(fullname)
         if not below:
-            return _source_spec(fullname, root, Path(*root.entry.split(".")).with_suffix(".py"), package=Path())
+            return _entry_spec(fullname, root)
         place = Path(*below.split("."))
         if (root.code / place / "__init__.py").is_file():
             return _source_spec(fullname, root, place / "__init__.py", package=place)
@@ -93,8 +102,15 @@ class PluginModules(MetaPathFinder):
         """Nothing is cached."""
 
 
+def _entry_spec(fullname: str, root: Root) -> ModuleSpec | None:
+    file = Path(*(root.entry or "__init__").split(".")).with_suffix(".py")
+    if not root.entry and not (root.code / file).is_file():
+        return _folder_spec(fullname, root, Path())
+    return _source_spec(fullname, root, file, package=Path())
+
+
 def _source_spec(fullname: str, root: Root, file: Path, *, package: Path | None = None) -> ModuleSpec | None:
-    loader = _SourceLoader(root.code / file, root.shown / file)
+    loader = _SourceLoader(root.code / file, root.shown / file, root.importing)
     spec = importlib.util.spec_from_file_location(fullname, root.shown / file, loader=loader)
     if spec is not None:
         spec.submodule_search_locations = None if package is None else [str(root.shown / package)]
@@ -109,8 +125,10 @@ def _other_spec(fullname: str, root: Root, place: Path) -> ModuleSpec | None:
             return importlib.util.spec_from_file_location(
                 fullname, file, loader=ExtensionFileLoader(fullname, str(file))
             )
-    if not (root.code / place).is_dir():
-        return None
+    return _folder_spec(fullname, root, place) if (root.code / place).is_dir() else None
+
+
+def _folder_spec(fullname: str, root: Root, place: Path) -> ModuleSpec:
     spec = ModuleSpec(fullname, None, is_package=True)
     spec.submodule_search_locations = [str(root.shown / place)]
     return spec

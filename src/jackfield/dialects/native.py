@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from jackfield.dialects.base import Blueprint
 from jackfield.dialects.contents import collect
+from jackfield.dialects.factory.folder import is_factory
 from jackfield.dialects.modules import PLUGIN_MODULES, Root
 from jackfield.errors import ManifestError
 from jackfield.sdk.manifest import MANIFEST_FILE, Manifest, read_manifest
@@ -69,7 +70,9 @@ def is_plugin(folder: Path) -> bool:
     try:
         if (folder / MANIFEST_FILE).is_file():
             return True
-        return (folder / "plugin.py").is_file() and not any((folder / name).is_file() for name in _OTHERS)
+        if any((folder / name).is_file() for name in _OTHERS):
+            return False
+        return (folder / "plugin.py").is_file() and not is_factory(folder)
     except OSError:
         return True
 

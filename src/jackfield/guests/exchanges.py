@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from jackfield.errors import Malformed
+from jackfield.errors import JackfieldError, Malformed
 from jackfield.guests.values import reader
 from jackfield.hooks.caller import caller_of
 from jackfield.sdk.caller import Caller, FindCaller, known_caller
@@ -82,6 +82,15 @@ class PlainOpening(msgspec.Struct, frozen=True, kw_only=True):
     inbound: TextInbound
 
 
+class ToldError(msgspec.Struct, frozen=True, kw_only=True):
+    """A `JackfieldError`, as far as it is told."""
+
+    message: str
+    code: str
+    status: int
+    plugin: str | None = None
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`request` is there where the body does not tell it. `finds_caller` is whether the caller is who `hooks.caller`
     finds for this exchange; else `caller` is it, or nobody."""
@@ -93,7 +102,10 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     identity: Identity | None = None
     candidates: tuple[Candidate, ...] = ()
     outgoing: TextOutgoing | None = None
+    trying: Candidate | None = None
     attempts: tuple[Attempt, ...] = ()
+    status: int = 0
+    error: ToldError | None = None
     head: TextHead | None = None
     response: Response | None = None
     behind: str = ""
@@ -224,14 +236,18 @@ def _write_seen(exchange: Exchange, point: PointName | None, told: dict[str, Any
         told["behind"] = exchange.behind
     if point in _OF_ANSWER:
         told |= _of_answer(exchange)
+    if (trying := exchange.trying) is not None:
+        told["trying"] = trying
     if attempts := exchange.attempts:
         told["attempts"] = attempts
     return _json(Seen(**told))
 
 
 def _of_answer(exchange: Exchange) -> dict[str, Any]:
-    head = exchange.head
+    head, error = exchange.head, exchange.error
     return {
+        "status": exchange.status,
+        "error": None if error is None else write_error(error),
         "head": None if head is None else write_head(head),
         "response": exchange.response,
         "usage": exchange.usage,
@@ -279,6 +295,16 @@ def write_outgoing(value: OutgoingRequest) -> TextOutgoing:
 
 def read_outgoing(told: TextOutgoing) -> OutgoingRequest:
     return OutgoingRequest(told.method, told.url, read_headers(told.headers), told.body)
+
+
+def write_error(error: JackfieldError) -> ToldError:
+    return ToldError(message=error.message, code=error.code, status=error.status, plugin=error.plugin)
+
+
+def read_error(told: ToldError) -> JackfieldError:
+    error = JackfieldError(told.message, plugin=told.plugin)
+    error.code, error.status = told.code, told.status
+    return error
 
 
 def write_head(value: Head) -> TextHead:
@@ -378,8 +404,20 @@ class GuestExchange:
         return None if self.seen.outgoing is None else read_outgoing(self.seen.outgoing)
 
     @property
+    def trying(self) -> Candidate | None:
+        return self.seen.trying
+
+    @property
     def attempts(self) -> tuple[Attempt, ...]:
         return self.seen.attempts
+
+    @property
+    def status(self) -> int:
+        return self.seen.status
+
+    @property
+    def error(self) -> JackfieldError | None:
+        return None if self.seen.error is None else read_error(self.seen.error)
 
     @property
     def head(self) -> Head | None:

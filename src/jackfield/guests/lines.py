@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,8 @@ MOST_FIELDS, LONGEST_FIELD = 30, 2_000
 _LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning"} | dict.fromkeys(
     ("error", "exception", "critical", "fatal"), "error"
 )
+# With these a line would pass for several, or steer the terminal that shows it.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 # What the log itself puts into a line, or acts on.
 _RESERVED = frozenset(
     ("event", "plugin", "level", "logger", "timestamp", "exc_info", "stack_info", "stacklevel", "extra")
@@ -38,7 +41,12 @@ class Lines:
             self._dropped = 0
         self._written.append(now)
         level = _LEVELS.get(str(told.get("level")), "info")
-        getattr(log, level)(str(told.get("text", ""))[:LONGEST_LINE], **_fields(told.get("fields")))
+        text = _CONTROL.sub(_show, str(told.get("text", ""))[:LONGEST_LINE])
+        getattr(log, level)(text, **_fields(told.get("fields")))
+
+
+def _show(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _fields(told: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~{}:@-]+)*")
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +81,9 @@ def route(path: str, *, methods: Collection[str] = ("GET",), public: bool = Fals
     FastAPI has them, `options` those of `APIRouter.add_api_route`."""
     if not path.startswith("/"):
         raise TypeError(f"@route: a path begins with /, not {path!r:.100}")
-    unknown = set(methods) - _METHODS
+    unknown = set(methods) - METHODS
     if unknown or not methods:
-        raise TypeError(f"@route {path}: methods are {', '.join(sorted(_METHODS))}, not {', '.join(sorted(unknown))}")
+        raise TypeError(f"@route {path}: methods are {', '.join(sorted(METHODS))}, not {', '.join(sorted(unknown))}")
 
     def mark(method: F) -> F:
         if not inspect.iscoroutinefunction(method):

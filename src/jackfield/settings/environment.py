@@ -15,6 +15,11 @@ PREFIX = "JACKFIELD_"
 RESERVED = frozenset({"JACKFIELD_ADMIN_KEY", "JACKFIELD_API_KEY", "JACKFIELD_SECRET", "JACKFIELD_URL"})
 
 _PLUGIN_CONFIG = "JACKFIELD_PLUGINS__CONFIG__"
+# The factory guide's own names, in any case.
+FACTORY_CONFIG = "PLUGINS__"
+NO_DISCOVERY = "PLUGINS_DISABLE_LOCAL_DISCOVERY"
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_FLAGS = ("enabled", "disable_local_discovery")
 # Kubernetes puts these into every pod beside a service that is named jackfield.
 _SERVICE_LINK = re.compile(r"JACKFIELD_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)")
 _SERVICE_VALUE = re.compile(r"(tcp|udp|sctp)(://.*)?|\d+|[0-9a-f.:]+")
@@ -24,7 +29,7 @@ def read_environment(
     environ: Mapping[str, str], also_allowed: Collection[str] = ()
 ) -> tuple[dict[FieldPath, tuple[str, Any]], list[ConfigError]]:
     """The variable's name and value for each path, and what is wrong. An empty variable gives nothing."""
-    given: dict[FieldPath, tuple[str, Any]] = {}
+    given = _read_factory_names(environ)
     problems = []
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in RESERVED or name in also_allowed:
@@ -35,6 +40,31 @@ def read_environment(
         elif environ[name]:
             given[path] = (name, _read_value(path, environ[name]))
     return given, problems
+
+
+def _read_factory_names(environ: Mapping[str, str]) -> dict[FieldPath, tuple[str, Any]]:
+    """`PLUGINS__<NAME>__<FIELD>`: a text as it is, for the plugin's config model to read, and JSON where it is a list
+    or a table. Of two spellings of one name that in small letters counts."""
+    given: dict[FieldPath, tuple[str, Any]] = {}
+    for name in sorted(environ):
+        upper, value = name.upper(), environ[name]
+        if upper == NO_DISCOVERY and value:
+            given["plugins", "disable_local_discovery"] = (name, _read_word("disable_local_discovery", value))
+        parts = tuple(name.lower().split("__")[1:])
+        if value and upper.startswith(FACTORY_CONFIG) and len(parts) > 1 and all(parts):
+            given["plugins", "config", *parts] = (name, _read_word(parts[-1], value))
+    return given
+
+
+def _read_word(field: str, text: str) -> Any:
+    if field in _FLAGS and text.strip().lower() in _WORDS:
+        return _WORDS[text.strip().lower()]
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _find_path(name: str) -> FieldPath | None:

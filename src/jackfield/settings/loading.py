@@ -69,7 +69,7 @@ def inspect(
 
 def _as_in_file(path: FieldPath, data: Mapping[str, Any]) -> FieldPath:
     """No variable's name has a hyphen or a dot: the plugin's section that differs in nothing else is meant."""
-    if path[:2] != ("plugins", "config"):
+    if path[:2] != ("plugins", "config") or len(path) <= 2:
         return path
     plugins = data.get("plugins")
     sections = plugins.get("config") if isinstance(plugins, dict) else None
@@ -199,8 +199,11 @@ def _valid(model: type[SectionT], table: Any) -> SectionT | None:
 
 
 def _with_default_folders(data: dict[str, Any], file: Path | None) -> dict[str, Any]:
-    """The default plugin folder lies beside the config file and is used only if it exists."""
+    """The default plugin folder lies beside the config file and is used only if it exists; no folder is where plugins
+    are not to be looked for on this machine."""
     plugins = data.get("plugins", {})
+    if isinstance(plugins, dict) and plugins.get("disable_local_discovery") is True:
+        return {**data, "plugins": {**plugins, "dirs": []}}
     if not isinstance(plugins, dict) or "dirs" in plugins:
         return data
     folder = (file.parent if file else Path()).absolute() / DEFAULT_PLUGINS_FOLDER

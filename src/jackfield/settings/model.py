@@ -199,6 +199,7 @@ class PluginConfig(Section):
 
 class PluginSettings(Section):
     dirs: tuple[Path, ...] = ()
+    disable_local_discovery: Flag = False
     entry_points: Flag = True
     approve: Literal["auto", "ask"] = "auto"
     required: tuple[Text, ...] = ()

@@ -1,4 +1,4 @@
-"""Plugins in installed packages: the entry-point group `jackfield.plugins`, and those that dialects have of their own."""
+"""Plugins in installed packages: the entry-point group `jackfield.plugins`, and those that dialects have besides."""
 
 from __future__ import annotations
 

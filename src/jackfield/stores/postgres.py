@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import JSON
@@ -35,6 +36,7 @@ from jackfield.errors import ConfigError, Unavailable, Unprocessable
 from jackfield.settings.store_urls import place_of
 from jackfield.stores.base import Rows, Value
 from jackfield.stores.postgres_lane import PostgresLane
+from jackfield.stores.vectors import PgVector
 
 LOCK_POLL_S = 0.05
 OLDEST = 14_00_00
@@ -42,6 +44,8 @@ OLDEST = 14_00_00
 STATEMENT_S = 60.0
 MIGRATING = "migrating"
 NUL = "\\u0000"
+# Else reading a schema that has the type would warn of it.
+ischema_names["vector"] = PgVector
 
 # In the database since `IS JSON` is newer than some of those that we run on.
 IS_JSON = """

@@ -3,6 +3,8 @@ this."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,14 +19,30 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import JSON
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from jackfield.stores.vectors import Embedding
 
 metadata = MetaData()
 
-Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+class _Document(TypeDecorator[Any]):
+    """JSON, where a database has it in the form that is quicker to read."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name != "postgresql":
+            return super().load_dialect_impl(dialect)
+        # Imported here: who stays with SQLite should not wait for it at every start.
+        from sqlalchemy.dialects.postgresql import JSONB
+
+        return dialect.type_descriptor(JSONB(none_as_null=True))
+
+
+Document = _Document(none_as_null=True)
 # SQLite numbers rows by itself only where the key is a plain INTEGER.
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 

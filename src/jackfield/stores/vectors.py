@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import msgspec
 from sqlalchemy import BindParameter, ColumnElement, Double, LargeBinary, Text, cast, func, literal, select
-from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import UserDefinedType
 
@@ -37,8 +36,6 @@ class PgVector(UserDefinedType[bytes]):
         return cast(cast(bindvalue, Text), PgVector())
 
 
-# Else reading a schema that has the type would warn of it.
-ischema_names["vector"] = PgVector
 Embedding = LargeBinary().with_variant(PgVector(), "postgresql")
 
 

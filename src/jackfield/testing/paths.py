@@ -10,10 +10,12 @@ from jackfield.testing.anthropic_speech import AnthropicErrors, AnthropicMessage
 from jackfield.testing.openai_speech import OpenAIChat, OpenAIEmbeddings, OpenAIErrors
 from jackfield.testing.received import Received
 from jackfield.testing.replies import Asked, Reply
+from jackfield.testing.responses_speech import OpenAIResponses
 from jackfield.testing.speech import Json, Speech, WrongRequestError
 
 POSTED: tuple[tuple[str, Speech], ...] = (
     ("/chat/completions", OpenAIChat()),
+    ("/responses", OpenAIResponses()),
     ("/embeddings", OpenAIEmbeddings()),
     ("/messages/count_tokens", AnthropicTokenCount()),
     ("/messages", AnthropicMessages()),

@@ -1,7 +1,7 @@
 """The pytest plugin that comes with the package.
 
-In a folder of ring plugins it finds the names that their guide tells authors to import, and where a test asks for
-`plugin_host` it brings the fixtures for plugins' tests. Elsewhere it does nothing."""
+In a folder of ring plugins it finds the names that their guide tells authors to import, for factory plugins theirs, and
+where a test asks for `plugin_host` it brings the fixtures for plugins' tests. Elsewhere it does nothing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 
 import pytest
+
+from jackfield.testing.factory_names import FactoryNames
 
 # They import what they need once a test asks for them.
 pytest_plugins = ("jackfield.testing.fixtures",)
@@ -78,6 +80,7 @@ def _asks_for_ours(frame: FrameType | None) -> bool:
 
 
 _FOUND = pytest.StashKey[RingNames]()
+_OFFERED = pytest.StashKey[FactoryNames]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,6 +88,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before the first conftest, which may import a plugin."""
     names = early_config.stash[_FOUND] = RingNames()
     sys.meta_path.append(names)
+    early_config.stash[_OFFERED] = FactoryNames()
+    sys.meta_path.append(early_config.stash[_OFFERED])
     folder = next(filter(_holds_ring_plugins, _candidates(early_config)), None)
     if folder is None:
         return
@@ -96,9 +101,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    names = config.stash.get(_FOUND, None)
-    if names in sys.meta_path:
-        sys.meta_path.remove(names)
+    for names in (config.stash.get(_FOUND, None), config.stash.get(_OFFERED, None)):
+        if names in sys.meta_path:
+            sys.meta_path.remove(names)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -318,3 +318,17 @@ async def test_each_folder_is_one_and_what_is_deeper_or_a_tools_is_none(
                       "broken": "failed"}  # fmt: skip
     assert "manifest_parse" in (await gateway.plugin("broken"))["reason"]
     assert (await gateway.plugin("My%20Provider"))["id"] == "my-provider"
+
+
+@pytest.mark.parametrize("depth", [200, 800, 100_000])
+async def test_health_nested_without_end_does_not_end_the_watch(
+    open_gateway: OpenGateway, stub: Stub, depth: int
+) -> None:
+    nested = b"[" * depth + b"]" * depth
+    stub.replies["/health"] = answer({"healthy": False})
+    gateway = await open_gateway({"test": manifest(stub.url)})
+    stub.replies["/health"] = Reply(body=b'{"healthy": true, "details": {"a": %s}}' % nested)
+    await stub.reached("/health", stub.paths().count("/health") + 2)
+    assert "nested" in (await gateway.plugin("test"))["reason"]
+    stub.replies["/health"] = WELL
+    await becomes(gateway, "test", "active")

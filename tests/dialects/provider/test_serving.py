@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jackfield.runtimes.http import frames
 from jackfield.testing.caller import Called
 from jackfield.testing.gateway import RunningGateway
 
@@ -15,6 +16,7 @@ from .manifests import manifest
 from .stub import COMPLETION, METADATA, MODELS, Reply, Stub, answer, events, fault, lines
 
 CHAT = {"model": "stub-1", "messages": [{"role": "user", "content": "Hello!"}]}
+ONCE = {"name": "once", "provider": "stub", "models": ["stub-1"], "max_retries": 0}
 CAPABLE = {"capabilities": METADATA["capabilities"]}
 
 
@@ -249,3 +251,49 @@ async def test_one_that_does_not_answer_in_time_is_a_timeout(open_gateway: OpenG
     called = await chat(gateway)
     assert (called.status, called.json["error"]["code"]) == (504, "timeout")
     assert called.json["error"]["transient"] is True
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_nested_without_end_is_none(open_gateway: OpenGateway, stub: Stub, stream: bool) -> None:
+    stub.replies["/chat/completions"] = Reply(body=b'{"id": "1", "choices": %s}' % DEEP)
+    gateway = await open_gateway({"test": manifest(stub.url, metadata=CAPABLE)})
+    called = await chat(gateway, stream=stream)
+    assert (called.status, called.json["error"]["code"]) == (502, "internal_error")
+    assert "no completion" in called.json["error"]["message"]
+
+
+@pytest.mark.parametrize("unit", [b": hello\n\n", b'data: {"hello": 1}\n\n', b"\n"])
+async def test_a_stream_that_says_nothing_without_end_is_cut_off(
+    open_gateway: OpenGateway, stub: Stub, unit: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MOST_UNHEARD", 1_000)
+    greetings = [unit * 600] * 2
+    stub.replies["/chat/completions"] = Reply(
+        kind="text/event-stream" if unit.strip() else "application/x-ndjson", pieces=[*greetings, 5.0]
+    )
+    gateway = await open_gateway({"test": manifest(stub.url, metadata=CAPABLE)}, upstreams=[ONCE])
+    called = await chat(gateway, stream=True)
+    assert (called.status, called.json["error"]["code"]) == (503, "provider_unavailable")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        fault(400, "invalid_request", "the key k3y!", details={"key": "k3y!"}),
+        answer({"code": "invalid_request", "message": "the key k3y!"}),
+        events({"code": "invalid_request", "message": "the key k3y!"}),
+        Reply(body=b"<p>the key k3y!</p>"),
+    ],
+)
+async def test_no_client_sees_a_secret_however_short(open_gateway: OpenGateway, stub: Stub, reply: Reply) -> None:
+    schema = [{"name": "api_key", "type": "string", "sensitive": True}]
+    stub.replies["/chat/completions"] = reply
+    told = manifest(stub.url, metadata=CAPABLE | {"config_schema": schema})
+    gateway = await open_gateway({"test": told}, {"test": {"api_key": "k3y!"}})
+    called = await chat(gateway, stream=True)
+    assert called.status >= 400
+    assert b"the key ***" in called.body
+    assert b"k3y!" not in called.body

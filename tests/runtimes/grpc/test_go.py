@@ -7,10 +7,12 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.docs.blocks import read_blocks
 from tests.examples.go_programs import RATE_LIMITER, SDK, build_beside_sdk
 
 from jackfield.clock import SystemClock
@@ -20,7 +22,7 @@ from jackfield.runtimes.grpc.program import GrpcProgram
 from jackfield.runtimes.grpc.session import GrpcSession
 from jackfield.sdk.caller import Caller, acting_for, current_caller
 from jackfield.testing.waiting import until
-from toolchains import run_go, unformatted_go
+from toolchains import build_go, run_go, unformatted_go
 
 OPENING = msgspec.json.encode(
     {
@@ -33,6 +35,7 @@ OPENING = msgspec.json.encode(
         "inbound": {"method": "POST", "path": "/v1/chat/completions", "headers": [], "body": ""},
     }
 )
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "grpc-plugins.md"
 REQUEST = {"is": "chat_request", "model": "m", "messages": []}
 
 
@@ -45,6 +48,7 @@ class Store:
         self.callers: list[str | None] = []
         self.losses: list[Diagnosis] = []
         self.description: Any = None
+        self.loaded: Any = None
 
     async def answer(self, method: str, params: Any) -> Any:
         caller = current_caller()
@@ -60,7 +64,7 @@ class Store:
 
     async def on_start(self, session: Session) -> None:
         self.description = await session.call("describe", deadline_s=9)
-        await session.call("load", {"id": "limiter", "config": self.config, "granted": []}, deadline_s=9)
+        self.loaded = await session.call("load", {"id": "limiter", "config": self.config, "granted": []}, deadline_s=9)
 
     def on_loss(self, diagnosis: Diagnosis) -> None:
         self.losses.append(diagnosis)
@@ -105,6 +109,23 @@ def test_the_example_is_sound() -> None:
     run_go(RATE_LIMITER, "test", "./...")
 
 
+async def test_the_plugin_of_the_page_is_one(tmp_path: Path) -> None:
+    (source,) = [block.text for block in read_blocks(PAGE) if block.title == "plugins/no-shouting-go/main.go"]
+    (tmp_path / "main.go").write_text(source)
+    for name in ("go.mod", "go.sum"):
+        text = (RATE_LIMITER / name).read_text()
+        (tmp_path / name).write_text(text.replace("=> ../../sdk/go", f"=> {SDK}"))
+    program = build_go(tmp_path)
+    session = GrpcSession("page", GrpcProgram(command=program.name, folder=program.parent), Store({}), SystemClock())
+    try:
+        await session.start()
+        told = await session.call("describe", deadline_s=2)
+        assert told["manifest"]["id"] == "no-shouting-go"
+        assert [hook["point"] for hook in told["hooks"]] == ["pre_flight"]
+    finally:
+        await session.stop(0)
+
+
 async def test_it_says_what_it_is(start: Any) -> None:
     _, store = await start()
     told = store.description
@@ -113,18 +134,7 @@ async def test_it_says_what_it_is(start: Any) -> None:
         ("pre_flight", "closed"),
         ("response_head", "open"),
     ]
-    assert told["offers"] == {
-        "pages": [
-            {
-                "id": "usage",
-                "title": "Rate limits",
-                "audience": "admin",
-                "entry": "usage.html",
-                "icon": "",
-                "groups": [],
-            }
-        ]
-    }
+    assert store.loaded["endpoints"][0]["path"] == "/"
 
 
 async def test_what_it_asks_for_is_asked_for_its_caller_and_it_knows_the_exchange_later(start: Any) -> None:

@@ -11,7 +11,8 @@ import pytest
 from tests.runtimes.grpc.adapted import PROGRAM
 from tests.runtimes.grpc.sessions import StartGrpc
 
-from jackfield.errors import SessionDenied
+from jackfield.errors import ConfigError, SessionDenied, SessionLost
+from jackfield.runtimes.grpc import child
 
 LAYERS = {"rlimits", "user_namespace", "network_namespace", "mount_namespace", "no_capabilities", "no_new_privs",
           "landlock", "seccomp", "mutual_tls"}  # fmt: skip
@@ -94,3 +95,17 @@ def speak_without_certificate(place: Path) -> bytes:
             return stranger.recv(1)
         except ConnectionError:
             return b""
+
+
+async def test_a_group_that_is_demanded_and_cannot_be_made_is_refused(
+    start_grpc: StartGrpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "find_place", lambda: None)
+    program = msgspec.structs.replace(PROGRAM, minimum=("cgroup",))
+    with pytest.raises(SessionLost, match=r"cannot be had here: cgroup \(no group can be made\)"):
+        await start_grpc(program=program)
+
+
+def test_a_layer_that_there_is_none_of_is_refused() -> None:
+    with pytest.raises(ConfigError, match="there is no layer moat of a sandbox"):
+        msgspec.structs.replace(PROGRAM, minimum=("moat",))

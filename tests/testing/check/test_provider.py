@@ -19,7 +19,7 @@ metadata:
   description: Integration with My AI Provider
   capabilities:
     streaming: false
-    batching: true
+    custom_capabilities: {batching: true}
   config_schema:
     - name: api_key
       type: string
@@ -55,8 +55,9 @@ def test_everything_wrong_with_a_manifest_is_told_with_its_line(look: Look) -> N
         "type: string", "type: text"
     )
     report = look_at(look, wrong)
-    assert told(report) == [(line, "manifest") for line in (3, 13, 18)]
-    assert report.findings[0].message == "metadata.name: is missing"
+    assert told(report) == [(2, "manifest"), (3, "manifest"), (13, "manifest-doubt"), (18, "manifest-doubt")]
+    assert "name is required" in report.findings[1].message
+    assert "did you mean 'health_check_interval'?" in report.findings[3].message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ from jackfield.telemetry.masking import masked
 from jackfield.wire.openai_errors import error_body
 
 FORMAT = "openai_chat"
+# Takes out what clients are not to see.
+Clean = Callable[[Fault], Fault]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -78,42 +81,42 @@ def _own_fault(code: str, message: str) -> Fault:
     return Fault(code=code, message=message, transient=code != INTERNAL_ERROR, status=STATUSES[code])
 
 
-def read_answer(body: bytes) -> ReadAnswer:
+def read_answer(body: bytes, clean: Clean) -> ReadAnswer:
     """A completion, with what it cost. One without choices gets an empty list of them, which clients expect. Raises
-    `UpstreamRejected` for an error in the clothes of a success."""
+    `UpstreamRejected` for an error in the clothes of a success, after `clean` has had it."""
     try:
         outline = _read_outline(body)
-    except (msgspec.DecodeError, UnicodeError):
-        return ReadAnswer(_check_readable(body))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ReadAnswer(_check_readable(body, clean))
     cost = None if outline.usage is None else outline.usage.cost_usd
-    return ReadAnswer(body if bytes(outline.choices) else _complete(body), cost)
+    return ReadAnswer(body if bytes(outline.choices) else _complete(body, clean), cost)
 
 
-def _check_readable(body: bytes) -> bytes:
+def _check_readable(body: bytes, clean: Clean) -> bytes:
     try:
         if isinstance(_read_anything(body), dict):
             return body
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
-    raise reject(not_understood(body, "it answered what is no completion"))
+    raise reject(clean(not_understood(body, "it answered what is no completion")))
 
 
-def _complete(body: bytes) -> bytes:
+def _complete(body: bytes, clean: Clean) -> bytes:
     fields = _read_fields(body)
     if "error" in fields or {"code", "message"} <= fields.keys():
-        raise reject(read_fault(500, body))
+        raise reject(clean(read_fault(500, body)))
     if not {"id", "model", "usage"} & fields.keys():
-        raise reject(not_understood(body, "it answered what is no completion"))
+        raise reject(clean(not_understood(body, "it answered what is no completion")))
     return _encode({**fields, "choices": []})
 
 
 class Frames:
     """`StreamReader` of the SDK over what the runtime reads."""
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_clean", "_reader")
 
-    def __init__(self, reader: FrameReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: FrameReader, clean: Clean) -> None:
+        self._reader, self._clean = reader, clean
 
     @property
     def cost_usd(self) -> Any:
@@ -127,15 +130,15 @@ class Frames:
         try:
             return self._reader.feed(data)
         except ServiceFault as error:
-            raise reject(error.fault) from error
+            raise reject(self._clean(error.fault)) from error
 
     def finish(self) -> bytes:
         try:
             return self._reader.finish()
         except ServiceFault as error:
-            raise reject(error.fault) from error
+            raise reject(self._clean(error.fault)) from error
 
 
-def read_stream(content_type: str) -> Frames | None:
+def read_stream(content_type: str, clean: Clean) -> Frames | None:
     reader = frames_for(content_type)
-    return None if reader is None else Frames(reader)
+    return None if reader is None else Frames(reader, clean)

@@ -34,7 +34,7 @@ from jackfield.dialects.provider.reasons import (
 )
 from jackfield.errors import PluginError, PluginTimeout, SessionDenied
 from jackfield.runtimes.base import Diagnosis, Session
-from jackfield.runtimes.http.errors import INTERNAL_ERROR
+from jackfield.runtimes.http.errors import INTERNAL_ERROR, Fault
 from jackfield.telemetry.masking import masked
 
 Condition = Literal["waiting", "starting", "initializing", "healthy", "unhealthy", "crash_loop", "stopped"]
@@ -284,6 +284,10 @@ class Life:
         for secret in self._config.secrets:
             text = text.replace(secret, "***")
         return masked(text)
+
+    def mask_fault(self, fault: Fault) -> Fault:
+        details = self._mask_all(fault.details)
+        return msgspec.structs.replace(fault, message=self.mask(fault.message), details=details)
 
     def _mask_all(self, value: Any) -> Any:
         if isinstance(value, dict):

@@ -266,17 +266,17 @@ class ProviderPlugin(Plugin[ProviderConfig]):
         return fit_request(body, model, self._life.capabilities_of(model)) if operation == "chat" else body
 
     def read_error(self, status: int, body: bytes) -> UpstreamError:
-        return answers.reject(read_fault(status, body, about_model=True))
+        return answers.reject(self._life.mask_fault(read_fault(status, body, about_model=True)))
 
     def read_loss(self, error: UpstreamError) -> UpstreamError:
         self._life.kick()
         return answers.explain_loss(error, self.id)
 
     def read_answer(self, body: bytes, operation: Operation) -> ReadAnswer:
-        return answers.read_answer(body) if operation == "chat" else ReadAnswer(body)
+        return answers.read_answer(body, self._life.mask_fault) if operation == "chat" else ReadAnswer(body)
 
     def read_stream(self, content_type: str) -> answers.Frames | None:
-        return answers.read_stream(content_type)
+        return answers.read_stream(content_type, self._life.mask_fault)
 
     def cost_nanousd(self, model: str, usage: Usage) -> int | None:
         known = self._life.models.get(model)

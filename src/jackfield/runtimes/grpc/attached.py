@@ -71,7 +71,7 @@ class Attached:
             await asyncio.wait([self._looking])
         await self.peer.aclose(reason)
         await self._connection.aclose()
-        self._place.remove()
+        await asyncio.to_thread(self._place.remove)
 
 
 async def attach(who: str, address: str, handler: Handler, limits: Limits) -> Attached:

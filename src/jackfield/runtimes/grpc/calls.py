@@ -13,13 +13,23 @@ from jackfield.runtimes.grpc.generated import plugin_pb2 as pb
 from jackfield.runtimes.grpc.outcomes import read_outcome
 from jackfield.runtimes.grpc.specs import (
     read_agent,
+    read_endpoint,
     read_hook,
     read_offers,
     read_task,
     read_tool,
     write_caller,
 )
-from jackfield.runtimes.grpc.values import fields_of, given, present, read, write, write_time
+from jackfield.runtimes.grpc.values import (
+    fields_of,
+    given,
+    present,
+    read,
+    read_headers,
+    write,
+    write_headers,
+    write_time,
+)
 
 PACKAGE = "jackfield.plugin.v1"
 
@@ -74,6 +84,7 @@ def _read_loaded(reply: pb.Loaded) -> dict[str, Any]:
         "tools": [read_tool(spec) for spec in reply.tools],
         "subscriptions": list(reply.subscriptions),
         "tasks": [read_task(spec) for spec in reply.tasks],
+        "endpoints": [read_endpoint(spec) for spec in reply.endpoints],
     }
 
 
@@ -167,6 +178,20 @@ def _write_task(params: Any) -> pb.TaskRun:
     return pb.TaskRun(**given(fields_of(params), "name"))
 
 
+def _write_request(params: Any) -> pb.EndpointRequest:
+    told = fields_of(params)
+    return pb.EndpointRequest(
+        **given(told, "endpoint", "method", "path", "base", "query", "body"),
+        headers=write_headers(told["headers"]),
+        caller=write_caller(told.get("caller")),
+        parameters=told.get("parameters") or {},
+    )
+
+
+def _read_answer(reply: pb.EndpointReply) -> dict[str, Any]:
+    return {"status": reply.status, "headers": read_headers(reply.headers), "body": reply.body}
+
+
 _plugin = partial("/{}.{}/{}".format, PACKAGE)
 
 RPCS: Mapping[str, Rpc] = {
@@ -184,4 +209,5 @@ RPCS: Mapping[str, Rpc] = {
     "tool": Rpc(_plugin("Tools", "Call"), _write_tool, pb.ToolEvent, _read_tool_event, "follow"),
     "event": Rpc(_plugin("Events", "Tell"), _write_event, pb.EventReply, _read_event_reply),
     "task": Rpc(_plugin("Tasks", "Run"), _write_task, pb.Empty, _nothing),
+    "serve": Rpc(_plugin("Endpoints", "Serve"), _write_request, pb.EndpointReply, _read_answer, "stream"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from jackfield.clock import Clock
@@ -32,6 +33,7 @@ class GrpcChild(Child):
         self._printed = bytearray()
         self._line: asyncio.Future[str] = self._loop.create_future()
         self.output.reader = self._look_for_line
+        self.inspect = partial(place.inspect, limits.scratch_mb)
 
     def _make_peer(self, who: str, handler: Handler) -> Any:
         self._grpc = GrpcPeer(who, handler, self._on_gone)
@@ -90,7 +92,7 @@ class GrpcChild(Child):
         if self._connection is not None:
             await self._connection.aclose()
         self._launched.socket.close()
-        self._place.remove()
+        await asyncio.to_thread(self._place.remove)
 
 
 async def start_grpc_child(
@@ -101,16 +103,17 @@ async def start_grpc_child(
     own = make_certificate()
     try:
         launched, report = spawn(await asyncio.to_thread(prepare, program, place, own, limits))
-    except ConfigError as error:
-        place.remove()
-        raise LaunchFailed(str(error)) from error
-    except BaseException:
-        place.remove()
+    except BaseException as error:
+        await asyncio.to_thread(place.remove)
+        if isinstance(error, ConfigError):
+            raise LaunchFailed(str(error)) from error
         raise
     child = GrpcChild(who, launched, handler, clock, limits, place)
     child.enclose(find_place())
     try:
         await child.come_up(report, own, explain)
+        if LAYER in program.minimum and LAYER not in child.layers:
+            raise LaunchFailed(f"what is demanded of the sandbox cannot be had here: {LAYER} (no group can be made)")
     except BaseException:
         await child.aclose("it did not start", 0)
         raise

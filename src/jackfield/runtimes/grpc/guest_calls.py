@@ -11,8 +11,16 @@ from jackfield.runtimes.grpc.calls import RPCS
 from jackfield.runtimes.grpc.errands import write_reply
 from jackfield.runtimes.grpc.generated import plugin_pb2 as pb
 from jackfield.runtimes.grpc.outcomes import write_outcome
-from jackfield.runtimes.grpc.specs import read_caller, write_agent, write_hook
-from jackfield.runtimes.grpc.values import fields_of, given, read, read_time, write
+from jackfield.runtimes.grpc.specs import read_caller, write_agent, write_endpoint, write_hook
+from jackfield.runtimes.grpc.values import (
+    fields_of,
+    given,
+    read,
+    read_headers,
+    read_time,
+    write,
+    write_headers,
+)
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -57,7 +65,8 @@ def _write_loaded(answer: Any) -> pb.Loaded:
     """What a plugin in Python registers it asks for by itself."""
     told = fields_of(answer)
     agents = [write_agent(spec) for spec in told.get("agents", ())]
-    return pb.Loaded(config_json=write(dict(told["config"])), agents=agents)
+    endpoints = [write_endpoint(spec) for spec in told.get("endpoints", ())]
+    return pb.Loaded(config_json=write(dict(told["config"])), agents=agents, endpoints=endpoints)
 
 
 def _write_health(answer: Any) -> pb.Healthy:
@@ -106,6 +115,17 @@ def _write_event_reply(answer: Any) -> pb.EventReply:
     return pb.EventReply() if answer is None else pb.EventReply(refusal=answer["reason"])
 
 
+def _read_request(request: pb.EndpointRequest) -> dict[str, Any]:
+    told = {name: getattr(request, name) for name in ("endpoint", "method", "path", "base", "query", "body")}
+    headers = read_headers(request.headers)
+    return {**told, "headers": headers, "parameters": dict(request.parameters), **_caller(request)}
+
+
+def _write_answer(answer: Any) -> pb.EndpointReply:
+    told = fields_of(answer)
+    return pb.EndpointReply(**given(told, "status", "body"), headers=write_headers(told.get("headers", ())))
+
+
 SERVED: Mapping[str, Served] = {
     "describe": Served(pb.Empty, _nothing, _write_description),
     "load": Served(pb.LoadRequest, _read_load, _write_loaded),
@@ -121,5 +141,6 @@ SERVED: Mapping[str, Served] = {
     "tool": Served(pb.ToolCall, _read_tool, _write_tool),
     "event": Served(pb.Event, _read_event, _write_event_reply),
     "task": Served(pb.TaskRun, lambda r: {"name": r.name}, _empty),
+    "serve": Served(pb.EndpointRequest, _read_request, _write_answer),
 }
 PATHS: Mapping[str, str] = {RPCS[name].path: name for name in SERVED}

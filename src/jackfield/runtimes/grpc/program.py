@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from jackfield.errors import ConfigError
+from jackfield.runtimes.cgroups import LAYER as CGROUP
 from jackfield.runtimes.grpc.handshake import make_environment
 from jackfield.runtimes.grpc.place import Place
 from jackfield.runtimes.grpc.tls import Certificate
@@ -53,9 +54,10 @@ class GrpcProgram(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.minimum if name not in (*LAYERS, "mount_namespace")]
+        known = (*LAYERS, "mount_namespace", CGROUP)
+        unknown = [name for name in self.minimum if name not in known]
         if unknown:
-            raise ConfigError(f"there is no layer {unknown[0]} of a sandbox; there are {', '.join(LAYERS)}")
+            raise ConfigError(f"there is no layer {unknown[0]} of a sandbox; there are {', '.join(known)}")
         taken = [name for name in self.env if name.startswith(("PLUGIN_", "JACKFIELD_"))]
         if taken:
             raise ConfigError(f"the variable {taken[0]} is the gateway's to set", field="grpc.env")
@@ -124,7 +126,8 @@ def _python_paths() -> tuple[str, ...]:
 
 def _resource_limits(limits: Limits) -> dict[str, int]:
     return {
-        "CORE": 0,
+        # Of no bytes a core would still be handed to the program that the system has for cores.
+        "CORE": 1,
         "DATA": (2 * limits.memory_mb + _RESERVED_MB) * MB,
         "FSIZE": limits.file_mb * MB,
         "NOFILE": limits.files,

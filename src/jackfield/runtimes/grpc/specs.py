@@ -41,6 +41,15 @@ def write_agent(told: Any) -> pb.AgentSpec:
     return pb.AgentSpec(**plain, tools=list(found.get("tools") or ()))
 
 
+def read_endpoint(spec: pb.Endpoint) -> dict[str, Any]:
+    plain = _plain(spec, "path", "public", "description", "at_root")
+    return plain | ({"methods": list(spec.methods)} if spec.methods else {})
+
+
+def write_endpoint(told: Any) -> pb.Endpoint:
+    return pb.Endpoint(**given(fields_of(told), "path", "methods", "public", "description", "at_root"))
+
+
 def read_tool(spec: pb.ToolSpec) -> dict[str, Any]:
     told: dict[str, Any] = {"name": spec.name, "description": spec.description}
     if spec.input_schema_json:
@@ -73,7 +82,6 @@ def write_task(told: Mapping[str, Any]) -> pb.TaskSpec:
 def read_offers(reply: pb.Description) -> dict[str, list[dict[str, Any]]]:
     """What the plugin would do besides, by kind; nothing where there is none."""
     told = {
-        "endpoints": [_plain(item, "slug", "methods", "path", "public", "description") for item in reply.endpoints],
         "object_hooks": [_plain(item, "object", "moments", "priority") for item in reply.object_hooks],
         "receivers": [_plain(item, "name") for item in reply.receivers],
         "pages": [_plain(item, "id", "title", "audience", "entry", "icon", "groups") for item in reply.pages],

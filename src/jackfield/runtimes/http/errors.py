@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,6 +33,7 @@ TRANSIENT = frozenset({RATE_LIMIT_EXCEEDED, PROVIDER_UNAVAILABLE, TIMEOUT})
 LONGEST_MESSAGE, LONGEST_CODE, LONGEST_DETAILS = 2_000, 100, 16_000
 LONGEST_RETRY_S = 86_400.0
 QUOTED = 300
+DEEPEST = 100
 
 _BY_STATUS = {
     400: INVALID_REQUEST,
@@ -143,9 +144,27 @@ def _code_for(status: int, *, about_model: bool) -> str:
 
 def _decode(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return read_json(body)
+    except ValueError:
         return None
+
+
+def read_json(body: bytes) -> Any:
+    """Raises `ValueError`, for what is nested so deeply that whoever walks through it falls, too."""
+    try:
+        value = msgspec.json.decode(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return value
+    raise ValueError(f"nested more than {DEEPEST} deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _code_in(told: dict[str, Any]) -> str:

@@ -18,6 +18,8 @@ EVENT_STREAM = "text/event-stream"
 LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
 JSON = "application/json"
 DONE = b"data: [DONE]\n\n"
+# Comments and greetings in a row: who sends more says nothing, without end.
+MOST_UNHEARD = 10_000
 
 _read_cost = msgspec.json.Decoder(Any).decode
 _encode = msgspec.json.Encoder().encode
@@ -54,10 +56,17 @@ class _Frames:
         self.cost_usd: Any = None
         self._done = self._finished = False
         self._last: dict[str, Any] = {}
+        self._unheard = 0
 
     @property
     def ended(self) -> bool:
         return self._done
+
+    def _count(self, passed: bytes, frames: int) -> bytes:
+        self._unheard = 0 if passed else self._unheard + frames
+        if self._unheard > MOST_UNHEARD:
+            raise UpstreamBroken(f"more than {MOST_UNHEARD:,} frames in a row held nothing of an answer")
+        return passed
 
     def _pass(self, data: bytes) -> bytes:
         """One frame's data as events, whatever it is."""
@@ -121,11 +130,13 @@ class EventFrames(_Frames):
 
     def feed(self, data: bytes) -> bytes:
         raws = self._reader.split(data)
-        return b"".join([self._pass_event(raw) for raw in raws])
+        return self._count(b"".join([self._pass_event(raw) for raw in raws]), len(raws))
 
     def _pass_event(self, raw: bytes) -> bytes:
         data = data_of(raw)
         if data is None:
+            if raw.startswith(b":") and b"\n" not in raw.rstrip(b"\r\n"):
+                return b""
             event = parse_event(raw)
             if event.event == "error" and event.data:
                 raise ServiceFault(_streamed_fault(_decode(event.data), event.data))
@@ -150,7 +161,7 @@ class LineFrames(_Frames):
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_EVENT_BYTES:
             raise UpstreamBroken(f"the stream has a line of more than {MAX_EVENT_BYTES} bytes")
-        return b"".join([self._pass(line) for line in lines])
+        return self._count(b"".join([self._pass(line) for line in lines]), len(lines))
 
     def finish(self) -> bytes:
         rest, self._rest = self._rest, b""

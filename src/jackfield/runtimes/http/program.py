@@ -191,7 +191,7 @@ def _spawn(order: Order, heard: Callable[[bytes], None]) -> Program:
         "report": its_report,
         "memory_mb": order.memory_mb,
         "processes": order.processes,
-        "limits": {"CORE": 0, "NOFILE": order.files},
+        "limits": {"CORE": 1, "NOFILE": order.files},
     }
     try:
         holder = subprocess.Popen(  # noqa: S603 - Python itself, with a program of ours

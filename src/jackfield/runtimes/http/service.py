@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote as quote_path
 
-import msgspec
-
 from jackfield.errors import ConfigError, UpstreamError
 from jackfield.runtimes.http.errors import (
     INTERNAL_ERROR,
@@ -17,6 +15,7 @@ from jackfield.runtimes.http.errors import (
     fault_of_transport,
     not_understood,
     read_fault,
+    read_json,
 )
 from jackfield.transport.check import EgressPolicy
 from jackfield.transport.client import HttpClient
@@ -76,9 +75,9 @@ class Service:
         if not body.strip():
             return None
         try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise ServiceFault(not_understood(body, "it answered what is not JSON")) from error
+            return read_json(body)
+        except ValueError as error:
+            raise ServiceFault(not_understood(body, f"it answered what is not JSON: {error}")) from error
 
     async def lines(self, path: str, body: bytes, deadline_s: float) -> AsyncIterator[bytes]:
         """The pieces of a streamed answer, as they come; `deadline_s` is for each. Raises `ServiceFault`."""

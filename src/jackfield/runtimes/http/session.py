@@ -19,6 +19,7 @@ from jackfield.clock import Clock
 from jackfield.errors import PluginError, PluginTimeout, SessionDenied, SessionLost
 from jackfield.runtimes.base import Answerer, Diagnosis, SessionState
 from jackfield.runtimes.http.errors import PROVIDER_UNAVAILABLE, TIMEOUT, Fault, ServiceFault, is_fault, read_fault
+from jackfield.runtimes.http.files import Mark, read_mark
 from jackfield.runtimes.http.lines import LineLog
 from jackfield.runtimes.http.program import TERM_GRACE_S, Order, Program, start_program
 from jackfield.runtimes.http.service import Service
@@ -36,7 +37,8 @@ log = structlog.get_logger("jackfield.plugins")
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How patiently a service is kept. `crash_starts` starts within `crash_window_s` are a crash loop, which is over
-    after `calm_s`; so long a life also makes all losses before it forgotten."""
+    after `calm_s`, or when its files are seen to have changed, each `look_s`; so long a life also makes all losses
+    before it forgotten."""
 
     probe_s: float = 5.0
     start_s: float = 30.0
@@ -46,6 +48,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     crash_starts: int = 5
     crash_window_s: float = 60.0
     calm_s: float = 300.0
+    look_s: float = 2.0
     grace_s: float = TERM_GRACE_S
 
 
@@ -80,6 +83,7 @@ class HttpSession:
         self._starts = self._losses = 0
         self._exit: str | None = None
         self._words = ""
+        self._mark: Mark = frozenset()
         # Why it is not there, as far as that is known.
         self.problem = ""
         self._first: asyncio.Future[Exception | None] | None = None
@@ -284,8 +288,10 @@ class HttpSession:
             await self._await_ready(self._program)
             return
         await self._let_go()
-        if self._order is None or fault.reached or not self._may_start():
+        if self._order is None or fault.reached:
             raise SessionLost(told, plugin=self._plugin)
+        if not self._may_start():
+            raise SessionLost(f"{told}; another worker of the gateway is to start it", plugin=self._plugin)
         await self._start_program(self._order)
 
     async def _start_program(self, order: Order) -> None:
@@ -297,6 +303,7 @@ class HttpSession:
             self._program = await start_program(order, lines.feed)
         except LaunchFailed as error:
             self._exit = str(error)
+            await self._note_files()
             raise SessionLost(f"command_failed: {error}", plugin=self._plugin) from error
         log.info("plugin_started", plugin=self._plugin, pid=self._program.pid, command=order.argv[0])
         try:
@@ -339,6 +346,12 @@ class HttpSession:
         await program.stop(grace_s)
         self._exit = program.ended.result() if program.ended.done() else "it could not be ended"
         self._words = program.output.last_words
+        await self._note_files()
+
+    async def _note_files(self) -> None:
+        """As they are when it has ended, since it may write there itself."""
+        if self._order is not None and not self._is_stopped():
+            self._mark = await asyncio.to_thread(read_mark, self._order.cwd)
 
     async def _supervise(self) -> None:
         while True:
@@ -364,10 +377,23 @@ class HttpSession:
         while not self._is_stopped():
             pace = self._pace
             spread = random.uniform(1 - pace.jitter, 1 + pace.jitter)  # noqa: S311 - so that not all come at once
-            await self._pause(min(pace.first_pause_s * 2 ** min(self._losses, 16), pace.longest_pause_s) * spread)
+            await self._rest(min(pace.first_pause_s * 2 ** min(self._losses, 16), pace.longest_pause_s) * spread)
             self._losses += 1
             if await self._try_once():
                 return
+
+    async def _rest(self, seconds: float) -> None:
+        """Who is left alone for a crash loop is tried at once when somebody has changed its files: it may be mended."""
+        order = self._order
+        while order is not None and self._state == "failed" and seconds > 0:
+            await self._pause(min(seconds, self._pace.look_s))
+            seconds -= self._pace.look_s
+            if await asyncio.to_thread(read_mark, order.cwd) != self._mark:
+                self._losses = 0
+                self._started.clear()
+                return
+        if seconds > 0:
+            await self._pause(seconds)
 
     async def _try_once(self) -> bool:
         """Whether it is there. A boundary: a start that fails is one loss more, whatever it failed with."""

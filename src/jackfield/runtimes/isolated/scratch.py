@@ -49,15 +49,7 @@ class Scratch:
 
     def inspect(self) -> str | None:
         """What is wrong with what is there."""
-        size = 0
-        try:
-            for number, blocks in enumerate(_measure_files(self.folder)):
-                if number >= MOST_FILES:
-                    return f"more than {MOST_FILES:,} files"
-                size += blocks * _BLOCK
-        except OSError as error:
-            return f"files that cannot be looked at: {error.strerror}"
-        return f"more than {self._limit_mb} MB of files" if size > self._limit_mb * MB else None
+        return inspect_tree(self.folder, self._limit_mb)
 
     async def remove(self) -> None:
         """Never raises: what cannot be removed is told, and found again by the next start."""
@@ -69,6 +61,19 @@ class Scratch:
     def _remove(self) -> None:
         with self._lock:
             remove_tree(self.folder)
+
+
+def inspect_tree(root: Path, limit_mb: int) -> str | None:
+    """What is wrong with what is there."""
+    size = 0
+    try:
+        for number, blocks in enumerate(_measure_files(root)):
+            if number >= MOST_FILES:
+                return f"more than {MOST_FILES:,} files"
+            size += blocks * _BLOCK
+    except OSError as error:
+        return f"files that cannot be looked at: {error.strerror}"
+    return f"more than {limit_mb} MB of files" if size > limit_mb * MB else None
 
 
 def _measure_files(root: Path) -> Iterator[int]:

@@ -64,6 +64,9 @@ def _describe(plugin: LoadedPlugin) -> dict[str, Any]:
 
 def kind_of(plugin: LoadedPlugin) -> str:
     """In the guide's words; `system` for what does not run, since only its code could tell more."""
+    stated = getattr(plugin.instance, "factory_type", None)
+    if stated is not None:
+        return str(stated)
     if isinstance(plugin.instance, PROVIDERS):
         return "provider"
     if any(hook.point.name == "auth" for hook in plugin.hooks):

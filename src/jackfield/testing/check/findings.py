@@ -20,6 +20,7 @@ class Code(msgspec.Struct, frozen=True):
 CODES: Mapping[str, Code] = MappingProxyType(
     {
         "manifest": Code("error", "The manifest is wrong, and the plugin would not be loaded"),
+        "manifest-doubt": Code("warning", "Something in the manifest has no effect, or not the one that is meant"),
         "syntax": Code("error", "A file cannot be read as what its name says"),
         "plugin-class": Code("error", "The plugin itself is not where the manifest says, or there are several"),
         "import": Code("error", "The module raises when it is run"),

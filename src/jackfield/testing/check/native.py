@@ -34,6 +34,9 @@ def check_native(subject: Subject, *, run: bool) -> Checked:
     entry = _entry_file(subject, manifest)
     files = list(_read_files(subject, checked))
     checked.add(_check_files(subject))
+    if manifest is not None and manifest.runtime == "grpc" and not entry.is_file():
+        # A program in another language: nothing of it can be read here.
+        return checked
     main = next((file for file in files if file.source.path.resolve() == entry.resolve()), None)
     for file in files:
         checked.add(check_source(file))

@@ -2,91 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-
+from jackfield.dialects.provider.document import Unreadable
+from jackfield.dialects.provider.manifest import ProviderManifest, load_manifest, parse_text, read_manifest
+from jackfield.dialects.provider.problems import Problem
+from jackfield.errors import ManifestError
+from jackfield.sdk.manifest import read_bounded
 from jackfield.testing.check.checked import Checked, Stated
 from jackfield.testing.check.documents import Document, read_document
 from jackfield.testing.check.findings import Finding, finding
-from jackfield.testing.check.refusals import Lines, validate
+from jackfield.testing.check.refusals import Lines, Steps, line_of
 from jackfield.testing.check.source import Source
 from jackfield.testing.check.subjects import Subject
 
 _INTERPRETERS = ("python", "node", "bun", "deno")
-Scalar = str | int | float | bool
-
-
-def _check_type(kind: object) -> object:
-    if kind == "builtin":
-        raise ValueError("'builtin' plugins are compiled into another host; write a native plugin")
-    return kind
-
-
-def _check_endpoint(text: str) -> str:
-    parts = urlsplit(text if "://" in text else f"grpc://{text}")
-    if not parts.hostname or parts.scheme not in ("http", "https", "grpc"):
-        raise ValueError("is not an address such as http://127.0.0.1:9300")
-    return text
-
-
-class Capabilities(BaseModel):
-    """Others may be named: they are passed on."""
-
-    model_config = ConfigDict(extra="allow")
-
-    streaming: bool = False
-    function_calling: bool = False
-    vision: bool = False
-    embeddings: bool = False
-    fine_tuning: bool = False
-
-
-class Setting(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(min_length=1)]
-    type: Literal["string", "int", "integer", "float", "number", "bool", "boolean", "array", "object"]
-    required: bool = False
-    description: str = ""
-    sensitive: bool = False
-    default: Any = None
-    validation: dict[str, Any] = {}
-
-
-def _number_to_text(value: object) -> object:
-    """`version: 1.0` is a number in YAML."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-class Metadata(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(min_length=1)]
-    version: Annotated[str, BeforeValidator(_number_to_text)]
-    provider_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    plugin_api_version: Annotated[str, BeforeValidator(_number_to_text)] = "1.0.0"
-    description: str = ""
-    author: str = ""
-    homepage: str = ""
-    license: str = ""
-    capabilities: Capabilities = Capabilities()
-    config_schema: list[Setting] = []
-
-
-class ProviderManifest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    type: Annotated[Literal["http", "grpc"], BeforeValidator(_check_type)]
-    endpoint: Annotated[str, AfterValidator(_check_endpoint)]
-    metadata: Metadata
-    auto_start: bool = False
-    health_check_interval: Annotated[int, Field(ge=1)] = 60
-    command: str = ""
-    args: list[Scalar] = []
-    env: dict[str, Scalar] = {}
 
 
 def check_provider(subject: Subject) -> Checked:
@@ -95,9 +26,13 @@ def check_provider(subject: Subject) -> Checked:
     if not isinstance(read, Document):
         checked.add([read])
         return checked
-    manifest = validate(ProviderManifest, read.data, subject.told, read.lines)
-    if not isinstance(manifest, ProviderManifest):
-        checked.add(manifest)
+    try:
+        manifest, problems = read_manifest(parse_text(read_bounded(subject.told), subject.told.name))
+    except Unreadable as error:
+        checked.add([finding(subject.told, error.line or 1, "manifest", error.message)])
+        return checked
+    checked.add(_tell(problems, subject.told, read.lines))
+    if any(not problem.warning for problem in problems):
         return checked
     line = read.lines.get(("metadata", "provider_type"), 1)
     checked.ids.append(Stated(manifest.metadata.provider_type, subject.told, line))
@@ -108,6 +43,24 @@ def check_provider(subject: Subject) -> Checked:
         if not isinstance(source, Source):
             checked.add([source])
     return checked
+
+
+def find_start(subject: Subject) -> tuple[Path, ProviderManifest] | None:
+    """The folder that its command runs in, and the manifest; `None` where that is wrong."""
+    try:
+        return subject.told.resolve().parent, load_manifest(subject.told)[0]
+    except ManifestError:
+        return None
+
+
+def _tell(problems: Iterable[Problem], path: Path, lines: Lines) -> Iterator[Finding]:
+    for problem in problems:
+        code = "manifest-doubt" if problem.warning else "manifest"
+        yield finding(path, line_of(_steps(problem.field), lines), code, str(problem))
+
+
+def _steps(field: str) -> Steps:
+    return tuple(int(step) if step.isdecimal() else step for step in field.split("."))
 
 
 def _check_words(manifest: ProviderManifest, subject: Subject, lines: Lines) -> Iterator[Finding]:
@@ -127,6 +80,6 @@ def _check_command(manifest: ProviderManifest, subject: Subject, lines: Lines) -
     """The script that the command starts is in the folder."""
     if not manifest.command.rpartition("/")[2].startswith(_INTERPRETERS) or not manifest.args:
         return
-    script = str(manifest.args[0])
+    script = manifest.args[0]
     if not script.startswith("-") and not (subject.told.parent / script).is_file():
         yield finding(subject.told, lines.get(("args",), 1), "plugin-class", f"there is no {script} in the folder")

@@ -6,12 +6,12 @@ import keyword
 import pkgutil
 import re
 import sys
-import zlib
 
 import msgspec
 
 from jackfield import plugins
 from jackfield.errors import ConfigError
+from jackfield.sdk.serve.metadata import port_of
 
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 DASHED = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -21,11 +21,10 @@ PATTERNS = {"native": EITHER, "ring": IDENTIFIER, "factory": IDENTIFIER, "toolbo
 # Classes that the templates import or make themselves.
 _SDK = frozenset({"Plugin", "PluginConfig", "Reject", "BasePlugin", "PluginContext", "PluginHook", "PluginResponse"})
 _TAKEN = _SDK | {"Any", "Dict", "Field", "Settings", "SystemPlugin"}
-_FIRST_PORT, _PORTS = 20_000, 10_000
 
 
 class Names(msgspec.Struct, frozen=True):
-    """`port` is made from the name, so that two new providers seldom want the same one."""
+    """Of one new plugin."""
 
     name: str
     module: str
@@ -44,7 +43,7 @@ class Names(msgspec.Struct, frozen=True):
             module=name.replace("-", "_"),
             title=" ".join(word.capitalize() for word in words),
             kind=f"{kind}Plugin" if kind in _TAKEN or keyword.iskeyword(kind) else kind,
-            port=_FIRST_PORT + zlib.crc32(name.encode()) % _PORTS,
+            port=port_of(name),
         )
 
     def values(self) -> dict[str, str]:

@@ -167,5 +167,7 @@ class Points(Plugin):
                 "timed": timings is not None,
                 "decided_by": exchange.decided_by,
                 "tries": [attempt.status for attempt in exchange.attempts],
+                "ended": [exchange.status, exchange.error and exchange.error.code],
+                "tried": exchange.trying and exchange.trying.model,
             },
         )

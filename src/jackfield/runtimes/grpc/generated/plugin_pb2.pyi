@@ -14,7 +14,7 @@ class Empty(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("protocol", "manifest_json", "config_schema_json", "ui_schema_json", "hooks", "serves", "aliases", "endpoints", "object_hooks", "receivers", "pages", "agents", "streams_chunks")
+    __slots__ = ("protocol", "manifest_json", "config_schema_json", "ui_schema_json", "hooks", "serves", "aliases", "object_hooks", "receivers", "pages", "agents", "streams_chunks")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_JSON_FIELD_NUMBER: _ClassVar[int]
     CONFIG_SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -22,7 +22,6 @@ class Description(_message.Message):
     HOOKS_FIELD_NUMBER: _ClassVar[int]
     SERVES_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
-    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     OBJECT_HOOKS_FIELD_NUMBER: _ClassVar[int]
     RECEIVERS_FIELD_NUMBER: _ClassVar[int]
     PAGES_FIELD_NUMBER: _ClassVar[int]
@@ -35,13 +34,12 @@ class Description(_message.Message):
     hooks: _containers.RepeatedCompositeFieldContainer[Hook]
     serves: _containers.RepeatedScalarFieldContainer[str]
     aliases: _containers.RepeatedScalarFieldContainer[str]
-    endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
     object_hooks: _containers.RepeatedCompositeFieldContainer[ObjectHook]
     receivers: _containers.RepeatedCompositeFieldContainer[Receiver]
     pages: _containers.RepeatedCompositeFieldContainer[Page]
     agents: _containers.RepeatedCompositeFieldContainer[AgentSpec]
     streams_chunks: bool
-    def __init__(self, protocol: _Optional[int] = ..., manifest_json: _Optional[bytes] = ..., config_schema_json: _Optional[bytes] = ..., ui_schema_json: _Optional[bytes] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., serves: _Optional[_Iterable[str]] = ..., aliases: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., object_hooks: _Optional[_Iterable[_Union[ObjectHook, _Mapping]]] = ..., receivers: _Optional[_Iterable[_Union[Receiver, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., agents: _Optional[_Iterable[_Union[AgentSpec, _Mapping]]] = ..., streams_chunks: _Optional[bool] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., manifest_json: _Optional[bytes] = ..., config_schema_json: _Optional[bytes] = ..., ui_schema_json: _Optional[bytes] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., serves: _Optional[_Iterable[str]] = ..., aliases: _Optional[_Iterable[str]] = ..., object_hooks: _Optional[_Iterable[_Union[ObjectHook, _Mapping]]] = ..., receivers: _Optional[_Iterable[_Union[Receiver, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., agents: _Optional[_Iterable[_Union[AgentSpec, _Mapping]]] = ..., streams_chunks: _Optional[bool] = ...) -> None: ...
 
 class Hook(_message.Message):
     __slots__ = ("point", "name", "on_failure", "priority", "timeout_ms", "edits", "replaces_record", "sees_answer", "look_behind", "hold", "operations", "before", "after")
@@ -94,18 +92,20 @@ class LoadRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., config_json: _Optional[bytes] = ..., granted: _Optional[_Iterable[str]] = ..., development: _Optional[bool] = ...) -> None: ...
 
 class Loaded(_message.Message):
-    __slots__ = ("config_json", "agents", "tools", "subscriptions", "tasks")
+    __slots__ = ("config_json", "agents", "tools", "subscriptions", "tasks", "endpoints")
     CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
     AGENTS_FIELD_NUMBER: _ClassVar[int]
     TOOLS_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTIONS_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     config_json: bytes
     agents: _containers.RepeatedCompositeFieldContainer[AgentSpec]
     tools: _containers.RepeatedCompositeFieldContainer[ToolSpec]
     subscriptions: _containers.RepeatedScalarFieldContainer[str]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskSpec]
-    def __init__(self, config_json: _Optional[bytes] = ..., agents: _Optional[_Iterable[_Union[AgentSpec, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., subscriptions: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[_Union[TaskSpec, _Mapping]]] = ...) -> None: ...
+    endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
+    def __init__(self, config_json: _Optional[bytes] = ..., agents: _Optional[_Iterable[_Union[AgentSpec, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., subscriptions: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[_Union[TaskSpec, _Mapping]]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ...) -> None: ...
 
 class AgentSpec(_message.Message):
     __slots__ = ("id", "description", "model", "instructions", "tools", "max_turns")
@@ -426,36 +426,47 @@ class TaskRun(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class Endpoint(_message.Message):
-    __slots__ = ("slug", "methods", "path", "public", "description")
-    SLUG_FIELD_NUMBER: _ClassVar[int]
-    METHODS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("path", "methods", "public", "description", "at_root")
     PATH_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
-    slug: str
-    methods: _containers.RepeatedScalarFieldContainer[str]
+    AT_ROOT_FIELD_NUMBER: _ClassVar[int]
     path: str
+    methods: _containers.RepeatedScalarFieldContainer[str]
     public: bool
     description: str
-    def __init__(self, slug: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., path: _Optional[str] = ..., public: _Optional[bool] = ..., description: _Optional[str] = ...) -> None: ...
+    at_root: bool
+    def __init__(self, path: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., public: _Optional[bool] = ..., description: _Optional[str] = ..., at_root: _Optional[bool] = ...) -> None: ...
 
 class EndpointRequest(_message.Message):
-    __slots__ = ("slug", "method", "path", "query", "headers", "body", "caller")
-    SLUG_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("endpoint", "method", "path", "base", "query", "headers", "body", "caller", "parameters")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     CALLER_FIELD_NUMBER: _ClassVar[int]
-    slug: str
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    endpoint: str
     method: str
     path: str
-    query: str
+    base: str
+    query: bytes
     headers: _containers.RepeatedCompositeFieldContainer[Header]
     body: bytes
     caller: Caller
-    def __init__(self, slug: _Optional[str] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., query: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., body: _Optional[bytes] = ..., caller: _Optional[_Union[Caller, _Mapping]] = ...) -> None: ...
+    parameters: _containers.ScalarMap[str, str]
+    def __init__(self, endpoint: _Optional[str] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., base: _Optional[str] = ..., query: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., body: _Optional[bytes] = ..., caller: _Optional[_Union[Caller, _Mapping]] = ..., parameters: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class EndpointReply(_message.Message):
     __slots__ = ("status", "headers", "body")

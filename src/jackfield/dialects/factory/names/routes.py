@@ -1,0 +1,50 @@
+"""What routes of factory plugins depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException
+from starlette.requests import HTTPConnection
+
+__all__ = ["ConditionalAuthDep", "HTTPClientDep", "HookManagerDep", "SettingsDep", "get_plugin_adapter"]
+
+
+def _container(connection: HTTPConnection) -> Any:
+    return connection.app.state.service_container
+
+
+def _nobody() -> None:
+    """The gateway has asked for a key already."""
+
+
+def _settings(connection: HTTPConnection) -> Any:
+    return _container(connection).settings
+
+
+def _client(connection: HTTPConnection) -> Any:
+    return _container(connection).http_client
+
+
+def _hooks(connection: HTTPConnection) -> Any:
+    return _container(connection).hook_manager
+
+
+ConditionalAuthDep = Annotated[None, Depends(_nobody)]
+SettingsDep = Annotated[Any, Depends(_settings)]
+HTTPClientDep = Annotated[Any, Depends(_client)]
+HookManagerDep = Annotated[Any, Depends(_hooks)]
+
+
+def get_plugin_adapter(plugin_name: str) -> Callable[..., Any]:
+    """A dependency that finds another plugin's adapter: 503 where it does not run, or has none."""
+
+    def find(connection: HTTPConnection) -> Any:
+        runtime = _container(connection).plugin_registry.get_runtime(plugin_name)
+        adapter = getattr(runtime, "adapter", None)
+        if adapter is None:
+            raise HTTPException(503, f"the plugin {plugin_name!r} has no adapter that runs")
+        return adapter
+
+    return find

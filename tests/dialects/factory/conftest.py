@@ -1,0 +1,46 @@
+"""Gateways with factory plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jackfield.app import gateway as composition
+from jackfield.dialects.base import Dialect
+from jackfield.dialects.factory.dialect import FactoryDialect
+from jackfield.settings import Settings
+from jackfield.testing.gateway import RunningGateway
+
+from .house import House
+
+StartGateway = Callable[..., Awaitable[RunningGateway]]
+
+
+@pytest.fixture
+async def open_house(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[House]]:
+    """Gateways whose plugins folder is read by the factory dialect, too. Each of them has one of its own."""
+    make = composition.make_dialects
+    made: list[FactoryDialect] = []
+
+    def make_all(*arguments: Any, **named: Any) -> dict[str, Dialect]:
+        settings = next((one for one in (*arguments, *named.values()) if isinstance(one, Settings)), None)
+        made.append(FactoryDialect(settings))
+        return {"factory": made[-1], **make(*arguments, **named)}
+
+    monkeypatch.setattr(composition, "make_dialects", make_all)
+
+    async def open_one(**settings: Any) -> House:
+        gateway = await start_gateway(**settings)
+        return House(gateway, made[-1].world)
+
+    return open_one
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "plugins"
+    place.mkdir()
+    return place

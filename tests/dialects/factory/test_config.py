@@ -1,0 +1,109 @@
+"""Config: defaults, file, environment, and what is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from jackfield import settings
+from jackfield.host import loader
+from jackfield.testing.gateway import KEYS
+
+from .guide import SKELETON, system
+
+FILE = "[plugins.config.my]\nlimit = 2\nnested = {{a = 1, b = {{c = 2}}}}\n{extra}"
+
+
+def load(folder: Path, environ: dict[str, str], extra: str = "", **overrides: Any) -> settings.Settings:
+    file = folder / "jackfield.toml"
+    file.write_text(FILE.format(extra=extra))
+    return settings.load(file, overrides, KEYS | environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "limit", "nested"),
+    [
+        ({}, 2, {"a": 1, "b": {"c": 2}}),
+        ({"PLUGINS__MY__LIMIT": "3"}, "3", {"a": 1, "b": {"c": 2}}),
+        ({"plugins__my__limit": "4", "PLUGINS__MY__LIMIT": "3"}, "4", {"a": 1, "b": {"c": 2}}),
+        ({"PLUGINS__MY__NESTED__B__C": "5"}, 2, {"a": 1, "b": {"c": "5"}}),
+        ({"PLUGINS__MY__NESTED": '{"b": {"c": 6}}'}, 2, {"a": 1, "b": {"c": 6}}),
+        ({"PLUGINS__MY__LIMIT": "3", "JACKFIELD_PLUGINS__CONFIG__MY__LIMIT": "7"}, 7, {"a": 1, "b": {"c": 2}}),
+    ],
+)
+def test_the_environment_stands_over_the_file(
+    tmp_path: Path, environ: dict[str, str], limit: Any, nested: dict[str, Any]
+) -> None:
+    own = load(tmp_path, environ).plugins.config["my"].own
+    assert (own["limit"], own["nested"]) == (limit, nested)
+
+
+def test_the_command_line_stands_over_both(tmp_path: Path) -> None:
+    given = {"plugins.config.my.limit": 9}
+    assert load(tmp_path, {"PLUGINS__MY__LIMIT": "3"}, **given).plugins.config["my"].own["limit"] == 9
+
+
+@pytest.mark.parametrize("word", ["false", "0", "no", "False", "off"])
+@pytest.mark.parametrize("name", ["PLUGINS__MY__ENABLED", "plugins__my__enabled"])
+def test_false_disables(tmp_path: Path, word: str, name: str) -> None:
+    assert load(tmp_path, {name: word}, "enabled = true").plugins.config["my"].enabled is False
+
+
+@pytest.mark.parametrize("environ", [{}, {"PLUGINS_DISABLE_LOCAL_DISCOVERY": "true"}])
+def test_local_discovery_can_be_switched_off(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "plugins").mkdir()
+    extra = "" if environ else "[plugins]\ndisable_local_discovery = true\n"
+    assert load(tmp_path, {}).plugins.dirs == (tmp_path / "plugins",)
+    loaded = load(tmp_path, environ, extra).plugins
+    assert (loaded.dirs, loaded.disable_local_discovery) == ((), True)
+
+
+WATCH = """
+    async def _on_initialize(self):
+        seen.append(self.context.get("config"))
+"""
+
+
+async def test_the_model_is_what_the_plugin_gets(open_house: Any) -> None:
+    environ = {"PLUGINS__MY__LIMIT": "3", "PLUGINS__MY__NAME": "123"}
+    house = await open_house(plugins={"my": system("my", WATCH)}, environ=environ)
+    (given,) = house.module("my").seen
+    assert type(given) is house.module("my").Config
+    assert (given.limit, given.name, given.enabled) == (3, "123", True)
+
+
+async def test_one_that_is_disabled_is_not_even_imported(open_house: Any) -> None:
+    house = await open_house(
+        plugins={"my_provider": "raise SystemExit\n" + SKELETON}, environ={"PLUGINS__MY_PROVIDER__ENABLED": "false"}
+    )
+    told = await house.described("my_provider")
+    assert (told["state"], told["initialized"]) == ("disabled", False)
+
+
+async def test_what_the_model_refuses_is_named(open_house: Any) -> None:
+    house = await open_house(plugins={"my": system("my", WATCH)}, environ={"PLUGINS__MY__LIMIT": "many"})
+    told = await house.described("my")
+    assert told["state"] == "failed"
+    assert "plugins.config.my.limit" in told["reason"]
+
+
+async def test_a_plugin_that_is_off_by_default_is_switched_on(open_house: Any) -> None:
+    off = system("my", WATCH).replace("enabled: bool = True", "enabled: bool = False")
+    house = await open_house(plugins={"my": off})
+    assert house.module("my").seen[0].enabled is False
+    house = await open_house(plugins={"my": off}, environ={"PLUGINS__MY__ENABLED": "true"})
+    assert house.module("my").seen[0].enabled is True
+
+
+def test_keys_that_the_model_does_not_know_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(BaseModel):
+        limit: int = 1
+
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(loader, "log", SimpleNamespace(warning=lambda event, **fields: told.append(fields)))
+    loader.read_config(Closed, "my", settings.PluginConfig.model_validate({"limit": 2, "limitt": 3, "enabled": True}))
+    assert told == [{"plugin": "my", "fields": ["limitt"]}]

@@ -1,0 +1,139 @@
+"""Each event of a request, once, in order, and with the right provider: whatever becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jackfield.testing import Answer, Reply, Upstream, until
+from jackfield.testing.setup import link
+
+from .guide import system
+
+EVENTS = """
+class Watcher(Hook):
+    name = "watcher"
+    events = list(HookEvent)
+
+    async def __call__(self, context):
+        seen.append(context)
+"""
+WATCH = """
+    async def _on_initialize(self):
+        self.context.hook_registry.register(Watcher())
+"""
+WATCHER = system("watcher", WATCH, before=EVENTS)
+CLIENT = ["request.started", "http.request"]
+ASKED = ["provider.request.prepared", "provider.request.sent", "http.request"]
+ANSWERED = ["provider.response.received", "http.response"]
+ENDED = ["http.response", "request.completed"]
+BEGUN = "provider.stream.start"
+CHUNK, END = "provider.stream.chunk", "provider.stream.end"
+FAILED = ["http.error", "provider.error"]
+
+
+class Watched:
+    def __init__(self, house: Any) -> None:
+        self.house = house
+        house.module("watcher").seen.clear()
+
+    async def told(self, count: int = 1) -> list[Any]:
+        """What was told of so many requests, to the last event."""
+
+        def is_whole(found: list[Any]) -> bool:
+            return sum(one.event.value in ("request.completed", "request.failed") for one in found) == count
+
+        return await until(self._seen, is_whole, within=5.0)
+
+    async def _seen(self) -> list[Any]:
+        return list(self.house.module("watcher").seen)
+
+    async def names(self) -> list[str]:
+        """Each chunk after the first left out."""
+        names = [context.event.value for context in await self.told()]
+        return [name for place, name in enumerate(names) if name != CHUNK or names[place - 1] != CHUNK]
+
+
+@pytest.fixture
+async def watched(open_house: Any, upstream: Upstream) -> Watched:
+    house = await open_house(plugins={"watcher": WATCHER}, upstreams=[link(upstream, max_retries=0)])
+    await house.settle()
+    return Watched(house)
+
+
+async def test_of_a_whole_answer(watched: Watched) -> None:
+    called = await watched.house.chat(model="scripted")
+    assert called.status == 200
+    assert await watched.names() == CLIENT + ASKED + ANSWERED + ENDED
+    contexts = await watched.told()
+    assert [one.provider for one in contexts] == [None, None] + ["openai"] * 7
+    assert len({one.metadata["request_id"] for one in contexts}) == 1
+    completed = contexts[-1].data
+    assert (completed["response_status"], completed["model"], completed["service_type"]) == (200, "scripted", "openai")
+    assert completed["usage"]["input_tokens"] == called.json["usage"]["prompt_tokens"]
+    assert completed["duration"] > 0
+    assert contexts[-2].data["response_body"]["choices"] == called.json["choices"]
+    assert contexts[1].data["body"]["messages"] == [{"role": "user", "content": "hello"}]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_of_a_stream(watched: Watched, upstream: Upstream, path: str) -> None:
+    upstream.script(Answer.reply(Reply(text="one two three")))
+    given = {"input": "hello"} if path == "/v1/responses" else {"max_tokens": 9} if path == "/v1/messages" else {}
+    called = await watched.house.chat(path, model="scripted", stream=True, **given)
+    assert called.status == 200
+    assert await watched.names() == CLIENT + ASKED + ANSWERED + [BEGUN, CHUNK, END] + ENDED
+    contexts = await watched.told()
+    chunks = [one.data for one in contexts if one.event.value == CHUNK]
+    assert [one["chunk_number"] for one in chunks] == list(range(1, len(chunks) + 1))
+    (end,) = [one for one in contexts if one.event.value == END]
+    assert (end.data["total_chunks"], end.data["total_bytes"]) == (
+        len(chunks),
+        sum(one["chunk_size"] for one in chunks),
+    )
+    assert end.data["upstream_stream_text"] == b"".join(one["chunk"] for one in chunks).decode()
+    assert (end.provider, end.data["usage_metrics"]["output_tokens"] > 0) == ("openai", True)
+
+
+async def test_of_an_upstream_that_answers_with_an_error(watched: Watched, upstream: Upstream) -> None:
+    upstream.always(Answer.status(500, message="busy"))
+    called = await watched.house.chat(model="scripted")
+    assert called.status == 500
+    assert await watched.names() == CLIENT + ASKED + FAILED + ["http.response", "request.failed"]
+    error = (await watched.told())[-3]
+    assert (error.provider, error.data["status_code"], "busy" in str(error.error)) == ("openai", 500, True)
+
+
+async def test_of_an_upstream_that_is_not_there(watched: Watched, upstream: Upstream) -> None:
+    await upstream.refuse()
+    assert (await watched.house.chat(model="scripted", stream=True)).status == 502
+    assert await watched.names() == CLIENT + ASKED + FAILED + ["http.response", "request.failed"]
+
+
+async def test_of_a_stream_that_breaks_off(watched: Watched, upstream: Upstream) -> None:
+    upstream.script(Answer.close_after(3, Reply(text="one two three four")))
+    await watched.house.chat(model="scripted", stream=True)
+    names = await watched.names()
+    assert names == CLIENT + ASKED + ANSWERED + [BEGUN, CHUNK, *FAILED, END, "http.response", "request.failed"]
+
+
+async def test_of_a_client_that_leaves(watched: Watched, upstream: Upstream) -> None:
+    upstream.script(Answer.hang_after(4, Reply(text="one two three four five six")))
+    async with watched.house.gateway.caller() as caller:
+        body = {"model": "scripted", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+        called = await caller.begin("POST", "/v1/chat/completions", body=body)
+        await caller.read(called, events=2)
+        caller.leave()
+        names = await watched.names()
+    assert names == CLIENT + ASKED + ANSWERED + [BEGUN, CHUNK, END, "http.response", "request.failed"]
+    assert (await watched.told())[-1].data["response_status"] == 499
+
+
+async def test_of_a_request_that_is_refused(watched: Watched) -> None:
+    assert (await watched.house.chat(model="unknown")).status == 404
+    assert await watched.names() == [*CLIENT, *ENDED]
+    async with watched.house.gateway.caller("jf-wrong") as caller:
+        assert (await caller.post("/v1/chat/completions", {"model": "scripted", "messages": []})).status == 401
+    told = await watched.told(2)
+    assert [one.event.value for one in told[4:]] == [*CLIENT, *ENDED]
