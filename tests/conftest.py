@@ -13,6 +13,9 @@ import pytest
 
 from jackfield.testing import Upstream
 
+# Else each of the hundreds of processes that tests start compiles all that it imports, and so do the workers.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 if TYPE_CHECKING:
     from jackfield.testing.gateway import RunningGateway
 

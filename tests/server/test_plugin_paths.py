@@ -53,6 +53,7 @@ SHOP = """
             return StreamingResponse(count(), media_type="text/plain")
 """
 PUBLIC = """
+    from fastapi import Request
     from jackfield.sdk import Plugin, current_caller, route
 
     class Shown(Plugin):
@@ -62,6 +63,14 @@ PUBLIC = """
         async def hello(self) -> dict:
             caller = current_caller()
             return {"known": caller is not None}
+
+        @route("/hook", public=True)
+        async def hook(self, request: Request) -> dict:
+            return {name: value for name, value in request.headers.items() if name in ("authorization", "cookie")}
+
+        @route("/closed")
+        async def closed(self, request: Request) -> list:
+            return [name for name in request.headers if name in ("authorization", "x-api-key", "cookie", "x-other")]
 """
 
 
@@ -113,6 +122,17 @@ async def test_without_a_key_only_what_is_public_and_approved(start_gateway: Sta
     plugin = await refusing.plugin("shown")
     assert plugin["state"] == "failed"
     assert "offers paths without a key, for which it lacks the permission 'routes:public'" in plugin["reason"]
+
+
+async def test_the_key_is_no_business_of_the_plugin_and_a_strangers_is(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(plugins={"shown": PUBLIC})
+    async with gateway.caller() as caller:
+        closed = await caller.get("/plugins/shown/closed", cookie="a=1", x_other="kept")
+        assert closed.json == ["x-other"]
+        assert (await caller.get("/plugins/shown/hook", cookie="a=1")).json == {}
+    async with gateway.caller("their-own-token") as caller:
+        assert (await caller.get("/plugins/shown/hook")).json == {"authorization": "Bearer their-own-token"}
+        refused(await caller.get("/plugins/shown/closed"), 401, "invalid_api_key")
 
 
 WRONG = [

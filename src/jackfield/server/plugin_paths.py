@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import structlog
 
 from jackfield.control.directory import Directory
-from jackfield.errors import ClientGone, JackfieldError, MethodNotAllowed, NotFound, PluginFailed
+from jackfield.errors import ClientGone, JackfieldError, MethodNotAllowed, NotFound, PluginFailed, Unauthenticated
 from jackfield.host.host import Host
 from jackfield.host.paths import BELOW, Mounted
 from jackfield.host.snapshot import Snapshot
-from jackfield.pipeline.identify import identity_of_key, presented_key
+from jackfield.pipeline.identify import identity_of_key
 from jackfield.sdk.caller import Caller, acting_for
+from jackfield.sdk.context import CREDENTIAL_HEADERS
 from jackfield.sdk.outcomes import Headers
 from jackfield.server.asgi import Message, Receive, Scope, Send, read_body, replaying, send_error
 from jackfield.telemetry.text import describe_error
@@ -38,12 +39,11 @@ class PluginPaths:
         snapshot.pins += 1
         try:
             plugin, mounted = self._find(snapshot, scope)
-            caller = (
-                None if mounted.public and not presented_key(scope["headers"]) else self._identify(scope["headers"])
-            )
+            caller = self._identify(scope["headers"], public=mounted.public)
             body = await read_body(scope, receive, self._max_body_bytes, lambda: None)
+            told = dict(scope) if caller is None else {**scope, "headers": _without_credentials(scope["headers"])}
             with acting_for(caller):
-                await _ask(plugin, mounted, scope, replaying(body, receive), send)
+                await _ask(plugin, mounted, told, replaying(body, receive), send)
         except ClientGone:
             return
         finally:
@@ -62,14 +62,25 @@ class PluginPaths:
             raise MethodNotAllowed(f"{scope['method']} {scope['path'][:200]}: there is another method")
         raise NotFound(f"There is nothing at {scope['path'][:200]}")
 
-    def _identify(self, headers: Headers) -> Caller:
-        identity = identity_of_key(headers, self._directory)
+    def _identify(self, headers: Headers, *, public: bool = False) -> Caller | None:
+        """Where it is public a key that is not ours is the plugin's business. Raises `Unauthenticated`."""
+        try:
+            identity = identity_of_key(headers, self._directory)
+        except Unauthenticated:
+            if public:
+                return None
+            raise
         return Caller(
             user=identity.user or identity.credential,
             app=identity.app,
             credential=identity.credential,
             models=identity.models,
         )
+
+
+def _without_credentials(headers: Headers) -> Headers:
+    """Who asks was told: how they proved it is nobody else's business."""
+    return [pair for pair in headers if pair[0] not in CREDENTIAL_HEADERS]  # type: ignore[return-value]
 
 
 def _mounts(snapshot: Snapshot) -> Iterator[tuple[str, Mounted]]:
@@ -87,7 +98,7 @@ async def _ask(plugin: str, mounted: Mounted, scope: Scope, receive: Receive, se
         await send(message)
 
     try:
-        await mounted.serve(dict(scope), receive, reply)
+        await mounted.serve(scope, receive, reply)
     except JackfieldError as error:
         if started:
             raise

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from jackfield.app import gateway as composition
+from jackfield.app.plugins import factory_of
 from jackfield.dialects.base import Dialect
 from jackfield.dialects.factory.dialect import FactoryDialect
-from jackfield.settings import Settings
 from jackfield.testing.gateway import RunningGateway
 
 from .house import House
@@ -21,14 +21,14 @@ StartGateway = Callable[..., Awaitable[RunningGateway]]
 
 @pytest.fixture
 async def open_house(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[House]]:
-    """Gateways whose plugins folder is read by the factory dialect, too. Each of them has one of its own."""
+    """Gateways, each with the factory dialect that it made."""
     make = composition.make_dialects
     made: list[FactoryDialect] = []
 
     def make_all(*arguments: Any, **named: Any) -> dict[str, Dialect]:
-        settings = next((one for one in (*arguments, *named.values()) if isinstance(one, Settings)), None)
-        made.append(FactoryDialect(settings))
-        return {"factory": made[-1], **make(*arguments, **named)}
+        dialects = make(*arguments, **named)
+        made.append(factory_of(dialects))
+        return dialects
 
     monkeypatch.setattr(composition, "make_dialects", make_all)
 
