@@ -48,7 +48,11 @@ SOURCE = """
             if not exchange.synthetic:
                 MET[exchange.id][VERSION] += 1
 """
-GOOD = {"on_load": "...", "health": "return Health()", "first": "await asyncio.sleep(0 if exchange.synthetic else {wait})"}
+GOOD = {
+    "on_load": "...",
+    "health": "return Health()",
+    "first": "await asyncio.sleep(0 if exchange.synthetic else {wait})",
+}
 # Three plugins wait so long, so that an exchange lasts longer than a swap: each swap meets all clients in the midst of
 # one, and they leave it the processor.
 WAIT_S = 0.2

@@ -99,7 +99,7 @@ class Manifest(BaseModel):
     @model_validator(mode="after")
     def _check_start(self) -> Manifest:
         if self.runtime == "grpc" and self.grpc is None:
-            raise ValueError("`runtime = \"grpc\"` needs a table [grpc] that says how it is started")
+            raise ValueError('`runtime = "grpc"` needs a table [grpc] that says how it is started')
         return self
 
 
