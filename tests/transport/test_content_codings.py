@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import pairwise
 
 import brotli
@@ -39,14 +41,20 @@ CODED = {
     "twice": (b"gzip, br", brotli.compress(gzip.compress(TEXT))),
     "identity": (b"identity", TEXT),
 }
-BOMBS = {
-    "gzip": (b"gzip", gzip.compress(bytes(100_000_000))),
-    "deflate": (b"deflate", zlib.compress(bytes(100_000_000))),
-    "br": (b"br", brotli.compress(bytes(100_000_000), quality=4)),
-    "zstd": (b"zstd", zstandard.compress(bytes(100_000_000))),
-    "gzip in gzip": (b"gzip, gzip", gzip.compress(gzip.compress(bytes(100_000_000)))),
+BOMBS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
+    "gzip": (b"gzip", gzip.compress),
+    "deflate": (b"deflate", zlib.compress),
+    "br": (b"br", partial(brotli.compress, quality=4)),
+    "zstd": (b"zstd", zstandard.compress),
+    "gzip in gzip": (b"gzip, gzip", lambda data: gzip.compress(gzip.compress(data))),
 }
 ENDED = ["gzip", "deflate with zlib frame", "deflate without", "br", "zstd"]
+
+
+@cache
+def make_bomb(name: str) -> bytes:
+    _, compress = BOMBS[name]
+    return compress(bytes(100_000_000))
 
 
 def decode(coding: bytes, *pieces: bytes) -> bytes:
@@ -108,20 +116,20 @@ async def test_an_unknown_coding_is_refused(coding: bytes, serve: Serve, fetch: 
         await answered.read()
 
 
-@pytest.mark.parametrize(("coding", "data"), BOMBS.values(), ids=BOMBS)
-def test_no_piece_of_a_bomb_is_large(coding: bytes, data: bytes) -> None:
-    decoder = make_decoder(coding, 10**9)
+@pytest.mark.parametrize("name", BOMBS)
+def test_no_piece_of_a_bomb_is_large(name: str) -> None:
+    decoder = make_decoder(BOMBS[name][0], 10**9)
     seen = 0
-    for piece in decoder.decode(data):
+    for piece in decoder.decode(make_bomb(name)):
         assert len(piece) <= 16 * 1024 * 1024
         seen += len(piece)
         if seen > 20_000_000:
             break
 
 
-@pytest.mark.parametrize(("coding", "data"), BOMBS.values(), ids=BOMBS)
-async def test_a_bomb_is_refused_by_its_ratio(coding: bytes, data: bytes, serve: Serve, fetch: Fetch) -> None:
-    server = await serve(answer(sized(data, b"content-encoding: " + coding)))
+@pytest.mark.parametrize("name", BOMBS)
+async def test_a_bomb_is_refused_by_its_ratio(name: str, serve: Serve, fetch: Fetch) -> None:
+    server = await serve(answer(sized(make_bomb(name), b"content-encoding: " + BOMBS[name][0])))
     answered = await fetch(server.url())
     with pytest.raises(UpstreamBroken, match="250 times its size"):
         async for _ in answered.chunks():

@@ -112,7 +112,7 @@ def refuse_unbreakable(path: Path, name: str | None) -> None:
 
 def _choose(path: Path, dialects: Dialects, name: str | None) -> Found:
     """The only one, or the one of that name. Raises `ConfigError`."""
-    found = find(path, dialects, name)
+    found = find(path, dialects)
     wanted = found if name is None else _called(found, name)
     if len(wanted) == 1:
         return wanted[0]
@@ -139,15 +139,9 @@ def _stated_names(found: Found) -> tuple[str, ...]:
     return () if manifest is None else (manifest.id, manifest.name)
 
 
-def find(path: Path, dialects: Dialects, name: str | None = None) -> list[Found]:
-    """The plugins at a path, as `plugin check` finds them. Raises `ConfigError` where there is none, or none that this
-    version runs; `name` is told as well where it is one that it does not run."""
-    seen = subjects.find_subjects(path)
-    idle = [one for one in seen if one.dialect not in dialects]
-    if idle and (len(idle) == len(seen) or name in [one.name for one in idle]):
-        names = ", ".join(sorted({one.dialect for one in idle if name in (None, one.name)} or {idle[0].dialect}))
-        raise ConfigError(f"this version does not run plugins of the {names} dialect", file=str(path))
-    return [found for one in seen if one.dialect in dialects for found in _found_of(one, dialects)]
+def find(path: Path, dialects: Dialects) -> list[Found]:
+    """The plugins at a path, as `plugin check` finds them. Raises `ConfigError` where there is none."""
+    return [found for one in subjects.find_subjects(path) for found in _found_of(one, dialects)]
 
 
 def _found_of(subject: subjects.Subject, dialects: Dialects) -> list[Found]:

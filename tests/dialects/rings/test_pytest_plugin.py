@@ -45,7 +45,7 @@ def run(folder: Path, *arguments: str, cwd: str = ".", **environment: str) -> st
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder / cwd,
-        env={**kept, **LEAN, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        env={**kept, **LEAN, **environment},
         capture_output=True,
         text=True,
         timeout=120,
