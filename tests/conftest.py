@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from jackfield.testing import Upstream
 
 # Else each of the hundreds of processes that tests start compiles all that it imports, and so do the workers.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# As it is by itself, but for tracebacks with all variables: to write one of those can take seconds.
+*PROCESSORS, _ = structlog.get_config()["processors"]
+structlog.configure(processors=[*PROCESSORS, ConsoleRenderer(colors=False, exception_formatter=plain_traceback)])
 
 if TYPE_CHECKING:
     from jackfield.testing.gateway import RunningGateway

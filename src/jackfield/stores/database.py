@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import ClauseElement
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from jackfield.errors import ConfigError, JackfieldError, Unavailable
 from jackfield.settings.store_urls import is_postgres
 from jackfield.stores.base import Backend, Rows, Statement, Value
+from jackfield.stores.compiled import Compiled, Make, compile_for
 from jackfield.stores.extras import need
 from jackfield.stores.schema import bring_up_to_date
 from jackfield.stores.sqlite import SqliteBackend
@@ -96,9 +96,9 @@ class Database:
                         await self.backend.hold(connection, subject)
                     yield connection
 
-    def compiled(self, statement: ClauseElement) -> str:
-        """The SQL of a statement, for `run_alone`: once, since it takes longer than to run it."""
-        return str(statement.compile(dialect=self.engine.dialect))
+    def compiled(self, make: Make) -> Compiled:
+        """The statement that `make` makes, for `run_alone` and the like."""
+        return compile_for(self.backend, self.engine.dialect, make)
 
     async def run_alone(self, sql: str, *values: Value) -> Rows:
         """The quick way to write with one statement that needs no look before."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, insert, literal_column, select, update
 
 from jackfield.errors import Unavailable
+from jackfield.stores.base import Backend
 from jackfield.stores.database import Database
 from jackfield.stores.tables import usage, usage_journal
 
@@ -33,13 +34,16 @@ Unfolding = tuple[str, int]
 class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._append = database.compiled(insert(usage_journal).values(records=bindparam(None), body=bindparam(None)))
-        self._waiting = database.compiled(select(func.coalesce(func.sum(usage_journal.c.records), NONE)))
+        self._append = database.compiled(_appending).sql
+        self._waiting = database.compiled(_summing).sql
 
     @cached_property
     def _unfolding(self) -> tuple[Unfolding, Unfolding]:
-        """Made when it is first needed: it takes some milliseconds, and a start should not wait for it."""
-        return _compile_unfolding(self._database)
+        """One statement that copies the oldest batches to `usage`, and one that then removes the very same. Each is
+        given how many records they may hold, and some databases are given that once for all its mentions. Made when it
+        is first needed: it takes some milliseconds, and a start should not wait for it."""
+        copy, remove = self._database.compiled(_copying), self._database.compiled(_removing)
+        return (copy.sql, len(copy.names)), (remove.sql, len(remove.names))
 
     async def append(self, batch: bytes, records: int) -> None:
         """Durable once it returns."""
@@ -74,9 +78,7 @@ class Journal:
 
     async def _set_unreadable_aside(self) -> bool:
         """A batch that the disk has spoilt must not keep the others out."""
-        unreadable = (usage_journal.c.records > NONE) & ~self._database.backend.is_json(usage_journal.c.body)
-        set_aside = update(usage_journal).where(unreadable).values(records=NONE).returning(usage_journal.c.seq)
-        batches = await self._database.run_alone(self._database.compiled(set_aside))
+        batches = await self._database.run_alone(self._database.compiled(_setting_aside).sql)
         for (seq,) in batches:
             log.error("a batch of usage records cannot be read and is left in the journal", seq=seq)
         return bool(batches)
@@ -93,27 +95,36 @@ def _replace_nul(value: object) -> object:
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
-def _compile_unfolding(database: Database) -> tuple[Unfolding, Unfolding]:
-    """One statement that copies the oldest batches to `usage`, and one that then removes the very same. Each is given
-    how many records they may hold."""
+def _appending(_backend: Backend) -> Any:
+    return insert(usage_journal).values(records=bindparam(None), body=bindparam(None))
+
+
+def _summing(_backend: Backend) -> Any:
+    return select(func.coalesce(func.sum(usage_journal.c.records), NONE))
+
+
+def _setting_aside(backend: Backend) -> Any:
+    unreadable = (usage_journal.c.records > NONE) & ~backend.is_json(usage_journal.c.body)
+    return update(usage_journal).where(unreadable).values(records=NONE).returning(usage_journal.c.seq)
+
+
+def _oldest() -> Select[Any]:
     journal = usage_journal.c
     most = bindparam("most", type_=Integer)
     readable = select(journal.seq, journal.records).where(journal.records > NONE)
     oldest = readable.order_by(journal.seq).limit(most).offset(NONE).subquery()
     sums = func.sum(oldest.c.records).over(order_by=oldest.c.seq)
     summed = select(oldest.c.seq, (sums - oldest.c.records).label("before")).subquery()
-    chosen = select(summed.c.seq).where(summed.c.before < most)
-    batches = select(journal.body).where(journal.seq.in_(chosen)).subquery()
-    rows = database.backend.rows_of(batches, usage.columns.values())
+    return select(summed.c.seq).where(summed.c.before < most)
+
+
+def _copying(backend: Backend) -> Any:
+    batches = select(usage_journal.c.body).where(usage_journal.c.seq.in_(_oldest())).subquery()
+    rows = backend.rows_of(batches, usage.columns.values())
     # A record without these cannot be kept, and must not keep the others out.
     whole = select(rows).where(rows.c.id.is_not(None), rows.c.at.is_not(None))
-    unfold = database.backend.insert(usage).from_select(COLUMNS, whole)
-    remove = delete(usage_journal).where(journal.seq.in_(chosen)).returning(journal.records)
-    unfold = unfold.on_conflict_do_nothing(index_elements=["id"])
-    return _compile(database, unfold), _compile(database, remove)
+    return backend.insert(usage).from_select(COLUMNS, whole).on_conflict_do_nothing(index_elements=["id"])
 
 
-def _compile(database: Database, statement: Any) -> Unfolding:
-    """Some databases are given a value once for all its mentions."""
-    compiled = statement.compile(dialect=database.engine.dialect)
-    return str(compiled), len(compiled.positiontup)
+def _removing(_backend: Backend) -> Any:
+    return delete(usage_journal).where(usage_journal.c.seq.in_(_oldest())).returning(usage_journal.c.records)

@@ -110,7 +110,7 @@ async def test_times(course: Course, seen: Seen, stream: bool) -> None:
 
 
 async def test_what_a_stream_used_and_cost(course: Course, seen: Seen) -> None:
-    course.links[0].models = {**course.links[0].models, "gpt-4o": "gpt-4o"}
+    course.links[0]._models = {**course.links[0].models, "gpt-4o": "gpt-4o"}
     await course.chat("one two three", stream=True, model="gpt-4o")
     told = seen.at["background"]
     usage = told["_stream_usage"]

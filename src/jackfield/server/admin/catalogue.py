@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from jackfield.host.plugin import LoadedPlugin
-from jackfield.server.admin.errors import QUERY_ERRORS
+from jackfield.server.admin.errors import ERRORS, WRONG_PARAMETER
 from jackfield.server.admin.services import Caller, Services
 from jackfield.sources.archives.catalogue import Index, Listed, search
 from jackfield.sources.archives.shelf import Shelf
@@ -19,7 +19,7 @@ Words = Annotated[str, Query(max_length=1000, description="Only plugins in whose
 router = APIRouter(tags=["plugins"])
 
 
-@router.get("/api/v1/catalogue", responses=QUERY_ERRORS)
+@router.get("/api/v1/catalogue", responses=ERRORS | WRONG_PARAMETER)
 async def catalogue(who: Caller, services: Services, q: Words = "") -> dict[str, Any]:
     """The newest version of each plugin that a catalogue lists, and how each catalogue is: one that cannot be read
     now is told of with its `problem`, as it was when it was read last."""
