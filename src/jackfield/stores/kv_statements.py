@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
-    Dialect,
     Integer,
     Select,
     and_,
@@ -26,7 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from jackfield.stores.base import Rows, Value
+from jackfield.stores.base import Backend, Rows, Value
+from jackfield.stores.compiled import Compiled, Make
 from jackfield.stores.database import Database
 from jackfield.stores.tables import kv
 
@@ -36,19 +36,6 @@ COLUMNS = tuple(column.name for column in kv.c)
 PRIMARY_KEY = ("owner", "user", "namespace", "key")
 # A sweep holds the write lock, which others wait for: a little at a time.
 SWEPT_AT_ONCE = 500
-
-_compiled: dict[str, Mapping[str, Compiled]] = {}
-
-
-class Compiled:
-    """A clause in the words of one kind of database."""
-
-    def __init__(self, clause: Any, dialect: Dialect) -> None:
-        self.clause = clause
-        compiled = clause.compile(dialect=dialect)
-        self.sql, self.names = str(compiled), tuple(compiled.positiontup)
-        # Numbers in the clause itself, which are bound like all others.
-        self.own = {name: value for name, value in compiled.params.items() if value is not None}
 
 
 class Statement:
@@ -86,44 +73,19 @@ class Statement:
 
 class Statements:
     def __init__(self, database: Database) -> None:
-        compiled = _compiled_for(database)
+        def statement(make: Make) -> Statement:
+            return Statement(database, database.compiled(make))
 
-        def statement(name: str) -> Statement:
-            return Statement(database, compiled[name])
-
-        self.find = statement("find")
-        self.list = statement("list")
-        self.sum = statement("sum")
-        self.put = statement("put")
-        self.put_within = statement("put_within")
-        self.delete = statement("delete")
-        self.clear = statement("clear")
-        self.purge = statement("purge")
-        self.forget = statement("forget")
-        self.sweep = statement("sweep")
-
-
-def _compiled_for(database: Database) -> Mapping[str, Compiled]:
-    """Once for each kind of database: it takes longer than all else of opening one."""
-    dialect = database.engine.dialect
-    if dialect.name not in _compiled:
-        _compiled[dialect.name] = {name: Compiled(clause, dialect) for name, clause in _clauses(database).items()}
-    return _compiled[dialect.name]
-
-
-def _clauses(database: Database) -> Mapping[str, Any]:
-    return {
-        "find": select(kv.c.kind, kv.c.value, kv.c.expires_at).where(_at(*PRIMARY_KEY), _living()),
-        "list": select(kv.c.key).where(_at("owner", "user", "namespace"), _living(), _begins()),
-        "sum": select(*_amount()).where(_at("owner"), _living()),
-        "put": _upsert(database, _row().where(true())),
-        "put_within": _upsert(database, _row_that_fits()),
-        "delete": delete(kv).where(_at(*PRIMARY_KEY)).returning(kv.c.expires_at),
-        "clear": delete(kv).where(_at("owner", "user", "namespace")).returning(kv.c.expires_at),
-        "purge": delete(kv).where(_at("owner"), _expired()).returning(kv.c.size),
-        "forget": delete(kv).where(_at("owner")).returning(kv.c.size),
-        "sweep": _sweep(),
-    }
+        self.find = statement(_find)
+        self.list = statement(_list)
+        self.sum = statement(_sum)
+        self.put = statement(_put)
+        self.put_within = statement(_put_within)
+        self.delete = statement(_delete)
+        self.clear = statement(_clear)
+        self.purge = statement(_purge)
+        self.forget = statement(_forget)
+        self.sweep = statement(_sweep)
 
 
 def subject_of(owner: str) -> str:
@@ -178,14 +140,50 @@ def _row_that_fits() -> Select[Any]:
     )
 
 
-def _upsert(database: Database, row: Select[Any]) -> Any:
+def _find(_backend: Backend) -> Any:
+    return select(kv.c.kind, kv.c.value, kv.c.expires_at).where(_at(*PRIMARY_KEY), _living())
+
+
+def _list(_backend: Backend) -> Any:
+    return select(kv.c.key).where(_at("owner", "user", "namespace"), _living(), _begins())
+
+
+def _sum(_backend: Backend) -> Any:
+    return select(*_amount()).where(_at("owner"), _living())
+
+
+def _put(backend: Backend) -> Any:
+    return _upsert(backend, _row().where(true()))
+
+
+def _put_within(backend: Backend) -> Any:
+    return _upsert(backend, _row_that_fits())
+
+
+def _delete(_backend: Backend) -> Any:
+    return delete(kv).where(_at(*PRIMARY_KEY)).returning(kv.c.expires_at)
+
+
+def _clear(_backend: Backend) -> Any:
+    return delete(kv).where(_at("owner", "user", "namespace")).returning(kv.c.expires_at)
+
+
+def _purge(_backend: Backend) -> Any:
+    return delete(kv).where(_at("owner"), _expired()).returning(kv.c.size)
+
+
+def _forget(_backend: Backend) -> Any:
+    return delete(kv).where(_at("owner")).returning(kv.c.size)
+
+
+def _upsert(backend: Backend, row: Select[Any]) -> Any:
     """Nothing is written or returned where there is no row."""
-    insert = database.backend.insert(kv).from_select(COLUMNS, row)
+    insert = backend.insert(kv).from_select(COLUMNS, row)
     changed = {name: insert.excluded[name] for name in COLUMNS if name not in PRIMARY_KEY}
     return insert.on_conflict_do_update(index_elements=PRIMARY_KEY, set_=changed).returning(kv.c.size)
 
 
-def _sweep() -> Any:
+def _sweep(_backend: Backend) -> Any:
     """It waits for nobody: what is being changed is left to the next sweep."""
     keys = [kv.c[name] for name in PRIMARY_KEY]
     oldest = select(*keys).where(_expired()).order_by(kv.c.expires_at).limit(SWEPT_AT_ONCE)
