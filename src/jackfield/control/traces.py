@@ -52,11 +52,14 @@ class TraceRecorder:
         self._bodies.clear()
         try:
             bodies = await _make_all(makers)
+            if bodies:
+                await self._append(bodies)
         except asyncio.CancelledError:
+            # At the end of the gateway: whoever writes last writes these too.
             self._bodies = deque([*makers, *self._bodies], maxlen=KEPT)
             raise
-        if not bodies:
-            return
+
+    async def _append(self, bodies: list[bytes]) -> None:
         try:
             await self._traces.append(bodies)
         except Exception as error:  # noqa: BLE001 - a trace is worth no retry, and recording goes on
