@@ -49,7 +49,6 @@ from jackfield.pipeline.spans import SpanObserver
 from jackfield.pipeline.told import Told
 from jackfield.server.agents import AgentServer
 from jackfield.server.asgi import Asgi
-from jackfield.server.cross_origin import CrossOrigin
 from jackfield.server.gateway import GatewayServer
 from jackfield.server.in_flight import InFlight
 from jackfield.server.inference import Inference
@@ -294,7 +293,12 @@ class Gateway:
         paths = PluginPaths(host, self.directory, limit)
         server = GatewayServer(host, inference, operations, self._make_admin, mcp, paths)
         origins = self.settings.server.cors_origins
-        return CrossOrigin(server, origins) if origins else server
+        if not origins:
+            return server
+        # Imported here: nobody but who lets browsers in needs it.
+        from jackfield.server.cross_origin import CrossOrigin
+
+        return CrossOrigin(server, origins)
 
     def _add_gauges(self) -> None:
         gauge = self.metrics.gauge
