@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -135,7 +136,13 @@ async def test_a_stream_that_breaks_in_a_later_turn_ends_in_an_error(world: Worl
 
 
 async def test_an_error_event_of_an_upstream_ends_the_run(world: World) -> None:
-    world.anthropic.script(Answer.error_event(2, "Overloaded", Reply(text="one two three")))
-    called = await world.ask(MESSAGES, asking(MESSAGES, "via-anthropic", "hello", stream=True))
+    release = asyncio.Event()
+    world.anthropic.script(Answer.error_event(2, "Overloaded", Reply(text="one two three"), release=release))
+    asked = asking(MESSAGES, "via-anthropic", "hello", stream=True)
+    async with world.gateway.caller(x_jackfield_tools="auto") as caller:
+        called = await caller.begin("POST", MESSAGES, body=asked)
+        await caller.read(called, events=1)
+        release.set()
+        await caller.finish(called)
     assert called.events[-1][0] == "error"
     assert "Overloaded" in called.events[-1][1]

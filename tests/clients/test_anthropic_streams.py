@@ -143,7 +143,12 @@ async def test_the_first_event_is_passed_on_at_once(
 async def test_an_error_in_the_stream_is_raised_by_the_package(
     claude: anthropic.AsyncAnthropic, scripted: Kind, world: World
 ) -> None:
-    broken = Answer.error_event(4, "out of memory", Reply(text="one two three"))
+    release = asyncio.Event()
+    broken = Answer.error_event(4, "out of memory", Reply(text="one two three"), release=release)
     world.upstreams[scripted.name].script(broken)
-    with pytest.raises(anthropic.APIError, match="out of memory"):
-        await finish(claude, scripted, "Hello")
+    async with claude.messages.stream(
+        model=scripted.model, max_tokens=100, messages=[{"role": "user", "content": "Hello"}]
+    ) as stream:
+        release.set()
+        with pytest.raises(anthropic.APIError, match="out of memory"):
+            await stream.get_final_message()

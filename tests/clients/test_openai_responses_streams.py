@@ -142,8 +142,11 @@ async def test_the_first_event_is_passed_on_at_once(gpt: openai.AsyncOpenAI, spe
 async def test_an_error_in_the_stream_is_raised_by_the_package(
     gpt: openai.AsyncOpenAI, world: World, name: str
 ) -> None:
-    world.upstreams[name].script(Answer.error_event(4, "out of memory", Reply(text="one two three")))
+    release = asyncio.Event()
+    broken = Answer.error_event(4, "out of memory", Reply(text="one two three"), release=release)
+    world.upstreams[name].script(broken)
     stream = await gpt.responses.create(model=f"via-{name}", input="Hello", stream=True)
+    release.set()
 
     async def last_event() -> Any:
         async for event in stream:

@@ -135,6 +135,12 @@ async def test_the_first_event_is_passed_on_at_once(gpt: openai.AsyncOpenAI, scr
 async def test_an_error_in_the_stream_is_raised_by_the_package(
     gpt: openai.AsyncOpenAI, scripted: Kind, world: World
 ) -> None:
-    world.upstreams[scripted.name].script(Answer.error_event(4, "out of memory", Reply(text="one two three")))
+    release = asyncio.Event()
+    broken = Answer.error_event(4, "out of memory", Reply(text="one two three"), release=release)
+    world.upstreams[scripted.name].script(broken)
+    stream = await gpt.chat.completions.create(
+        model=scripted.model, messages=[{"role": "user", "content": "Hello"}], stream=True
+    )
+    release.set()
     with pytest.raises(openai.APIError, match="out of memory"):
-        await collect(gpt, scripted, "Hello")
+        _ = [chunk async for chunk in stream]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from jackfield.testing.check import check, find_subjects
 from jackfield.testing.own_tests import find_tests
+from surroundings import outside
 
 from .folders import EXAMPLES, NAMES, PAGE
 
@@ -30,10 +30,9 @@ def test_the_check_finds_nothing_without_running_them() -> None:
 def test_copied_elsewhere_they_pass_their_own_tests(tmp_path: Path) -> None:
     """As their authors would run them, with nothing of the tests around them; all that are in Python in one process."""
     shutil.copytree(EXAMPLES, tmp_path / "plugins", ignore=IGNORED)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "JACKFIELD_"))}
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "no:xdist"]
     ended = subprocess.run(
-        command, cwd=tmp_path / "plugins", env=environ, capture_output=True, text=True, timeout=WITHIN_S, check=False
+        command, cwd=tmp_path / "plugins", env=outside(), capture_output=True, text=True, timeout=WITHIN_S, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     python = [name for name in NAMES if (own := find_tests(EXAMPLES / name)) is not None and own.runner == "pytest"]

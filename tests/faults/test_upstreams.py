@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jackfield.testing import Answer, Reply
+from jackfield.testing.caller import Called
 
 from .apis import Api, Stage
 
@@ -34,7 +35,6 @@ CUT_STREAMS = {
     "close": Answer.close_after(5, REPLY),
     "half an event": Answer.half_event(5, REPLY),
     "broken chunks": Answer.chunk_garbage(5, REPLY),
-    "error event": Answer.error_event(5, reply=REPLY),
     "silence": Answer.hang_after(5, REPLY),
 }
 
@@ -101,8 +101,22 @@ async def test_a_stream_that_does_not_begin(crossed: Stage, answer: Answer) -> N
 @pytest.mark.parametrize("answer", CUT_STREAMS.values(), ids=CUT_STREAMS)
 async def test_a_stream_that_breaks_off(crossed: Stage, answer: Answer) -> None:
     crossed.upstream.script(answer)
-    called = await crossed.ask(stream=True)
+    await check_cut(crossed, await crossed.ask(stream=True))
 
+
+async def test_an_error_in_a_stream_that_has_begun(crossed: Stage) -> None:
+    release = asyncio.Event()
+    crossed.upstream.script(Answer.error_event(5, reply=REPLY, release=release))
+    async with crossed.caller() as caller:
+        called = await caller.begin("POST", crossed.api.path, body=crossed.api.body("Hello", stream=True))
+        await caller.read(called, events=1)
+        release.set()
+        await caller.finish(called)
+    await check_cut(crossed, called)
+
+
+async def check_cut(crossed: Stage, called: Called) -> None:
+    """The client has what came, and is told that there is no more."""
     assert called.status == 200
     assert called.complete
     assert crossed.api.check_stream_error(called)

@@ -163,11 +163,21 @@ class Answer:
         return cls("without end", play)
 
     @classmethod
-    def error_event(cls, events: int = 1, message: str = "Overloaded", reply: Reply | None = None) -> Answer:
-        """An error inside the stream, after which it ends well-framed."""
+    def error_event(
+        cls,
+        events: int = 1,
+        message: str = "Overloaded",
+        reply: Reply | None = None,
+        *,
+        release: asyncio.Event | None = None,
+    ) -> Answer:
+        """An error inside the stream, once `release` is set where one is given; then it ends well-framed. What arrives
+        together with the error may be taken for an answer that never began."""
 
         async def play(turn: Turn) -> None:
             await _start(turn, events, reply)
+            if release is not None:
+                await release.wait()
             await turn.send_pieces([turn.speech.failure_event(message)])
             await turn.connection.write(frame_chunk(b""))
 
