@@ -106,6 +106,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[[install.catalogues]]", "install.catalogues[]", settings.CatalogueSettings),
     ("[logs]", "logs", settings.LogSettings),
     ("[usage]", "usage", settings.UsageSettings),
+    ("[responses]", "responses", settings.ResponseSettings),
     ("[telemetry]", "telemetry", settings.TelemetrySettings),
 )
 

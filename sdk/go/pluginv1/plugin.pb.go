@@ -93,6 +93,8 @@ type Description struct {
 	Agents []*AgentSpec `protobuf:"bytes,11,rep,name=agents,proto3" json:"agents,omitempty"`
 	// Whether it takes the events of one stream over `Hooks.HandleChunks`.
 	StreamsChunks bool `protobuf:"varint,12,opt,name=streams_chunks,json=streamsChunks,proto3" json:"streams_chunks,omitempty"`
+	// Whether it takes its hooks over `Hooks.Converse`, which costs a third of a call of its own.
+	Converses     bool `protobuf:"varint,13,opt,name=converses,proto3" json:"converses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -207,6 +209,13 @@ func (x *Description) GetAgents() []*AgentSpec {
 func (x *Description) GetStreamsChunks() bool {
 	if x != nil {
 		return x.StreamsChunks
+	}
+	return false
+}
+
+func (x *Description) GetConverses() bool {
+	if x != nil {
+		return x.Converses
 	}
 	return false
 }
@@ -934,6 +943,259 @@ func (x *ExchangeEnd) GetExchange() string {
 	return ""
 }
 
+type HookRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which call it is: what the metadata `jackfield-call` says elsewhere. No two are under way with the same.
+	Call string `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*HookRequest_Hook
+	//	*HookRequest_Cancelled
+	//	*HookRequest_End
+	Kind          isHookRequest_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HookRequest) Reset() {
+	*x = HookRequest{}
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HookRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HookRequest) ProtoMessage() {}
+
+func (x *HookRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HookRequest.ProtoReflect.Descriptor instead.
+func (*HookRequest) Descriptor() ([]byte, []int) {
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HookRequest) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+func (x *HookRequest) GetKind() isHookRequest_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *HookRequest) GetHook() *HookCall {
+	if x != nil {
+		if x, ok := x.Kind.(*HookRequest_Hook); ok {
+			return x.Hook
+		}
+	}
+	return nil
+}
+
+func (x *HookRequest) GetCancelled() *Empty {
+	if x != nil {
+		if x, ok := x.Kind.(*HookRequest_Cancelled); ok {
+			return x.Cancelled
+		}
+	}
+	return nil
+}
+
+func (x *HookRequest) GetEnd() *ExchangeEnd {
+	if x != nil {
+		if x, ok := x.Kind.(*HookRequest_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
+type isHookRequest_Kind interface {
+	isHookRequest_Kind()
+}
+
+type HookRequest_Hook struct {
+	Hook *HookCall `protobuf:"bytes,2,opt,name=hook,proto3,oneof"`
+}
+
+type HookRequest_Cancelled struct {
+	// Nobody waits for the reply any more, and there need be none.
+	Cancelled *Empty `protobuf:"bytes,3,opt,name=cancelled,proto3,oneof"`
+}
+
+type HookRequest_End struct {
+	// Has no reply.
+	End *ExchangeEnd `protobuf:"bytes,4,opt,name=end,proto3,oneof"`
+}
+
+func (*HookRequest_Hook) isHookRequest_Kind() {}
+
+func (*HookRequest_Cancelled) isHookRequest_Kind() {}
+
+func (*HookRequest_End) isHookRequest_Kind() {}
+
+type HookReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// That of the request.
+	Call string `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*HookReply_Outcome
+	//	*HookReply_Failure
+	Kind          isHookReply_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HookReply) Reset() {
+	*x = HookReply{}
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HookReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HookReply) ProtoMessage() {}
+
+func (x *HookReply) ProtoReflect() protoreflect.Message {
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HookReply.ProtoReflect.Descriptor instead.
+func (*HookReply) Descriptor() ([]byte, []int) {
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HookReply) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+func (x *HookReply) GetKind() isHookReply_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *HookReply) GetOutcome() *Outcome {
+	if x != nil {
+		if x, ok := x.Kind.(*HookReply_Outcome); ok {
+			return x.Outcome
+		}
+	}
+	return nil
+}
+
+func (x *HookReply) GetFailure() *Failure {
+	if x != nil {
+		if x, ok := x.Kind.(*HookReply_Failure); ok {
+			return x.Failure
+		}
+	}
+	return nil
+}
+
+type isHookReply_Kind interface {
+	isHookReply_Kind()
+}
+
+type HookReply_Outcome struct {
+	Outcome *Outcome `protobuf:"bytes,2,opt,name=outcome,proto3,oneof"`
+}
+
+type HookReply_Failure struct {
+	Failure *Failure `protobuf:"bytes,3,opt,name=failure,proto3,oneof"`
+}
+
+func (*HookReply_Outcome) isHookReply_Kind() {}
+
+func (*HookReply_Failure) isHookReply_Kind() {}
+
+// What elsewhere is the status of a call: the plugin's own words, and the code of `jackfield-code`.
+type Failure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failure) Reset() {
+	*x = Failure{}
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failure) ProtoMessage() {}
+
+func (x *Failure) ProtoReflect() protoreflect.Message {
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
+func (*Failure) Descriptor() ([]byte, []int) {
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Failure) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Failure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Nothing set: continue.
 type Outcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -951,7 +1213,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1225,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1238,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Outcome) GetKind() isOutcome_Kind {
@@ -1084,7 +1346,7 @@ type Replace struct {
 
 func (x *Replace) Reset() {
 	*x = Replace{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1358,7 @@ func (x *Replace) String() string {
 func (*Replace) ProtoMessage() {}
 
 func (x *Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1371,7 @@ func (x *Replace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replace.ProtoReflect.Descriptor instead.
 func (*Replace) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Replace) GetValue() isReplace_Value {
@@ -1246,7 +1508,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1520,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1533,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Header) GetName() string {
@@ -1302,7 +1564,7 @@ type Inbound struct {
 
 func (x *Inbound) Reset() {
 	*x = Inbound{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1576,7 @@ func (x *Inbound) String() string {
 func (*Inbound) ProtoMessage() {}
 
 func (x *Inbound) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1589,7 @@ func (x *Inbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inbound.ProtoReflect.Descriptor instead.
 func (*Inbound) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Inbound) GetMethod() string {
@@ -1384,7 +1646,7 @@ type Outgoing struct {
 
 func (x *Outgoing) Reset() {
 	*x = Outgoing{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1658,7 @@ func (x *Outgoing) String() string {
 func (*Outgoing) ProtoMessage() {}
 
 func (x *Outgoing) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1671,7 @@ func (x *Outgoing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outgoing.ProtoReflect.Descriptor instead.
 func (*Outgoing) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Outgoing) GetMethod() string {
@@ -1450,7 +1712,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +1724,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +1737,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Head) GetStatus() uint32 {
@@ -1505,7 +1767,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1779,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1792,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Reject) GetStatus() uint32 {
@@ -1571,7 +1833,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1845,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1858,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Answer) GetResponseJson() []byte {
@@ -1614,7 +1876,7 @@ type Drop struct {
 
 func (x *Drop) Reset() {
 	*x = Drop{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1888,7 @@ func (x *Drop) String() string {
 func (*Drop) ProtoMessage() {}
 
 func (x *Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1901,7 @@ func (x *Drop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drop.ProtoReflect.Descriptor instead.
 func (*Drop) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 type Identity struct {
@@ -1661,7 +1923,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +1935,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +1948,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Identity) GetUser() string {
@@ -1749,7 +2011,7 @@ type ProviderCall struct {
 
 func (x *ProviderCall) Reset() {
 	*x = ProviderCall{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2023,7 @@ func (x *ProviderCall) String() string {
 func (*ProviderCall) ProtoMessage() {}
 
 func (x *ProviderCall) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2036,7 @@ func (x *ProviderCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderCall.ProtoReflect.Descriptor instead.
 func (*ProviderCall) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ProviderCall) GetRequestJson() []byte {
@@ -1809,7 +2071,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +2083,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +2096,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Upstream) GetName() string {
@@ -1872,7 +2134,7 @@ type ProviderReply struct {
 
 func (x *ProviderReply) Reset() {
 	*x = ProviderReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +2146,7 @@ func (x *ProviderReply) String() string {
 func (*ProviderReply) ProtoMessage() {}
 
 func (x *ProviderReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +2159,7 @@ func (x *ProviderReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderReply.ProtoReflect.Descriptor instead.
 func (*ProviderReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ProviderReply) GetKind() isProviderReply_Kind {
@@ -1961,7 +2223,7 @@ type UpstreamFailure struct {
 
 func (x *UpstreamFailure) Reset() {
 	*x = UpstreamFailure{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2235,7 @@ func (x *UpstreamFailure) String() string {
 func (*UpstreamFailure) ProtoMessage() {}
 
 func (x *UpstreamFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2248,7 @@ func (x *UpstreamFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamFailure.ProtoReflect.Descriptor instead.
 func (*UpstreamFailure) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *UpstreamFailure) GetKind() string {
@@ -2059,7 +2321,7 @@ type ToolSpec struct {
 
 func (x *ToolSpec) Reset() {
 	*x = ToolSpec{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2333,7 @@ func (x *ToolSpec) String() string {
 func (*ToolSpec) ProtoMessage() {}
 
 func (x *ToolSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2346,7 @@ func (x *ToolSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolSpec.ProtoReflect.Descriptor instead.
 func (*ToolSpec) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ToolSpec) GetName() string {
@@ -2132,7 +2394,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2406,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2419,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ToolCall) GetName() string {
@@ -2218,7 +2480,7 @@ type Caller struct {
 
 func (x *Caller) Reset() {
 	*x = Caller{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2492,7 @@ func (x *Caller) String() string {
 func (*Caller) ProtoMessage() {}
 
 func (x *Caller) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2505,7 @@ func (x *Caller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Caller.ProtoReflect.Descriptor instead.
 func (*Caller) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Caller) GetUser() string {
@@ -2308,7 +2570,7 @@ type ToolEvent struct {
 
 func (x *ToolEvent) Reset() {
 	*x = ToolEvent{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2582,7 @@ func (x *ToolEvent) String() string {
 func (*ToolEvent) ProtoMessage() {}
 
 func (x *ToolEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2595,7 @@ func (x *ToolEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolEvent.ProtoReflect.Descriptor instead.
 func (*ToolEvent) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ToolEvent) GetKind() isToolEvent_Kind {
@@ -2388,7 +2650,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2662,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2675,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Progress) GetFraction() float64 {
@@ -2441,7 +2703,7 @@ type ToolReply struct {
 
 func (x *ToolReply) Reset() {
 	*x = ToolReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2715,7 @@ func (x *ToolReply) String() string {
 func (*ToolReply) ProtoMessage() {}
 
 func (x *ToolReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2728,7 @@ func (x *ToolReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolReply.ProtoReflect.Descriptor instead.
 func (*ToolReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ToolReply) GetSuccess() bool {
@@ -2505,7 +2767,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2779,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2792,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Event) GetType() string {
@@ -2578,7 +2840,7 @@ type EventReply struct {
 
 func (x *EventReply) Reset() {
 	*x = EventReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2590,7 +2852,7 @@ func (x *EventReply) String() string {
 func (*EventReply) ProtoMessage() {}
 
 func (x *EventReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2603,7 +2865,7 @@ func (x *EventReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventReply.ProtoReflect.Descriptor instead.
 func (*EventReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *EventReply) GetRefusal() string {
@@ -2622,7 +2884,7 @@ type TaskRun struct {
 
 func (x *TaskRun) Reset() {
 	*x = TaskRun{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[33]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +2896,7 @@ func (x *TaskRun) String() string {
 func (*TaskRun) ProtoMessage() {}
 
 func (x *TaskRun) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[33]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +2909,7 @@ func (x *TaskRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRun.ProtoReflect.Descriptor instead.
 func (*TaskRun) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TaskRun) GetName() string {
@@ -2675,7 +2937,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[34]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2687,7 +2949,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[34]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2700,7 +2962,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{34}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Endpoint) GetPath() string {
@@ -2761,7 +3023,7 @@ type EndpointRequest struct {
 
 func (x *EndpointRequest) Reset() {
 	*x = EndpointRequest{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[35]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +3035,7 @@ func (x *EndpointRequest) String() string {
 func (*EndpointRequest) ProtoMessage() {}
 
 func (x *EndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[35]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +3048,7 @@ func (x *EndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointRequest.ProtoReflect.Descriptor instead.
 func (*EndpointRequest) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{35}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EndpointRequest) GetEndpoint() string {
@@ -2864,7 +3126,7 @@ type EndpointReply struct {
 
 func (x *EndpointReply) Reset() {
 	*x = EndpointReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[36]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3138,7 @@ func (x *EndpointReply) String() string {
 func (*EndpointReply) ProtoMessage() {}
 
 func (x *EndpointReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[36]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3151,7 @@ func (x *EndpointReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointReply.ProtoReflect.Descriptor instead.
 func (*EndpointReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{36}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *EndpointReply) GetStatus() uint32 {
@@ -2924,7 +3186,7 @@ type AgentMessage struct {
 
 func (x *AgentMessage) Reset() {
 	*x = AgentMessage{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[37]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3198,7 @@ func (x *AgentMessage) String() string {
 func (*AgentMessage) ProtoMessage() {}
 
 func (x *AgentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[37]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3211,7 @@ func (x *AgentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentMessage.ProtoReflect.Descriptor instead.
 func (*AgentMessage) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{37}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AgentMessage) GetAgent() string {
@@ -2982,7 +3244,7 @@ type AgentEvent struct {
 
 func (x *AgentEvent) Reset() {
 	*x = AgentEvent{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[38]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2994,7 +3256,7 @@ func (x *AgentEvent) String() string {
 func (*AgentEvent) ProtoMessage() {}
 
 func (x *AgentEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[38]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3007,7 +3269,7 @@ func (x *AgentEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentEvent.ProtoReflect.Descriptor instead.
 func (*AgentEvent) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{38}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AgentEvent) GetEventJson() []byte {
@@ -3030,7 +3292,7 @@ type ObjectHook struct {
 
 func (x *ObjectHook) Reset() {
 	*x = ObjectHook{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[39]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3042,7 +3304,7 @@ func (x *ObjectHook) String() string {
 func (*ObjectHook) ProtoMessage() {}
 
 func (x *ObjectHook) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[39]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3055,7 +3317,7 @@ func (x *ObjectHook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHook.ProtoReflect.Descriptor instead.
 func (*ObjectHook) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{39}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ObjectHook) GetObject() string {
@@ -3093,7 +3355,7 @@ type ObjectCall struct {
 
 func (x *ObjectCall) Reset() {
 	*x = ObjectCall{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[40]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3105,7 +3367,7 @@ func (x *ObjectCall) String() string {
 func (*ObjectCall) ProtoMessage() {}
 
 func (x *ObjectCall) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[40]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3118,7 +3380,7 @@ func (x *ObjectCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectCall.ProtoReflect.Descriptor instead.
 func (*ObjectCall) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{40}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ObjectCall) GetObject() string {
@@ -3176,7 +3438,7 @@ type ObjectOutcome struct {
 
 func (x *ObjectOutcome) Reset() {
 	*x = ObjectOutcome{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[41]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3188,7 +3450,7 @@ func (x *ObjectOutcome) String() string {
 func (*ObjectOutcome) ProtoMessage() {}
 
 func (x *ObjectOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[41]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3201,7 +3463,7 @@ func (x *ObjectOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectOutcome.ProtoReflect.Descriptor instead.
 func (*ObjectOutcome) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{41}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ObjectOutcome) GetRefusal() string {
@@ -3234,7 +3496,7 @@ type Receiver struct {
 
 func (x *Receiver) Reset() {
 	*x = Receiver{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[42]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3246,7 +3508,7 @@ func (x *Receiver) String() string {
 func (*Receiver) ProtoMessage() {}
 
 func (x *Receiver) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[42]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3259,7 +3521,7 @@ func (x *Receiver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receiver.ProtoReflect.Descriptor instead.
 func (*Receiver) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{42}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Receiver) GetName() string {
@@ -3286,7 +3548,7 @@ type Payload struct {
 
 func (x *Payload) Reset() {
 	*x = Payload{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[43]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3560,7 @@ func (x *Payload) String() string {
 func (*Payload) ProtoMessage() {}
 
 func (x *Payload) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[43]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3573,7 @@ func (x *Payload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payload.ProtoReflect.Descriptor instead.
 func (*Payload) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{43}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Payload) GetReceiver() string {
@@ -3394,7 +3656,7 @@ type Page struct {
 
 func (x *Page) Reset() {
 	*x = Page{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[44]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3668,7 @@ func (x *Page) String() string {
 func (*Page) ProtoMessage() {}
 
 func (x *Page) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[44]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3419,7 +3681,7 @@ func (x *Page) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Page.ProtoReflect.Descriptor instead.
 func (*Page) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{44}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Page) GetId() string {
@@ -3473,7 +3735,7 @@ type AssetRequest struct {
 
 func (x *AssetRequest) Reset() {
 	*x = AssetRequest{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[45]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3485,7 +3747,7 @@ func (x *AssetRequest) String() string {
 func (*AssetRequest) ProtoMessage() {}
 
 func (x *AssetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[45]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3498,7 +3760,7 @@ func (x *AssetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssetRequest.ProtoReflect.Descriptor instead.
 func (*AssetRequest) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{45}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AssetRequest) GetPath() string {
@@ -3518,7 +3780,7 @@ type AssetReply struct {
 
 func (x *AssetReply) Reset() {
 	*x = AssetReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[46]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3530,7 +3792,7 @@ func (x *AssetReply) String() string {
 func (*AssetReply) ProtoMessage() {}
 
 func (x *AssetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[46]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3543,7 +3805,7 @@ func (x *AssetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssetReply.ProtoReflect.Descriptor instead.
 func (*AssetReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{46}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AssetReply) GetContent() []byte {
@@ -3572,7 +3834,7 @@ type PageCall struct {
 
 func (x *PageCall) Reset() {
 	*x = PageCall{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[47]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3584,7 +3846,7 @@ func (x *PageCall) String() string {
 func (*PageCall) ProtoMessage() {}
 
 func (x *PageCall) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[47]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3597,7 +3859,7 @@ func (x *PageCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PageCall.ProtoReflect.Descriptor instead.
 func (*PageCall) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{47}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PageCall) GetPage() string {
@@ -3637,7 +3899,7 @@ type PageReply struct {
 
 func (x *PageReply) Reset() {
 	*x = PageReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[48]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +3911,7 @@ func (x *PageReply) String() string {
 func (*PageReply) ProtoMessage() {}
 
 func (x *PageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[48]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,7 +3924,7 @@ func (x *PageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PageReply.ProtoReflect.Descriptor instead.
 func (*PageReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{48}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PageReply) GetPayloadJson() []byte {
@@ -3684,7 +3946,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[49]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3696,7 +3958,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[49]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3709,7 +3971,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{49}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *LogEntry) GetLevel() string {
@@ -3744,7 +4006,7 @@ type KvScope struct {
 
 func (x *KvScope) Reset() {
 	*x = KvScope{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[50]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3756,7 +4018,7 @@ func (x *KvScope) String() string {
 func (*KvScope) ProtoMessage() {}
 
 func (x *KvScope) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[50]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3769,7 +4031,7 @@ func (x *KvScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvScope.ProtoReflect.Descriptor instead.
 func (*KvScope) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{50}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *KvScope) GetNamespace() string {
@@ -3796,7 +4058,7 @@ type KvKey struct {
 
 func (x *KvKey) Reset() {
 	*x = KvKey{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[51]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3808,7 +4070,7 @@ func (x *KvKey) String() string {
 func (*KvKey) ProtoMessage() {}
 
 func (x *KvKey) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[51]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3821,7 +4083,7 @@ func (x *KvKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvKey.ProtoReflect.Descriptor instead.
 func (*KvKey) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{51}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *KvKey) GetKey() string {
@@ -3848,7 +4110,7 @@ type KvValue struct {
 
 func (x *KvValue) Reset() {
 	*x = KvValue{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[52]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3860,7 +4122,7 @@ func (x *KvValue) String() string {
 func (*KvValue) ProtoMessage() {}
 
 func (x *KvValue) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[52]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3873,7 +4135,7 @@ func (x *KvValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvValue.ProtoReflect.Descriptor instead.
 func (*KvValue) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{52}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *KvValue) GetValueJson() []byte {
@@ -3895,7 +4157,7 @@ type KvSetRequest struct {
 
 func (x *KvSetRequest) Reset() {
 	*x = KvSetRequest{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[53]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +4169,7 @@ func (x *KvSetRequest) String() string {
 func (*KvSetRequest) ProtoMessage() {}
 
 func (x *KvSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[53]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3920,7 +4182,7 @@ func (x *KvSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvSetRequest.ProtoReflect.Descriptor instead.
 func (*KvSetRequest) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{53}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *KvSetRequest) GetKey() string {
@@ -3960,7 +4222,7 @@ type KvFlag struct {
 
 func (x *KvFlag) Reset() {
 	*x = KvFlag{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[54]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3972,7 +4234,7 @@ func (x *KvFlag) String() string {
 func (*KvFlag) ProtoMessage() {}
 
 func (x *KvFlag) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[54]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3985,7 +4247,7 @@ func (x *KvFlag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvFlag.ProtoReflect.Descriptor instead.
 func (*KvFlag) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{54}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *KvFlag) GetValue() bool {
@@ -4004,7 +4266,7 @@ type KvCount struct {
 
 func (x *KvCount) Reset() {
 	*x = KvCount{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[55]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4016,7 +4278,7 @@ func (x *KvCount) String() string {
 func (*KvCount) ProtoMessage() {}
 
 func (x *KvCount) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[55]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4029,7 +4291,7 @@ func (x *KvCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvCount.ProtoReflect.Descriptor instead.
 func (*KvCount) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{55}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *KvCount) GetValue() int64 {
@@ -4049,7 +4311,7 @@ type KvListRequest struct {
 
 func (x *KvListRequest) Reset() {
 	*x = KvListRequest{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[56]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4061,7 +4323,7 @@ func (x *KvListRequest) String() string {
 func (*KvListRequest) ProtoMessage() {}
 
 func (x *KvListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[56]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4074,7 +4336,7 @@ func (x *KvListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvListRequest.ProtoReflect.Descriptor instead.
 func (*KvListRequest) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{56}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *KvListRequest) GetPrefix() string {
@@ -4100,7 +4362,7 @@ type KvKeys struct {
 
 func (x *KvKeys) Reset() {
 	*x = KvKeys{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[57]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4112,7 +4374,7 @@ func (x *KvKeys) String() string {
 func (*KvKeys) ProtoMessage() {}
 
 func (x *KvKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[57]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4125,7 +4387,7 @@ func (x *KvKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvKeys.ProtoReflect.Descriptor instead.
 func (*KvKeys) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{57}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *KvKeys) GetKeys() []string {
@@ -4148,7 +4410,7 @@ type KvIncrementRequest struct {
 
 func (x *KvIncrementRequest) Reset() {
 	*x = KvIncrementRequest{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[58]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4160,7 +4422,7 @@ func (x *KvIncrementRequest) String() string {
 func (*KvIncrementRequest) ProtoMessage() {}
 
 func (x *KvIncrementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[58]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4173,7 +4435,7 @@ func (x *KvIncrementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvIncrementRequest.ProtoReflect.Descriptor instead.
 func (*KvIncrementRequest) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{58}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *KvIncrementRequest) GetKey() string {
@@ -4218,7 +4480,7 @@ type KvCompareAndSetRequest struct {
 
 func (x *KvCompareAndSetRequest) Reset() {
 	*x = KvCompareAndSetRequest{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[59]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4230,7 +4492,7 @@ func (x *KvCompareAndSetRequest) String() string {
 func (*KvCompareAndSetRequest) ProtoMessage() {}
 
 func (x *KvCompareAndSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[59]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4243,7 +4505,7 @@ func (x *KvCompareAndSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvCompareAndSetRequest.ProtoReflect.Descriptor instead.
 func (*KvCompareAndSetRequest) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{59}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *KvCompareAndSetRequest) GetKey() string {
@@ -4297,7 +4559,7 @@ type HttpCall struct {
 
 func (x *HttpCall) Reset() {
 	*x = HttpCall{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[60]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4309,7 +4571,7 @@ func (x *HttpCall) String() string {
 func (*HttpCall) ProtoMessage() {}
 
 func (x *HttpCall) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[60]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4322,7 +4584,7 @@ func (x *HttpCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpCall.ProtoReflect.Descriptor instead.
 func (*HttpCall) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{60}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *HttpCall) GetMethod() string {
@@ -4380,7 +4642,7 @@ type HttpReply struct {
 
 func (x *HttpReply) Reset() {
 	*x = HttpReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[61]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4654,7 @@ func (x *HttpReply) String() string {
 func (*HttpReply) ProtoMessage() {}
 
 func (x *HttpReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[61]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4667,7 @@ func (x *HttpReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpReply.ProtoReflect.Descriptor instead.
 func (*HttpReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{61}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *HttpReply) GetStatus() uint32 {
@@ -4452,7 +4714,7 @@ type EventType struct {
 
 func (x *EventType) Reset() {
 	*x = EventType{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[62]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4464,7 +4726,7 @@ func (x *EventType) String() string {
 func (*EventType) ProtoMessage() {}
 
 func (x *EventType) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[62]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4477,7 +4739,7 @@ func (x *EventType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventType.ProtoReflect.Descriptor instead.
 func (*EventType) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{62}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *EventType) GetType() string {
@@ -4497,7 +4759,7 @@ type ScheduleRequest struct {
 
 func (x *ScheduleRequest) Reset() {
 	*x = ScheduleRequest{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[63]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4509,7 +4771,7 @@ func (x *ScheduleRequest) String() string {
 func (*ScheduleRequest) ProtoMessage() {}
 
 func (x *ScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[63]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4522,7 +4784,7 @@ func (x *ScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleRequest.ProtoReflect.Descriptor instead.
 func (*ScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{63}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ScheduleRequest) GetTask() *TaskSpec {
@@ -4548,7 +4810,7 @@ type TaskId struct {
 
 func (x *TaskId) Reset() {
 	*x = TaskId{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[64]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4560,7 +4822,7 @@ func (x *TaskId) String() string {
 func (*TaskId) ProtoMessage() {}
 
 func (x *TaskId) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[64]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4573,7 +4835,7 @@ func (x *TaskId) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskId.ProtoReflect.Descriptor instead.
 func (*TaskId) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{64}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *TaskId) GetId() string {
@@ -4592,7 +4854,7 @@ type ScheduledTasks struct {
 
 func (x *ScheduledTasks) Reset() {
 	*x = ScheduledTasks{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[65]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4604,7 +4866,7 @@ func (x *ScheduledTasks) String() string {
 func (*ScheduledTasks) ProtoMessage() {}
 
 func (x *ScheduledTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[65]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4617,7 +4879,7 @@ func (x *ScheduledTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTasks.ProtoReflect.Descriptor instead.
 func (*ScheduledTasks) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{65}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ScheduledTasks) GetTasks() []*ScheduledTask {
@@ -4641,7 +4903,7 @@ type ScheduledTask struct {
 
 func (x *ScheduledTask) Reset() {
 	*x = ScheduledTask{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[66]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4653,7 +4915,7 @@ func (x *ScheduledTask) String() string {
 func (*ScheduledTask) ProtoMessage() {}
 
 func (x *ScheduledTask) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[66]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4666,7 +4928,7 @@ func (x *ScheduledTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTask.ProtoReflect.Descriptor instead.
 func (*ScheduledTask) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{66}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ScheduledTask) GetId() string {
@@ -4720,7 +4982,7 @@ type ToolName struct {
 
 func (x *ToolName) Reset() {
 	*x = ToolName{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[67]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4732,7 +4994,7 @@ func (x *ToolName) String() string {
 func (*ToolName) ProtoMessage() {}
 
 func (x *ToolName) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[67]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4745,7 +5007,7 @@ func (x *ToolName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolName.ProtoReflect.Descriptor instead.
 func (*ToolName) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{67}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ToolName) GetName() string {
@@ -4767,7 +5029,7 @@ type MemorySearch struct {
 
 func (x *MemorySearch) Reset() {
 	*x = MemorySearch{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[68]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4779,7 +5041,7 @@ func (x *MemorySearch) String() string {
 func (*MemorySearch) ProtoMessage() {}
 
 func (x *MemorySearch) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[68]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4792,7 +5054,7 @@ func (x *MemorySearch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemorySearch.ProtoReflect.Descriptor instead.
 func (*MemorySearch) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{68}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *MemorySearch) GetQuery() string {
@@ -4825,7 +5087,7 @@ type Memories struct {
 
 func (x *Memories) Reset() {
 	*x = Memories{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[69]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4837,7 +5099,7 @@ func (x *Memories) String() string {
 func (*Memories) ProtoMessage() {}
 
 func (x *Memories) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[69]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4850,7 +5112,7 @@ func (x *Memories) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memories.ProtoReflect.Descriptor instead.
 func (*Memories) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{69}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Memories) GetMemories() []*Memory {
@@ -4875,7 +5137,7 @@ type Memory struct {
 
 func (x *Memory) Reset() {
 	*x = Memory{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[70]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4887,7 +5149,7 @@ func (x *Memory) String() string {
 func (*Memory) ProtoMessage() {}
 
 func (x *Memory) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[70]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4900,7 +5162,7 @@ func (x *Memory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memory.ProtoReflect.Descriptor instead.
 func (*Memory) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{70}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Memory) GetId() string {
@@ -4958,7 +5220,7 @@ type NewMemory struct {
 
 func (x *NewMemory) Reset() {
 	*x = NewMemory{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[71]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4970,7 +5232,7 @@ func (x *NewMemory) String() string {
 func (*NewMemory) ProtoMessage() {}
 
 func (x *NewMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[71]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4983,7 +5245,7 @@ func (x *NewMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewMemory.ProtoReflect.Descriptor instead.
 func (*NewMemory) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{71}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *NewMemory) GetUser() string {
@@ -5023,7 +5285,7 @@ type MemoryId struct {
 
 func (x *MemoryId) Reset() {
 	*x = MemoryId{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[72]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5035,7 +5297,7 @@ func (x *MemoryId) String() string {
 func (*MemoryId) ProtoMessage() {}
 
 func (x *MemoryId) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[72]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5048,7 +5310,7 @@ func (x *MemoryId) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryId.ProtoReflect.Descriptor instead.
 func (*MemoryId) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{72}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MemoryId) GetId() string {
@@ -5067,7 +5329,7 @@ type UserId struct {
 
 func (x *UserId) Reset() {
 	*x = UserId{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[73]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5079,7 +5341,7 @@ func (x *UserId) String() string {
 func (*UserId) ProtoMessage() {}
 
 func (x *UserId) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[73]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5092,7 +5354,7 @@ func (x *UserId) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserId.ProtoReflect.Descriptor instead.
 func (*UserId) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{73}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *UserId) GetId() string {
@@ -5112,7 +5374,7 @@ type UserReply struct {
 
 func (x *UserReply) Reset() {
 	*x = UserReply{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[74]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5124,7 +5386,7 @@ func (x *UserReply) String() string {
 func (*UserReply) ProtoMessage() {}
 
 func (x *UserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[74]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5137,7 +5399,7 @@ func (x *UserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserReply.ProtoReflect.Descriptor instead.
 func (*UserReply) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{74}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *UserReply) GetUser() *User {
@@ -5158,7 +5420,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[75]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5170,7 +5432,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[75]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5183,7 +5445,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{75}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *User) GetId() string {
@@ -5216,7 +5478,7 @@ type Preferences struct {
 
 func (x *Preferences) Reset() {
 	*x = Preferences{}
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[76]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5228,7 +5490,7 @@ func (x *Preferences) String() string {
 func (*Preferences) ProtoMessage() {}
 
 func (x *Preferences) ProtoReflect() protoreflect.Message {
-	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[76]
+	mi := &file_jackfield_plugin_v1_plugin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5241,7 +5503,7 @@ func (x *Preferences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preferences.ProtoReflect.Descriptor instead.
 func (*Preferences) Descriptor() ([]byte, []int) {
-	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{76}
+	return file_jackfield_plugin_v1_plugin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Preferences) GetValuesJson() []byte {
@@ -5256,7 +5518,7 @@ var File_jackfield_plugin_v1_plugin_proto protoreflect.FileDescriptor
 const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	" jackfield/plugin/v1/plugin.proto\x12\x13jackfield.plugin.v1\"\a\n" +
-	"\x05Empty\"\x96\x04\n" +
+	"\x05Empty\"\xb4\x04\n" +
 	"\vDescription\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12#\n" +
 	"\rmanifest_json\x18\x02 \x01(\fR\fmanifestJson\x12,\n" +
@@ -5270,7 +5532,8 @@ const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05pages\x18\n" +
 	" \x03(\v2\x19.jackfield.plugin.v1.PageR\x05pages\x126\n" +
 	"\x06agents\x18\v \x03(\v2\x1e.jackfield.plugin.v1.AgentSpecR\x06agents\x12%\n" +
-	"\x0estreams_chunks\x18\f \x01(\bR\rstreamsChunks\"\x93\x03\n" +
+	"\x0estreams_chunks\x18\f \x01(\bR\rstreamsChunks\x12\x1c\n" +
+	"\tconverses\x18\r \x01(\bR\tconverses\"\x93\x03\n" +
 	"\x04Hook\x12\x14\n" +
 	"\x05point\x18\x01 \x01(\tR\x05point\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
@@ -5335,7 +5598,21 @@ const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"event_json\x18\x05 \x01(\fR\teventJson\")\n" +
 	"\vExchangeEnd\x12\x1a\n" +
-	"\bexchange\x18\x01 \x01(\tR\bexchange\"\xa7\x02\n" +
+	"\bexchange\x18\x01 \x01(\tR\bexchange\"\xd0\x01\n" +
+	"\vHookRequest\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\tR\x04call\x123\n" +
+	"\x04hook\x18\x02 \x01(\v2\x1d.jackfield.plugin.v1.HookCallH\x00R\x04hook\x12:\n" +
+	"\tcancelled\x18\x03 \x01(\v2\x1a.jackfield.plugin.v1.EmptyH\x00R\tcancelled\x124\n" +
+	"\x03end\x18\x04 \x01(\v2 .jackfield.plugin.v1.ExchangeEndH\x00R\x03endB\x06\n" +
+	"\x04kind\"\x9b\x01\n" +
+	"\tHookReply\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\tR\x04call\x128\n" +
+	"\aoutcome\x18\x02 \x01(\v2\x1c.jackfield.plugin.v1.OutcomeH\x00R\aoutcome\x128\n" +
+	"\afailure\x18\x03 \x01(\v2\x1c.jackfield.plugin.v1.FailureH\x00R\afailureB\x06\n" +
+	"\x04kind\"7\n" +
+	"\aFailure\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xa7\x02\n" +
 	"\aOutcome\x128\n" +
 	"\areplace\x18\x01 \x01(\v2\x1c.jackfield.plugin.v1.ReplaceH\x00R\areplace\x125\n" +
 	"\x06reject\x18\x02 \x01(\v2\x1b.jackfield.plugin.v1.RejectH\x00R\x06reject\x125\n" +
@@ -5698,10 +5975,11 @@ const file_jackfield_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06Enable\x12\x1a.jackfield.plugin.v1.Empty\x1a\x1a.jackfield.plugin.v1.Empty\x12B\n" +
 	"\x06Health\x12\x1a.jackfield.plugin.v1.Empty\x1a\x1c.jackfield.plugin.v1.Healthy\x12A\n" +
 	"\aDisable\x12\x1a.jackfield.plugin.v1.Empty\x1a\x1a.jackfield.plugin.v1.Empty\x12@\n" +
-	"\x06Unload\x12\x1a.jackfield.plugin.v1.Empty\x1a\x1a.jackfield.plugin.v1.Empty2\xe4\x01\n" +
+	"\x06Unload\x12\x1a.jackfield.plugin.v1.Empty\x1a\x1a.jackfield.plugin.v1.Empty2\xb6\x02\n" +
 	"\x05Hooks\x12E\n" +
 	"\x06Handle\x12\x1d.jackfield.plugin.v1.HookCall\x1a\x1c.jackfield.plugin.v1.Outcome\x12O\n" +
-	"\fHandleChunks\x12\x1d.jackfield.plugin.v1.HookCall\x1a\x1c.jackfield.plugin.v1.Outcome(\x010\x01\x12C\n" +
+	"\fHandleChunks\x12\x1d.jackfield.plugin.v1.HookCall\x1a\x1c.jackfield.plugin.v1.Outcome(\x010\x01\x12P\n" +
+	"\bConverse\x12 .jackfield.plugin.v1.HookRequest\x1a\x1e.jackfield.plugin.v1.HookReply(\x010\x01\x12C\n" +
 	"\x03End\x12 .jackfield.plugin.v1.ExchangeEnd\x1a\x1a.jackfield.plugin.v1.Empty2\x80\x02\n" +
 	"\bProvider\x12Q\n" +
 	"\bComplete\x12!.jackfield.plugin.v1.ProviderCall\x1a\".jackfield.plugin.v1.ProviderReply\x12Q\n" +
@@ -5763,7 +6041,7 @@ func file_jackfield_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_jackfield_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_jackfield_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_jackfield_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
 var file_jackfield_plugin_v1_plugin_proto_goTypes = []any{
 	(*Empty)(nil),                  // 0: jackfield.plugin.v1.Empty
 	(*Description)(nil),            // 1: jackfield.plugin.v1.Description
@@ -5776,217 +6054,227 @@ var file_jackfield_plugin_v1_plugin_proto_goTypes = []any{
 	(*Healthy)(nil),                // 8: jackfield.plugin.v1.Healthy
 	(*HookCall)(nil),               // 9: jackfield.plugin.v1.HookCall
 	(*ExchangeEnd)(nil),            // 10: jackfield.plugin.v1.ExchangeEnd
-	(*Outcome)(nil),                // 11: jackfield.plugin.v1.Outcome
-	(*Replace)(nil),                // 12: jackfield.plugin.v1.Replace
-	(*Header)(nil),                 // 13: jackfield.plugin.v1.Header
-	(*Inbound)(nil),                // 14: jackfield.plugin.v1.Inbound
-	(*Outgoing)(nil),               // 15: jackfield.plugin.v1.Outgoing
-	(*Head)(nil),                   // 16: jackfield.plugin.v1.Head
-	(*Reject)(nil),                 // 17: jackfield.plugin.v1.Reject
-	(*Answer)(nil),                 // 18: jackfield.plugin.v1.Answer
-	(*Drop)(nil),                   // 19: jackfield.plugin.v1.Drop
-	(*Identity)(nil),               // 20: jackfield.plugin.v1.Identity
-	(*ProviderCall)(nil),           // 21: jackfield.plugin.v1.ProviderCall
-	(*Upstream)(nil),               // 22: jackfield.plugin.v1.Upstream
-	(*ProviderReply)(nil),          // 23: jackfield.plugin.v1.ProviderReply
-	(*UpstreamFailure)(nil),        // 24: jackfield.plugin.v1.UpstreamFailure
-	(*ToolSpec)(nil),               // 25: jackfield.plugin.v1.ToolSpec
-	(*ToolCall)(nil),               // 26: jackfield.plugin.v1.ToolCall
-	(*Caller)(nil),                 // 27: jackfield.plugin.v1.Caller
-	(*ToolEvent)(nil),              // 28: jackfield.plugin.v1.ToolEvent
-	(*Progress)(nil),               // 29: jackfield.plugin.v1.Progress
-	(*ToolReply)(nil),              // 30: jackfield.plugin.v1.ToolReply
-	(*Event)(nil),                  // 31: jackfield.plugin.v1.Event
-	(*EventReply)(nil),             // 32: jackfield.plugin.v1.EventReply
-	(*TaskRun)(nil),                // 33: jackfield.plugin.v1.TaskRun
-	(*Endpoint)(nil),               // 34: jackfield.plugin.v1.Endpoint
-	(*EndpointRequest)(nil),        // 35: jackfield.plugin.v1.EndpointRequest
-	(*EndpointReply)(nil),          // 36: jackfield.plugin.v1.EndpointReply
-	(*AgentMessage)(nil),           // 37: jackfield.plugin.v1.AgentMessage
-	(*AgentEvent)(nil),             // 38: jackfield.plugin.v1.AgentEvent
-	(*ObjectHook)(nil),             // 39: jackfield.plugin.v1.ObjectHook
-	(*ObjectCall)(nil),             // 40: jackfield.plugin.v1.ObjectCall
-	(*ObjectOutcome)(nil),          // 41: jackfield.plugin.v1.ObjectOutcome
-	(*Receiver)(nil),               // 42: jackfield.plugin.v1.Receiver
-	(*Payload)(nil),                // 43: jackfield.plugin.v1.Payload
-	(*Page)(nil),                   // 44: jackfield.plugin.v1.Page
-	(*AssetRequest)(nil),           // 45: jackfield.plugin.v1.AssetRequest
-	(*AssetReply)(nil),             // 46: jackfield.plugin.v1.AssetReply
-	(*PageCall)(nil),               // 47: jackfield.plugin.v1.PageCall
-	(*PageReply)(nil),              // 48: jackfield.plugin.v1.PageReply
-	(*LogEntry)(nil),               // 49: jackfield.plugin.v1.LogEntry
-	(*KvScope)(nil),                // 50: jackfield.plugin.v1.KvScope
-	(*KvKey)(nil),                  // 51: jackfield.plugin.v1.KvKey
-	(*KvValue)(nil),                // 52: jackfield.plugin.v1.KvValue
-	(*KvSetRequest)(nil),           // 53: jackfield.plugin.v1.KvSetRequest
-	(*KvFlag)(nil),                 // 54: jackfield.plugin.v1.KvFlag
-	(*KvCount)(nil),                // 55: jackfield.plugin.v1.KvCount
-	(*KvListRequest)(nil),          // 56: jackfield.plugin.v1.KvListRequest
-	(*KvKeys)(nil),                 // 57: jackfield.plugin.v1.KvKeys
-	(*KvIncrementRequest)(nil),     // 58: jackfield.plugin.v1.KvIncrementRequest
-	(*KvCompareAndSetRequest)(nil), // 59: jackfield.plugin.v1.KvCompareAndSetRequest
-	(*HttpCall)(nil),               // 60: jackfield.plugin.v1.HttpCall
-	(*HttpReply)(nil),              // 61: jackfield.plugin.v1.HttpReply
-	(*EventType)(nil),              // 62: jackfield.plugin.v1.EventType
-	(*ScheduleRequest)(nil),        // 63: jackfield.plugin.v1.ScheduleRequest
-	(*TaskId)(nil),                 // 64: jackfield.plugin.v1.TaskId
-	(*ScheduledTasks)(nil),         // 65: jackfield.plugin.v1.ScheduledTasks
-	(*ScheduledTask)(nil),          // 66: jackfield.plugin.v1.ScheduledTask
-	(*ToolName)(nil),               // 67: jackfield.plugin.v1.ToolName
-	(*MemorySearch)(nil),           // 68: jackfield.plugin.v1.MemorySearch
-	(*Memories)(nil),               // 69: jackfield.plugin.v1.Memories
-	(*Memory)(nil),                 // 70: jackfield.plugin.v1.Memory
-	(*NewMemory)(nil),              // 71: jackfield.plugin.v1.NewMemory
-	(*MemoryId)(nil),               // 72: jackfield.plugin.v1.MemoryId
-	(*UserId)(nil),                 // 73: jackfield.plugin.v1.UserId
-	(*UserReply)(nil),              // 74: jackfield.plugin.v1.UserReply
-	(*User)(nil),                   // 75: jackfield.plugin.v1.User
-	(*Preferences)(nil),            // 76: jackfield.plugin.v1.Preferences
-	nil,                            // 77: jackfield.plugin.v1.EndpointRequest.ParametersEntry
-	nil,                            // 78: jackfield.plugin.v1.Payload.MetadataEntry
+	(*HookRequest)(nil),            // 11: jackfield.plugin.v1.HookRequest
+	(*HookReply)(nil),              // 12: jackfield.plugin.v1.HookReply
+	(*Failure)(nil),                // 13: jackfield.plugin.v1.Failure
+	(*Outcome)(nil),                // 14: jackfield.plugin.v1.Outcome
+	(*Replace)(nil),                // 15: jackfield.plugin.v1.Replace
+	(*Header)(nil),                 // 16: jackfield.plugin.v1.Header
+	(*Inbound)(nil),                // 17: jackfield.plugin.v1.Inbound
+	(*Outgoing)(nil),               // 18: jackfield.plugin.v1.Outgoing
+	(*Head)(nil),                   // 19: jackfield.plugin.v1.Head
+	(*Reject)(nil),                 // 20: jackfield.plugin.v1.Reject
+	(*Answer)(nil),                 // 21: jackfield.plugin.v1.Answer
+	(*Drop)(nil),                   // 22: jackfield.plugin.v1.Drop
+	(*Identity)(nil),               // 23: jackfield.plugin.v1.Identity
+	(*ProviderCall)(nil),           // 24: jackfield.plugin.v1.ProviderCall
+	(*Upstream)(nil),               // 25: jackfield.plugin.v1.Upstream
+	(*ProviderReply)(nil),          // 26: jackfield.plugin.v1.ProviderReply
+	(*UpstreamFailure)(nil),        // 27: jackfield.plugin.v1.UpstreamFailure
+	(*ToolSpec)(nil),               // 28: jackfield.plugin.v1.ToolSpec
+	(*ToolCall)(nil),               // 29: jackfield.plugin.v1.ToolCall
+	(*Caller)(nil),                 // 30: jackfield.plugin.v1.Caller
+	(*ToolEvent)(nil),              // 31: jackfield.plugin.v1.ToolEvent
+	(*Progress)(nil),               // 32: jackfield.plugin.v1.Progress
+	(*ToolReply)(nil),              // 33: jackfield.plugin.v1.ToolReply
+	(*Event)(nil),                  // 34: jackfield.plugin.v1.Event
+	(*EventReply)(nil),             // 35: jackfield.plugin.v1.EventReply
+	(*TaskRun)(nil),                // 36: jackfield.plugin.v1.TaskRun
+	(*Endpoint)(nil),               // 37: jackfield.plugin.v1.Endpoint
+	(*EndpointRequest)(nil),        // 38: jackfield.plugin.v1.EndpointRequest
+	(*EndpointReply)(nil),          // 39: jackfield.plugin.v1.EndpointReply
+	(*AgentMessage)(nil),           // 40: jackfield.plugin.v1.AgentMessage
+	(*AgentEvent)(nil),             // 41: jackfield.plugin.v1.AgentEvent
+	(*ObjectHook)(nil),             // 42: jackfield.plugin.v1.ObjectHook
+	(*ObjectCall)(nil),             // 43: jackfield.plugin.v1.ObjectCall
+	(*ObjectOutcome)(nil),          // 44: jackfield.plugin.v1.ObjectOutcome
+	(*Receiver)(nil),               // 45: jackfield.plugin.v1.Receiver
+	(*Payload)(nil),                // 46: jackfield.plugin.v1.Payload
+	(*Page)(nil),                   // 47: jackfield.plugin.v1.Page
+	(*AssetRequest)(nil),           // 48: jackfield.plugin.v1.AssetRequest
+	(*AssetReply)(nil),             // 49: jackfield.plugin.v1.AssetReply
+	(*PageCall)(nil),               // 50: jackfield.plugin.v1.PageCall
+	(*PageReply)(nil),              // 51: jackfield.plugin.v1.PageReply
+	(*LogEntry)(nil),               // 52: jackfield.plugin.v1.LogEntry
+	(*KvScope)(nil),                // 53: jackfield.plugin.v1.KvScope
+	(*KvKey)(nil),                  // 54: jackfield.plugin.v1.KvKey
+	(*KvValue)(nil),                // 55: jackfield.plugin.v1.KvValue
+	(*KvSetRequest)(nil),           // 56: jackfield.plugin.v1.KvSetRequest
+	(*KvFlag)(nil),                 // 57: jackfield.plugin.v1.KvFlag
+	(*KvCount)(nil),                // 58: jackfield.plugin.v1.KvCount
+	(*KvListRequest)(nil),          // 59: jackfield.plugin.v1.KvListRequest
+	(*KvKeys)(nil),                 // 60: jackfield.plugin.v1.KvKeys
+	(*KvIncrementRequest)(nil),     // 61: jackfield.plugin.v1.KvIncrementRequest
+	(*KvCompareAndSetRequest)(nil), // 62: jackfield.plugin.v1.KvCompareAndSetRequest
+	(*HttpCall)(nil),               // 63: jackfield.plugin.v1.HttpCall
+	(*HttpReply)(nil),              // 64: jackfield.plugin.v1.HttpReply
+	(*EventType)(nil),              // 65: jackfield.plugin.v1.EventType
+	(*ScheduleRequest)(nil),        // 66: jackfield.plugin.v1.ScheduleRequest
+	(*TaskId)(nil),                 // 67: jackfield.plugin.v1.TaskId
+	(*ScheduledTasks)(nil),         // 68: jackfield.plugin.v1.ScheduledTasks
+	(*ScheduledTask)(nil),          // 69: jackfield.plugin.v1.ScheduledTask
+	(*ToolName)(nil),               // 70: jackfield.plugin.v1.ToolName
+	(*MemorySearch)(nil),           // 71: jackfield.plugin.v1.MemorySearch
+	(*Memories)(nil),               // 72: jackfield.plugin.v1.Memories
+	(*Memory)(nil),                 // 73: jackfield.plugin.v1.Memory
+	(*NewMemory)(nil),              // 74: jackfield.plugin.v1.NewMemory
+	(*MemoryId)(nil),               // 75: jackfield.plugin.v1.MemoryId
+	(*UserId)(nil),                 // 76: jackfield.plugin.v1.UserId
+	(*UserReply)(nil),              // 77: jackfield.plugin.v1.UserReply
+	(*User)(nil),                   // 78: jackfield.plugin.v1.User
+	(*Preferences)(nil),            // 79: jackfield.plugin.v1.Preferences
+	nil,                            // 80: jackfield.plugin.v1.EndpointRequest.ParametersEntry
+	nil,                            // 81: jackfield.plugin.v1.Payload.MetadataEntry
 }
 var file_jackfield_plugin_v1_plugin_proto_depIdxs = []int32{
 	2,  // 0: jackfield.plugin.v1.Description.hooks:type_name -> jackfield.plugin.v1.Hook
-	39, // 1: jackfield.plugin.v1.Description.object_hooks:type_name -> jackfield.plugin.v1.ObjectHook
-	42, // 2: jackfield.plugin.v1.Description.receivers:type_name -> jackfield.plugin.v1.Receiver
-	44, // 3: jackfield.plugin.v1.Description.pages:type_name -> jackfield.plugin.v1.Page
+	42, // 1: jackfield.plugin.v1.Description.object_hooks:type_name -> jackfield.plugin.v1.ObjectHook
+	45, // 2: jackfield.plugin.v1.Description.receivers:type_name -> jackfield.plugin.v1.Receiver
+	47, // 3: jackfield.plugin.v1.Description.pages:type_name -> jackfield.plugin.v1.Page
 	6,  // 4: jackfield.plugin.v1.Description.agents:type_name -> jackfield.plugin.v1.AgentSpec
 	6,  // 5: jackfield.plugin.v1.Loaded.agents:type_name -> jackfield.plugin.v1.AgentSpec
-	25, // 6: jackfield.plugin.v1.Loaded.tools:type_name -> jackfield.plugin.v1.ToolSpec
+	28, // 6: jackfield.plugin.v1.Loaded.tools:type_name -> jackfield.plugin.v1.ToolSpec
 	7,  // 7: jackfield.plugin.v1.Loaded.tasks:type_name -> jackfield.plugin.v1.TaskSpec
-	34, // 8: jackfield.plugin.v1.Loaded.endpoints:type_name -> jackfield.plugin.v1.Endpoint
-	12, // 9: jackfield.plugin.v1.Outcome.replace:type_name -> jackfield.plugin.v1.Replace
-	17, // 10: jackfield.plugin.v1.Outcome.reject:type_name -> jackfield.plugin.v1.Reject
-	18, // 11: jackfield.plugin.v1.Outcome.answer:type_name -> jackfield.plugin.v1.Answer
-	19, // 12: jackfield.plugin.v1.Outcome.drop:type_name -> jackfield.plugin.v1.Drop
-	20, // 13: jackfield.plugin.v1.Outcome.identity:type_name -> jackfield.plugin.v1.Identity
-	14, // 14: jackfield.plugin.v1.Replace.inbound:type_name -> jackfield.plugin.v1.Inbound
-	15, // 15: jackfield.plugin.v1.Replace.outgoing:type_name -> jackfield.plugin.v1.Outgoing
-	16, // 16: jackfield.plugin.v1.Replace.head:type_name -> jackfield.plugin.v1.Head
-	13, // 17: jackfield.plugin.v1.Inbound.headers:type_name -> jackfield.plugin.v1.Header
-	13, // 18: jackfield.plugin.v1.Outgoing.headers:type_name -> jackfield.plugin.v1.Header
-	13, // 19: jackfield.plugin.v1.Head.headers:type_name -> jackfield.plugin.v1.Header
-	22, // 20: jackfield.plugin.v1.ProviderCall.upstream:type_name -> jackfield.plugin.v1.Upstream
-	27, // 21: jackfield.plugin.v1.ProviderCall.caller:type_name -> jackfield.plugin.v1.Caller
-	24, // 22: jackfield.plugin.v1.ProviderReply.failure:type_name -> jackfield.plugin.v1.UpstreamFailure
-	27, // 23: jackfield.plugin.v1.ToolCall.caller:type_name -> jackfield.plugin.v1.Caller
-	29, // 24: jackfield.plugin.v1.ToolEvent.progress:type_name -> jackfield.plugin.v1.Progress
-	30, // 25: jackfield.plugin.v1.ToolEvent.reply:type_name -> jackfield.plugin.v1.ToolReply
-	27, // 26: jackfield.plugin.v1.Event.caller:type_name -> jackfield.plugin.v1.Caller
-	13, // 27: jackfield.plugin.v1.EndpointRequest.headers:type_name -> jackfield.plugin.v1.Header
-	27, // 28: jackfield.plugin.v1.EndpointRequest.caller:type_name -> jackfield.plugin.v1.Caller
-	77, // 29: jackfield.plugin.v1.EndpointRequest.parameters:type_name -> jackfield.plugin.v1.EndpointRequest.ParametersEntry
-	13, // 30: jackfield.plugin.v1.EndpointReply.headers:type_name -> jackfield.plugin.v1.Header
-	27, // 31: jackfield.plugin.v1.AgentMessage.caller:type_name -> jackfield.plugin.v1.Caller
-	78, // 32: jackfield.plugin.v1.Payload.metadata:type_name -> jackfield.plugin.v1.Payload.MetadataEntry
-	27, // 33: jackfield.plugin.v1.PageCall.caller:type_name -> jackfield.plugin.v1.Caller
-	50, // 34: jackfield.plugin.v1.KvKey.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 35: jackfield.plugin.v1.KvSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 36: jackfield.plugin.v1.KvListRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 37: jackfield.plugin.v1.KvIncrementRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	50, // 38: jackfield.plugin.v1.KvCompareAndSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
-	13, // 39: jackfield.plugin.v1.HttpCall.headers:type_name -> jackfield.plugin.v1.Header
-	13, // 40: jackfield.plugin.v1.HttpReply.headers:type_name -> jackfield.plugin.v1.Header
-	7,  // 41: jackfield.plugin.v1.ScheduleRequest.task:type_name -> jackfield.plugin.v1.TaskSpec
-	66, // 42: jackfield.plugin.v1.ScheduledTasks.tasks:type_name -> jackfield.plugin.v1.ScheduledTask
-	7,  // 43: jackfield.plugin.v1.ScheduledTask.task:type_name -> jackfield.plugin.v1.TaskSpec
-	70, // 44: jackfield.plugin.v1.Memories.memories:type_name -> jackfield.plugin.v1.Memory
-	75, // 45: jackfield.plugin.v1.UserReply.user:type_name -> jackfield.plugin.v1.User
-	3,  // 46: jackfield.plugin.v1.Plugin.OpenSession:input_type -> jackfield.plugin.v1.OpenSessionRequest
-	0,  // 47: jackfield.plugin.v1.Plugin.Describe:input_type -> jackfield.plugin.v1.Empty
-	4,  // 48: jackfield.plugin.v1.Plugin.Load:input_type -> jackfield.plugin.v1.LoadRequest
-	0,  // 49: jackfield.plugin.v1.Plugin.Enable:input_type -> jackfield.plugin.v1.Empty
-	0,  // 50: jackfield.plugin.v1.Plugin.Health:input_type -> jackfield.plugin.v1.Empty
-	0,  // 51: jackfield.plugin.v1.Plugin.Disable:input_type -> jackfield.plugin.v1.Empty
-	0,  // 52: jackfield.plugin.v1.Plugin.Unload:input_type -> jackfield.plugin.v1.Empty
-	9,  // 53: jackfield.plugin.v1.Hooks.Handle:input_type -> jackfield.plugin.v1.HookCall
-	9,  // 54: jackfield.plugin.v1.Hooks.HandleChunks:input_type -> jackfield.plugin.v1.HookCall
-	10, // 55: jackfield.plugin.v1.Hooks.End:input_type -> jackfield.plugin.v1.ExchangeEnd
-	21, // 56: jackfield.plugin.v1.Provider.Complete:input_type -> jackfield.plugin.v1.ProviderCall
-	21, // 57: jackfield.plugin.v1.Provider.Stream:input_type -> jackfield.plugin.v1.ProviderCall
-	21, // 58: jackfield.plugin.v1.Provider.Embed:input_type -> jackfield.plugin.v1.ProviderCall
-	26, // 59: jackfield.plugin.v1.Tools.Call:input_type -> jackfield.plugin.v1.ToolCall
-	31, // 60: jackfield.plugin.v1.Events.Tell:input_type -> jackfield.plugin.v1.Event
-	33, // 61: jackfield.plugin.v1.Tasks.Run:input_type -> jackfield.plugin.v1.TaskRun
-	35, // 62: jackfield.plugin.v1.Endpoints.Serve:input_type -> jackfield.plugin.v1.EndpointRequest
-	37, // 63: jackfield.plugin.v1.Agents.Answer:input_type -> jackfield.plugin.v1.AgentMessage
-	40, // 64: jackfield.plugin.v1.ObjectHooks.Handle:input_type -> jackfield.plugin.v1.ObjectCall
-	43, // 65: jackfield.plugin.v1.Receivers.Accept:input_type -> jackfield.plugin.v1.Payload
-	45, // 66: jackfield.plugin.v1.Pages.Asset:input_type -> jackfield.plugin.v1.AssetRequest
-	47, // 67: jackfield.plugin.v1.Pages.Call:input_type -> jackfield.plugin.v1.PageCall
-	49, // 68: jackfield.plugin.v1.Host.Log:input_type -> jackfield.plugin.v1.LogEntry
-	8,  // 69: jackfield.plugin.v1.Host.Report:input_type -> jackfield.plugin.v1.Healthy
-	51, // 70: jackfield.plugin.v1.Host.KvGet:input_type -> jackfield.plugin.v1.KvKey
-	53, // 71: jackfield.plugin.v1.Host.KvSet:input_type -> jackfield.plugin.v1.KvSetRequest
-	51, // 72: jackfield.plugin.v1.Host.KvDelete:input_type -> jackfield.plugin.v1.KvKey
-	56, // 73: jackfield.plugin.v1.Host.KvList:input_type -> jackfield.plugin.v1.KvListRequest
-	50, // 74: jackfield.plugin.v1.Host.KvClear:input_type -> jackfield.plugin.v1.KvScope
-	58, // 75: jackfield.plugin.v1.Host.KvIncrement:input_type -> jackfield.plugin.v1.KvIncrementRequest
-	59, // 76: jackfield.plugin.v1.Host.KvCompareAndSet:input_type -> jackfield.plugin.v1.KvCompareAndSetRequest
-	60, // 77: jackfield.plugin.v1.Host.HttpRequest:input_type -> jackfield.plugin.v1.HttpCall
-	62, // 78: jackfield.plugin.v1.Host.EventsOn:input_type -> jackfield.plugin.v1.EventType
-	62, // 79: jackfield.plugin.v1.Host.EventsOff:input_type -> jackfield.plugin.v1.EventType
-	31, // 80: jackfield.plugin.v1.Host.EventsEmit:input_type -> jackfield.plugin.v1.Event
-	63, // 81: jackfield.plugin.v1.Host.Schedule:input_type -> jackfield.plugin.v1.ScheduleRequest
-	64, // 82: jackfield.plugin.v1.Host.CancelTask:input_type -> jackfield.plugin.v1.TaskId
-	0,  // 83: jackfield.plugin.v1.Host.ListTasks:input_type -> jackfield.plugin.v1.Empty
-	25, // 84: jackfield.plugin.v1.Host.RegisterTool:input_type -> jackfield.plugin.v1.ToolSpec
-	67, // 85: jackfield.plugin.v1.Host.UnregisterTool:input_type -> jackfield.plugin.v1.ToolName
-	26, // 86: jackfield.plugin.v1.Host.ExecuteTool:input_type -> jackfield.plugin.v1.ToolCall
-	68, // 87: jackfield.plugin.v1.Host.SearchMemory:input_type -> jackfield.plugin.v1.MemorySearch
-	71, // 88: jackfield.plugin.v1.Host.CreateMemory:input_type -> jackfield.plugin.v1.NewMemory
-	73, // 89: jackfield.plugin.v1.Host.GetUser:input_type -> jackfield.plugin.v1.UserId
-	73, // 90: jackfield.plugin.v1.Host.GetPreferences:input_type -> jackfield.plugin.v1.UserId
-	0,  // 91: jackfield.plugin.v1.Plugin.OpenSession:output_type -> jackfield.plugin.v1.Empty
-	1,  // 92: jackfield.plugin.v1.Plugin.Describe:output_type -> jackfield.plugin.v1.Description
-	5,  // 93: jackfield.plugin.v1.Plugin.Load:output_type -> jackfield.plugin.v1.Loaded
-	0,  // 94: jackfield.plugin.v1.Plugin.Enable:output_type -> jackfield.plugin.v1.Empty
-	8,  // 95: jackfield.plugin.v1.Plugin.Health:output_type -> jackfield.plugin.v1.Healthy
-	0,  // 96: jackfield.plugin.v1.Plugin.Disable:output_type -> jackfield.plugin.v1.Empty
-	0,  // 97: jackfield.plugin.v1.Plugin.Unload:output_type -> jackfield.plugin.v1.Empty
-	11, // 98: jackfield.plugin.v1.Hooks.Handle:output_type -> jackfield.plugin.v1.Outcome
-	11, // 99: jackfield.plugin.v1.Hooks.HandleChunks:output_type -> jackfield.plugin.v1.Outcome
-	0,  // 100: jackfield.plugin.v1.Hooks.End:output_type -> jackfield.plugin.v1.Empty
-	23, // 101: jackfield.plugin.v1.Provider.Complete:output_type -> jackfield.plugin.v1.ProviderReply
-	23, // 102: jackfield.plugin.v1.Provider.Stream:output_type -> jackfield.plugin.v1.ProviderReply
-	23, // 103: jackfield.plugin.v1.Provider.Embed:output_type -> jackfield.plugin.v1.ProviderReply
-	28, // 104: jackfield.plugin.v1.Tools.Call:output_type -> jackfield.plugin.v1.ToolEvent
-	32, // 105: jackfield.plugin.v1.Events.Tell:output_type -> jackfield.plugin.v1.EventReply
-	0,  // 106: jackfield.plugin.v1.Tasks.Run:output_type -> jackfield.plugin.v1.Empty
-	36, // 107: jackfield.plugin.v1.Endpoints.Serve:output_type -> jackfield.plugin.v1.EndpointReply
-	38, // 108: jackfield.plugin.v1.Agents.Answer:output_type -> jackfield.plugin.v1.AgentEvent
-	41, // 109: jackfield.plugin.v1.ObjectHooks.Handle:output_type -> jackfield.plugin.v1.ObjectOutcome
-	0,  // 110: jackfield.plugin.v1.Receivers.Accept:output_type -> jackfield.plugin.v1.Empty
-	46, // 111: jackfield.plugin.v1.Pages.Asset:output_type -> jackfield.plugin.v1.AssetReply
-	48, // 112: jackfield.plugin.v1.Pages.Call:output_type -> jackfield.plugin.v1.PageReply
-	0,  // 113: jackfield.plugin.v1.Host.Log:output_type -> jackfield.plugin.v1.Empty
-	0,  // 114: jackfield.plugin.v1.Host.Report:output_type -> jackfield.plugin.v1.Empty
-	52, // 115: jackfield.plugin.v1.Host.KvGet:output_type -> jackfield.plugin.v1.KvValue
-	0,  // 116: jackfield.plugin.v1.Host.KvSet:output_type -> jackfield.plugin.v1.Empty
-	54, // 117: jackfield.plugin.v1.Host.KvDelete:output_type -> jackfield.plugin.v1.KvFlag
-	57, // 118: jackfield.plugin.v1.Host.KvList:output_type -> jackfield.plugin.v1.KvKeys
-	55, // 119: jackfield.plugin.v1.Host.KvClear:output_type -> jackfield.plugin.v1.KvCount
-	55, // 120: jackfield.plugin.v1.Host.KvIncrement:output_type -> jackfield.plugin.v1.KvCount
-	54, // 121: jackfield.plugin.v1.Host.KvCompareAndSet:output_type -> jackfield.plugin.v1.KvFlag
-	61, // 122: jackfield.plugin.v1.Host.HttpRequest:output_type -> jackfield.plugin.v1.HttpReply
-	0,  // 123: jackfield.plugin.v1.Host.EventsOn:output_type -> jackfield.plugin.v1.Empty
-	0,  // 124: jackfield.plugin.v1.Host.EventsOff:output_type -> jackfield.plugin.v1.Empty
-	0,  // 125: jackfield.plugin.v1.Host.EventsEmit:output_type -> jackfield.plugin.v1.Empty
-	64, // 126: jackfield.plugin.v1.Host.Schedule:output_type -> jackfield.plugin.v1.TaskId
-	54, // 127: jackfield.plugin.v1.Host.CancelTask:output_type -> jackfield.plugin.v1.KvFlag
-	65, // 128: jackfield.plugin.v1.Host.ListTasks:output_type -> jackfield.plugin.v1.ScheduledTasks
-	0,  // 129: jackfield.plugin.v1.Host.RegisterTool:output_type -> jackfield.plugin.v1.Empty
-	0,  // 130: jackfield.plugin.v1.Host.UnregisterTool:output_type -> jackfield.plugin.v1.Empty
-	30, // 131: jackfield.plugin.v1.Host.ExecuteTool:output_type -> jackfield.plugin.v1.ToolReply
-	69, // 132: jackfield.plugin.v1.Host.SearchMemory:output_type -> jackfield.plugin.v1.Memories
-	72, // 133: jackfield.plugin.v1.Host.CreateMemory:output_type -> jackfield.plugin.v1.MemoryId
-	74, // 134: jackfield.plugin.v1.Host.GetUser:output_type -> jackfield.plugin.v1.UserReply
-	76, // 135: jackfield.plugin.v1.Host.GetPreferences:output_type -> jackfield.plugin.v1.Preferences
-	91, // [91:136] is the sub-list for method output_type
-	46, // [46:91] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	37, // 8: jackfield.plugin.v1.Loaded.endpoints:type_name -> jackfield.plugin.v1.Endpoint
+	9,  // 9: jackfield.plugin.v1.HookRequest.hook:type_name -> jackfield.plugin.v1.HookCall
+	0,  // 10: jackfield.plugin.v1.HookRequest.cancelled:type_name -> jackfield.plugin.v1.Empty
+	10, // 11: jackfield.plugin.v1.HookRequest.end:type_name -> jackfield.plugin.v1.ExchangeEnd
+	14, // 12: jackfield.plugin.v1.HookReply.outcome:type_name -> jackfield.plugin.v1.Outcome
+	13, // 13: jackfield.plugin.v1.HookReply.failure:type_name -> jackfield.plugin.v1.Failure
+	15, // 14: jackfield.plugin.v1.Outcome.replace:type_name -> jackfield.plugin.v1.Replace
+	20, // 15: jackfield.plugin.v1.Outcome.reject:type_name -> jackfield.plugin.v1.Reject
+	21, // 16: jackfield.plugin.v1.Outcome.answer:type_name -> jackfield.plugin.v1.Answer
+	22, // 17: jackfield.plugin.v1.Outcome.drop:type_name -> jackfield.plugin.v1.Drop
+	23, // 18: jackfield.plugin.v1.Outcome.identity:type_name -> jackfield.plugin.v1.Identity
+	17, // 19: jackfield.plugin.v1.Replace.inbound:type_name -> jackfield.plugin.v1.Inbound
+	18, // 20: jackfield.plugin.v1.Replace.outgoing:type_name -> jackfield.plugin.v1.Outgoing
+	19, // 21: jackfield.plugin.v1.Replace.head:type_name -> jackfield.plugin.v1.Head
+	16, // 22: jackfield.plugin.v1.Inbound.headers:type_name -> jackfield.plugin.v1.Header
+	16, // 23: jackfield.plugin.v1.Outgoing.headers:type_name -> jackfield.plugin.v1.Header
+	16, // 24: jackfield.plugin.v1.Head.headers:type_name -> jackfield.plugin.v1.Header
+	25, // 25: jackfield.plugin.v1.ProviderCall.upstream:type_name -> jackfield.plugin.v1.Upstream
+	30, // 26: jackfield.plugin.v1.ProviderCall.caller:type_name -> jackfield.plugin.v1.Caller
+	27, // 27: jackfield.plugin.v1.ProviderReply.failure:type_name -> jackfield.plugin.v1.UpstreamFailure
+	30, // 28: jackfield.plugin.v1.ToolCall.caller:type_name -> jackfield.plugin.v1.Caller
+	32, // 29: jackfield.plugin.v1.ToolEvent.progress:type_name -> jackfield.plugin.v1.Progress
+	33, // 30: jackfield.plugin.v1.ToolEvent.reply:type_name -> jackfield.plugin.v1.ToolReply
+	30, // 31: jackfield.plugin.v1.Event.caller:type_name -> jackfield.plugin.v1.Caller
+	16, // 32: jackfield.plugin.v1.EndpointRequest.headers:type_name -> jackfield.plugin.v1.Header
+	30, // 33: jackfield.plugin.v1.EndpointRequest.caller:type_name -> jackfield.plugin.v1.Caller
+	80, // 34: jackfield.plugin.v1.EndpointRequest.parameters:type_name -> jackfield.plugin.v1.EndpointRequest.ParametersEntry
+	16, // 35: jackfield.plugin.v1.EndpointReply.headers:type_name -> jackfield.plugin.v1.Header
+	30, // 36: jackfield.plugin.v1.AgentMessage.caller:type_name -> jackfield.plugin.v1.Caller
+	81, // 37: jackfield.plugin.v1.Payload.metadata:type_name -> jackfield.plugin.v1.Payload.MetadataEntry
+	30, // 38: jackfield.plugin.v1.PageCall.caller:type_name -> jackfield.plugin.v1.Caller
+	53, // 39: jackfield.plugin.v1.KvKey.scope:type_name -> jackfield.plugin.v1.KvScope
+	53, // 40: jackfield.plugin.v1.KvSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	53, // 41: jackfield.plugin.v1.KvListRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	53, // 42: jackfield.plugin.v1.KvIncrementRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	53, // 43: jackfield.plugin.v1.KvCompareAndSetRequest.scope:type_name -> jackfield.plugin.v1.KvScope
+	16, // 44: jackfield.plugin.v1.HttpCall.headers:type_name -> jackfield.plugin.v1.Header
+	16, // 45: jackfield.plugin.v1.HttpReply.headers:type_name -> jackfield.plugin.v1.Header
+	7,  // 46: jackfield.plugin.v1.ScheduleRequest.task:type_name -> jackfield.plugin.v1.TaskSpec
+	69, // 47: jackfield.plugin.v1.ScheduledTasks.tasks:type_name -> jackfield.plugin.v1.ScheduledTask
+	7,  // 48: jackfield.plugin.v1.ScheduledTask.task:type_name -> jackfield.plugin.v1.TaskSpec
+	73, // 49: jackfield.plugin.v1.Memories.memories:type_name -> jackfield.plugin.v1.Memory
+	78, // 50: jackfield.plugin.v1.UserReply.user:type_name -> jackfield.plugin.v1.User
+	3,  // 51: jackfield.plugin.v1.Plugin.OpenSession:input_type -> jackfield.plugin.v1.OpenSessionRequest
+	0,  // 52: jackfield.plugin.v1.Plugin.Describe:input_type -> jackfield.plugin.v1.Empty
+	4,  // 53: jackfield.plugin.v1.Plugin.Load:input_type -> jackfield.plugin.v1.LoadRequest
+	0,  // 54: jackfield.plugin.v1.Plugin.Enable:input_type -> jackfield.plugin.v1.Empty
+	0,  // 55: jackfield.plugin.v1.Plugin.Health:input_type -> jackfield.plugin.v1.Empty
+	0,  // 56: jackfield.plugin.v1.Plugin.Disable:input_type -> jackfield.plugin.v1.Empty
+	0,  // 57: jackfield.plugin.v1.Plugin.Unload:input_type -> jackfield.plugin.v1.Empty
+	9,  // 58: jackfield.plugin.v1.Hooks.Handle:input_type -> jackfield.plugin.v1.HookCall
+	9,  // 59: jackfield.plugin.v1.Hooks.HandleChunks:input_type -> jackfield.plugin.v1.HookCall
+	11, // 60: jackfield.plugin.v1.Hooks.Converse:input_type -> jackfield.plugin.v1.HookRequest
+	10, // 61: jackfield.plugin.v1.Hooks.End:input_type -> jackfield.plugin.v1.ExchangeEnd
+	24, // 62: jackfield.plugin.v1.Provider.Complete:input_type -> jackfield.plugin.v1.ProviderCall
+	24, // 63: jackfield.plugin.v1.Provider.Stream:input_type -> jackfield.plugin.v1.ProviderCall
+	24, // 64: jackfield.plugin.v1.Provider.Embed:input_type -> jackfield.plugin.v1.ProviderCall
+	29, // 65: jackfield.plugin.v1.Tools.Call:input_type -> jackfield.plugin.v1.ToolCall
+	34, // 66: jackfield.plugin.v1.Events.Tell:input_type -> jackfield.plugin.v1.Event
+	36, // 67: jackfield.plugin.v1.Tasks.Run:input_type -> jackfield.plugin.v1.TaskRun
+	38, // 68: jackfield.plugin.v1.Endpoints.Serve:input_type -> jackfield.plugin.v1.EndpointRequest
+	40, // 69: jackfield.plugin.v1.Agents.Answer:input_type -> jackfield.plugin.v1.AgentMessage
+	43, // 70: jackfield.plugin.v1.ObjectHooks.Handle:input_type -> jackfield.plugin.v1.ObjectCall
+	46, // 71: jackfield.plugin.v1.Receivers.Accept:input_type -> jackfield.plugin.v1.Payload
+	48, // 72: jackfield.plugin.v1.Pages.Asset:input_type -> jackfield.plugin.v1.AssetRequest
+	50, // 73: jackfield.plugin.v1.Pages.Call:input_type -> jackfield.plugin.v1.PageCall
+	52, // 74: jackfield.plugin.v1.Host.Log:input_type -> jackfield.plugin.v1.LogEntry
+	8,  // 75: jackfield.plugin.v1.Host.Report:input_type -> jackfield.plugin.v1.Healthy
+	54, // 76: jackfield.plugin.v1.Host.KvGet:input_type -> jackfield.plugin.v1.KvKey
+	56, // 77: jackfield.plugin.v1.Host.KvSet:input_type -> jackfield.plugin.v1.KvSetRequest
+	54, // 78: jackfield.plugin.v1.Host.KvDelete:input_type -> jackfield.plugin.v1.KvKey
+	59, // 79: jackfield.plugin.v1.Host.KvList:input_type -> jackfield.plugin.v1.KvListRequest
+	53, // 80: jackfield.plugin.v1.Host.KvClear:input_type -> jackfield.plugin.v1.KvScope
+	61, // 81: jackfield.plugin.v1.Host.KvIncrement:input_type -> jackfield.plugin.v1.KvIncrementRequest
+	62, // 82: jackfield.plugin.v1.Host.KvCompareAndSet:input_type -> jackfield.plugin.v1.KvCompareAndSetRequest
+	63, // 83: jackfield.plugin.v1.Host.HttpRequest:input_type -> jackfield.plugin.v1.HttpCall
+	65, // 84: jackfield.plugin.v1.Host.EventsOn:input_type -> jackfield.plugin.v1.EventType
+	65, // 85: jackfield.plugin.v1.Host.EventsOff:input_type -> jackfield.plugin.v1.EventType
+	34, // 86: jackfield.plugin.v1.Host.EventsEmit:input_type -> jackfield.plugin.v1.Event
+	66, // 87: jackfield.plugin.v1.Host.Schedule:input_type -> jackfield.plugin.v1.ScheduleRequest
+	67, // 88: jackfield.plugin.v1.Host.CancelTask:input_type -> jackfield.plugin.v1.TaskId
+	0,  // 89: jackfield.plugin.v1.Host.ListTasks:input_type -> jackfield.plugin.v1.Empty
+	28, // 90: jackfield.plugin.v1.Host.RegisterTool:input_type -> jackfield.plugin.v1.ToolSpec
+	70, // 91: jackfield.plugin.v1.Host.UnregisterTool:input_type -> jackfield.plugin.v1.ToolName
+	29, // 92: jackfield.plugin.v1.Host.ExecuteTool:input_type -> jackfield.plugin.v1.ToolCall
+	71, // 93: jackfield.plugin.v1.Host.SearchMemory:input_type -> jackfield.plugin.v1.MemorySearch
+	74, // 94: jackfield.plugin.v1.Host.CreateMemory:input_type -> jackfield.plugin.v1.NewMemory
+	76, // 95: jackfield.plugin.v1.Host.GetUser:input_type -> jackfield.plugin.v1.UserId
+	76, // 96: jackfield.plugin.v1.Host.GetPreferences:input_type -> jackfield.plugin.v1.UserId
+	0,  // 97: jackfield.plugin.v1.Plugin.OpenSession:output_type -> jackfield.plugin.v1.Empty
+	1,  // 98: jackfield.plugin.v1.Plugin.Describe:output_type -> jackfield.plugin.v1.Description
+	5,  // 99: jackfield.plugin.v1.Plugin.Load:output_type -> jackfield.plugin.v1.Loaded
+	0,  // 100: jackfield.plugin.v1.Plugin.Enable:output_type -> jackfield.plugin.v1.Empty
+	8,  // 101: jackfield.plugin.v1.Plugin.Health:output_type -> jackfield.plugin.v1.Healthy
+	0,  // 102: jackfield.plugin.v1.Plugin.Disable:output_type -> jackfield.plugin.v1.Empty
+	0,  // 103: jackfield.plugin.v1.Plugin.Unload:output_type -> jackfield.plugin.v1.Empty
+	14, // 104: jackfield.plugin.v1.Hooks.Handle:output_type -> jackfield.plugin.v1.Outcome
+	14, // 105: jackfield.plugin.v1.Hooks.HandleChunks:output_type -> jackfield.plugin.v1.Outcome
+	12, // 106: jackfield.plugin.v1.Hooks.Converse:output_type -> jackfield.plugin.v1.HookReply
+	0,  // 107: jackfield.plugin.v1.Hooks.End:output_type -> jackfield.plugin.v1.Empty
+	26, // 108: jackfield.plugin.v1.Provider.Complete:output_type -> jackfield.plugin.v1.ProviderReply
+	26, // 109: jackfield.plugin.v1.Provider.Stream:output_type -> jackfield.plugin.v1.ProviderReply
+	26, // 110: jackfield.plugin.v1.Provider.Embed:output_type -> jackfield.plugin.v1.ProviderReply
+	31, // 111: jackfield.plugin.v1.Tools.Call:output_type -> jackfield.plugin.v1.ToolEvent
+	35, // 112: jackfield.plugin.v1.Events.Tell:output_type -> jackfield.plugin.v1.EventReply
+	0,  // 113: jackfield.plugin.v1.Tasks.Run:output_type -> jackfield.plugin.v1.Empty
+	39, // 114: jackfield.plugin.v1.Endpoints.Serve:output_type -> jackfield.plugin.v1.EndpointReply
+	41, // 115: jackfield.plugin.v1.Agents.Answer:output_type -> jackfield.plugin.v1.AgentEvent
+	44, // 116: jackfield.plugin.v1.ObjectHooks.Handle:output_type -> jackfield.plugin.v1.ObjectOutcome
+	0,  // 117: jackfield.plugin.v1.Receivers.Accept:output_type -> jackfield.plugin.v1.Empty
+	49, // 118: jackfield.plugin.v1.Pages.Asset:output_type -> jackfield.plugin.v1.AssetReply
+	51, // 119: jackfield.plugin.v1.Pages.Call:output_type -> jackfield.plugin.v1.PageReply
+	0,  // 120: jackfield.plugin.v1.Host.Log:output_type -> jackfield.plugin.v1.Empty
+	0,  // 121: jackfield.plugin.v1.Host.Report:output_type -> jackfield.plugin.v1.Empty
+	55, // 122: jackfield.plugin.v1.Host.KvGet:output_type -> jackfield.plugin.v1.KvValue
+	0,  // 123: jackfield.plugin.v1.Host.KvSet:output_type -> jackfield.plugin.v1.Empty
+	57, // 124: jackfield.plugin.v1.Host.KvDelete:output_type -> jackfield.plugin.v1.KvFlag
+	60, // 125: jackfield.plugin.v1.Host.KvList:output_type -> jackfield.plugin.v1.KvKeys
+	58, // 126: jackfield.plugin.v1.Host.KvClear:output_type -> jackfield.plugin.v1.KvCount
+	58, // 127: jackfield.plugin.v1.Host.KvIncrement:output_type -> jackfield.plugin.v1.KvCount
+	57, // 128: jackfield.plugin.v1.Host.KvCompareAndSet:output_type -> jackfield.plugin.v1.KvFlag
+	64, // 129: jackfield.plugin.v1.Host.HttpRequest:output_type -> jackfield.plugin.v1.HttpReply
+	0,  // 130: jackfield.plugin.v1.Host.EventsOn:output_type -> jackfield.plugin.v1.Empty
+	0,  // 131: jackfield.plugin.v1.Host.EventsOff:output_type -> jackfield.plugin.v1.Empty
+	0,  // 132: jackfield.plugin.v1.Host.EventsEmit:output_type -> jackfield.plugin.v1.Empty
+	67, // 133: jackfield.plugin.v1.Host.Schedule:output_type -> jackfield.plugin.v1.TaskId
+	57, // 134: jackfield.plugin.v1.Host.CancelTask:output_type -> jackfield.plugin.v1.KvFlag
+	68, // 135: jackfield.plugin.v1.Host.ListTasks:output_type -> jackfield.plugin.v1.ScheduledTasks
+	0,  // 136: jackfield.plugin.v1.Host.RegisterTool:output_type -> jackfield.plugin.v1.Empty
+	0,  // 137: jackfield.plugin.v1.Host.UnregisterTool:output_type -> jackfield.plugin.v1.Empty
+	33, // 138: jackfield.plugin.v1.Host.ExecuteTool:output_type -> jackfield.plugin.v1.ToolReply
+	72, // 139: jackfield.plugin.v1.Host.SearchMemory:output_type -> jackfield.plugin.v1.Memories
+	75, // 140: jackfield.plugin.v1.Host.CreateMemory:output_type -> jackfield.plugin.v1.MemoryId
+	77, // 141: jackfield.plugin.v1.Host.GetUser:output_type -> jackfield.plugin.v1.UserReply
+	79, // 142: jackfield.plugin.v1.Host.GetPreferences:output_type -> jackfield.plugin.v1.Preferences
+	97, // [97:143] is the sub-list for method output_type
+	51, // [51:97] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_jackfield_plugin_v1_plugin_proto_init() }
@@ -6000,13 +6288,22 @@ func file_jackfield_plugin_v1_plugin_proto_init() {
 		(*TaskSpec_Cron)(nil),
 	}
 	file_jackfield_plugin_v1_plugin_proto_msgTypes[11].OneofWrappers = []any{
+		(*HookRequest_Hook)(nil),
+		(*HookRequest_Cancelled)(nil),
+		(*HookRequest_End)(nil),
+	}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[12].OneofWrappers = []any{
+		(*HookReply_Outcome)(nil),
+		(*HookReply_Failure)(nil),
+	}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
 		(*Outcome_Replace)(nil),
 		(*Outcome_Reject)(nil),
 		(*Outcome_Answer)(nil),
 		(*Outcome_Drop)(nil),
 		(*Outcome_Identity)(nil),
 	}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[12].OneofWrappers = []any{
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[15].OneofWrappers = []any{
 		(*Replace_Inbound)(nil),
 		(*Replace_RequestJson)(nil),
 		(*Replace_CandidatesJson)(nil),
@@ -6015,40 +6312,40 @@ func file_jackfield_plugin_v1_plugin_proto_init() {
 		(*Replace_EventsJson)(nil),
 		(*Replace_ResponseJson)(nil),
 	}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[17].OneofWrappers = []any{}
 	file_jackfield_plugin_v1_plugin_proto_msgTypes[20].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[21].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[23].OneofWrappers = []any{
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[23].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[24].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[26].OneofWrappers = []any{
 		(*ProviderReply_ValueJson)(nil),
 		(*ProviderReply_Failure)(nil),
 	}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[24].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[26].OneofWrappers = []any{}
 	file_jackfield_plugin_v1_plugin_proto_msgTypes[27].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[28].OneofWrappers = []any{
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[29].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[30].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[31].OneofWrappers = []any{
 		(*ToolEvent_Progress)(nil),
 		(*ToolEvent_Reply)(nil),
 	}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[31].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[32].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[34].OneofWrappers = []any{}
 	file_jackfield_plugin_v1_plugin_proto_msgTypes[35].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[40].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[41].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[50].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[52].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[38].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[43].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[44].OneofWrappers = []any{}
 	file_jackfield_plugin_v1_plugin_proto_msgTypes[53].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[58].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[59].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[66].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[74].OneofWrappers = []any{}
-	file_jackfield_plugin_v1_plugin_proto_msgTypes[75].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[55].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[56].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[61].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[62].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[69].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[77].OneofWrappers = []any{}
+	file_jackfield_plugin_v1_plugin_proto_msgTypes[78].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_jackfield_plugin_v1_plugin_proto_rawDesc), len(file_jackfield_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   79,
+			NumMessages:   82,
 			NumExtensions: 0,
 			NumServices:   12,
 		},

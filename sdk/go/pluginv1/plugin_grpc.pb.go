@@ -382,6 +382,7 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 const (
 	Hooks_Handle_FullMethodName       = "/jackfield.plugin.v1.Hooks/Handle"
 	Hooks_HandleChunks_FullMethodName = "/jackfield.plugin.v1.Hooks/HandleChunks"
+	Hooks_Converse_FullMethodName     = "/jackfield.plugin.v1.Hooks/Converse"
 	Hooks_End_FullMethodName          = "/jackfield.plugin.v1.Hooks/End"
 )
 
@@ -394,6 +395,9 @@ type HooksClient interface {
 	Handle(ctx context.Context, in *HookCall, opts ...grpc.CallOption) (*Outcome, error)
 	// The events of one hook at `response_chunk` in one exchange: an outcome for each, in order.
 	HandleChunks(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[HookCall, Outcome], error)
+	// What `Handle` and `End` are for all exchanges, over one stream that lasts as long as the session. Only for plugins
+	// whose `Description` says `converses`; each hook runs by itself, and the replies may come in any order.
+	Converse(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[HookRequest, HookReply], error)
 	// No more comes of this exchange: what was kept for it can go.
 	End(ctx context.Context, in *ExchangeEnd, opts ...grpc.CallOption) (*Empty, error)
 }
@@ -429,6 +433,19 @@ func (c *hooksClient) HandleChunks(ctx context.Context, opts ...grpc.CallOption)
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Hooks_HandleChunksClient = grpc.BidiStreamingClient[HookCall, Outcome]
 
+func (c *hooksClient) Converse(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[HookRequest, HookReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Hooks_ServiceDesc.Streams[1], Hooks_Converse_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[HookRequest, HookReply]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Hooks_ConverseClient = grpc.BidiStreamingClient[HookRequest, HookReply]
+
 func (c *hooksClient) End(ctx context.Context, in *ExchangeEnd, opts ...grpc.CallOption) (*Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Empty)
@@ -448,6 +465,9 @@ type HooksServer interface {
 	Handle(context.Context, *HookCall) (*Outcome, error)
 	// The events of one hook at `response_chunk` in one exchange: an outcome for each, in order.
 	HandleChunks(grpc.BidiStreamingServer[HookCall, Outcome]) error
+	// What `Handle` and `End` are for all exchanges, over one stream that lasts as long as the session. Only for plugins
+	// whose `Description` says `converses`; each hook runs by itself, and the replies may come in any order.
+	Converse(grpc.BidiStreamingServer[HookRequest, HookReply]) error
 	// No more comes of this exchange: what was kept for it can go.
 	End(context.Context, *ExchangeEnd) (*Empty, error)
 	mustEmbedUnimplementedHooksServer()
@@ -465,6 +485,9 @@ func (UnimplementedHooksServer) Handle(context.Context, *HookCall) (*Outcome, er
 }
 func (UnimplementedHooksServer) HandleChunks(grpc.BidiStreamingServer[HookCall, Outcome]) error {
 	return status.Error(codes.Unimplemented, "method HandleChunks not implemented")
+}
+func (UnimplementedHooksServer) Converse(grpc.BidiStreamingServer[HookRequest, HookReply]) error {
+	return status.Error(codes.Unimplemented, "method Converse not implemented")
 }
 func (UnimplementedHooksServer) End(context.Context, *ExchangeEnd) (*Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method End not implemented")
@@ -515,6 +538,13 @@ func _Hooks_HandleChunks_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Hooks_HandleChunksServer = grpc.BidiStreamingServer[HookCall, Outcome]
 
+func _Hooks_Converse_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(HooksServer).Converse(&grpc.GenericServerStream[HookRequest, HookReply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Hooks_ConverseServer = grpc.BidiStreamingServer[HookRequest, HookReply]
+
 func _Hooks_End_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExchangeEnd)
 	if err := dec(in); err != nil {
@@ -553,6 +583,12 @@ var Hooks_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "HandleChunks",
 			Handler:       _Hooks_HandleChunks_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Converse",
+			Handler:       _Hooks_Converse_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

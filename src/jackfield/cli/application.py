@@ -20,18 +20,20 @@ from jackfield.cli import (
     plugin_trial,  # noqa: F401 - and this
     serve,
 )
+from jackfield.cli.plugin_commands import PluginGroup, PluginOptions
 
 _app = typer.Typer(
     name="jackfield",
+    cls=PluginGroup,
     help="An AI gateway in which everything is a plugin.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_app.command()(serve.serve)
-_app.add_typer(key.app, name="key")
-_app.add_typer(plugin.app, name="plugin")
-_app.add_typer(config.app, name="config")
+_app.command(cls=PluginOptions)(serve.serve)
+_app.add_typer(key.app, name="key", cls=PluginGroup)
+_app.add_typer(plugin.app, name="plugin", cls=PluginGroup)
+_app.add_typer(config.app, name="config", cls=PluginGroup)
 _app.command()(doctor.doctor)
 _app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 

@@ -19,7 +19,7 @@ async def check_installed(settings: Settings) -> list[Finding]:
         return []
     shelf = open_shelf(settings.install, settings.store, SystemClock())
     findings = [await _look(shelf, name) for name in shelf.catalogues]
-    return [*findings, *_tell_revoked(shelf, await _read_world(settings))]
+    return [*findings, *_tell_revoked(shelf, await read_world(settings))]
 
 
 async def _look(shelf: Shelf, name: str) -> Finding:
@@ -31,7 +31,7 @@ async def _look(shelf: Shelf, name: str) -> Finding:
     return Finding(check, "ok", f"number {index.sequence}, until {index.expires_at:%Y-%m-%d}")
 
 
-async def _read_world(settings: Settings) -> World:
+async def read_world(settings: Settings) -> World:
     """What the gateway runs; empty where the store is not there or does not open, which another check tells."""
     from jackfield.stores.database import Database, backend_for
     from jackfield.stores.generations import Generations

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jackfield.cli.options import ConfigOption, DataDirOption, read_settings
+from jackfield.cli.plugin_commands import given_options
 from jackfield.errors import ConfigError
 
 
@@ -19,6 +20,7 @@ class Role(StrEnum):
 
 
 def serve(
+    context: typer.Context,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     plugins_dir: Annotated[
@@ -42,6 +44,7 @@ def serve(
             "server.workers": workers,
             "store.data_dir": data_dir,
             "plugins.dirs": plugins_dir,
+            **given_options(context),
         },
     )
     from jackfield import app

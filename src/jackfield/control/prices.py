@@ -4,8 +4,7 @@ precedence."""
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from jackfield.errors import ConfigError
+from jackfield.sdk.prices import Price, Rates, Shelf, check_price, find_listed
 from jackfield.settings.lines import find_lines
 from jackfield.wire.chat import Usage
 
@@ -21,35 +21,6 @@ BUILT_IN = Path(__file__).parent / "prices.toml"
 PICO = 1_000_000
 PICO_PER_NANO = 1000
 CACHED_LOOKUPS = 4096
-
-Dollars = float
-
-
-class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """USD per million tokens. Cached input and cache writes cost as much as input where nothing else is
-    said."""
-
-    input: Dollars
-    output: Dollars = 0.0
-    cached_input: Dollars | None = None
-    cache_write: Dollars | None = None
-
-
-class LongRates(Rates, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rates for the whole of a request that reads more than `above` tokens."""
-
-    above: int
-
-
-class Price(Rates, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`models` are names, or beginnings of names that end in `*`; without `provider` they count for every
-    provider."""
-
-    models: tuple[str, ...]
-    as_of: date
-    provider: str | None = None
-    long: LongRates | None = None
-
 
 class _Tariff(msgspec.Struct, frozen=True):
     """Rates in picodollars a token, ready to multiply."""
@@ -74,39 +45,12 @@ class _Tariff(msgspec.Struct, frozen=True):
         return (picodollars + PICO_PER_NANO // 2) // PICO_PER_NANO
 
 
-class _Shelf:
-    """The prices of one file. The closest wins: a whole name before a beginning, a longer beginning before
-    a shorter, one for this provider before one for all."""
-
-    def __init__(self, prices: Iterable[Price]) -> None:
-        self._whole: dict[tuple[str | None, str], Price] = {}
-        self._beginnings: list[tuple[str | None, str, Price]] = []
-        for price in prices:
-            for model in price.models:
-                self._place(price, model.lower())
-        self._beginnings.sort(key=lambda entry: (-len(entry[1]), entry[0] is None))
-
-    def _place(self, price: Price, model: str) -> None:
-        if model.endswith("*"):
-            self._beginnings.append((price.provider, model[:-1], price))
-        else:
-            self._whole[price.provider, model] = price
-
-    def find(self, provider: str, model: str) -> Price | None:
-        found = self._whole.get((provider, model)) or self._whole.get((None, model))
-        if found is not None:
-            return found
-        for of_provider, beginning, price in self._beginnings:
-            if of_provider in (None, provider) and model.startswith(beginning):
-                return price
-        return None
-
-
 class PriceTable:
-    """A name is looked up as it stands, then without what stands before its last slash (`meta-llama/…`)."""
+    """`lists` are all prices, those that take precedence first."""
 
     def __init__(self, shelves: Sequence[Sequence[Price]]) -> None:
-        self._shelves = [_Shelf(prices) for prices in shelves]
+        self.lists = tuple(map(tuple, shelves))
+        self._shelves = [Shelf(prices) for prices in shelves]
         self._tariffs: dict[tuple[str, str], _Tariff | None] = {}
 
     @classmethod
@@ -126,17 +70,9 @@ class PriceTable:
     def _remember(self, key: tuple[str, str]) -> _Tariff | None:
         if len(self._tariffs) >= CACHED_LOOKUPS:
             self._tariffs.clear()
-        price = self._find(*key)
+        price = find_listed(self._shelves, *key)
         self._tariffs[key] = tariff = None if price is None else _tariff(price)
         return tariff
-
-    def _find(self, provider: str, model: str) -> Price | None:
-        model = model.lower()
-        for shelf in self._shelves:
-            for name in dict.fromkeys((model, model.rpartition("/")[2])):
-                if found := shelf.find(provider, name):
-                    return found
-        return None
 
 
 def _tariff(price: Price) -> _Tariff:
@@ -187,7 +123,7 @@ def read_prices(file: Path) -> list[Price]:
 def _read_price(file: Path, lines: dict[tuple[str | int, ...], int], index: int, entry: Any) -> Price:
     try:
         price = msgspec.convert(entry, type=Price)
-        _check(price)
+        check_price(price)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$")
         steps = _steps(reason, place.strip(".`"))
@@ -204,13 +140,3 @@ def _steps(reason: str, place: str) -> tuple[str, ...]:
     if reason.startswith("Object contains unknown field"):
         return (*steps, reason.split("`")[1])
     return tuple(step.partition("[")[0] for step in steps)
-
-
-def _check(price: Price) -> None:
-    if not price.models or not all(price.models):
-        raise msgspec.ValidationError("expected at least one model name - at `$.models`")
-    for place, rates in (("", price), ("long.", price.long)):
-        for name in ("input", "output", "cached_input", "cache_write"):
-            value = getattr(rates, name, None)
-            if value is not None and not 0 <= value < 1_000_000:
-                raise msgspec.ValidationError(f"expected USD per million tokens, not {value} - at `$.{place}{name}`")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from jackfield.clock import SystemClock
-from jackfield.control.prices import BUILT_IN, Price, PriceTable, read_prices
+from jackfield.control.prices import BUILT_IN, PriceTable, read_prices
 from jackfield.dialects.rings.cache import ResponseCache
 from jackfield.dialects.rings.carried import Carried
 from jackfield.dialects.rings.context import RingRequest

@@ -23,6 +23,8 @@ from jackfield.host.drafts import (
     Built,
     Draft,
     find_anew,
+    gives_way,
+    ids_of_builtins,
     lacking_service,
     mark,
     needs_of,
@@ -188,7 +190,7 @@ class _Making:
 
     async def run(self, sightings: Iterable[Sighting]) -> None:
         every = list(sightings)
-        self._builtins = frozenset(seen.stated_id for seen in every if seen.found.source == "builtin")
+        self._builtins = ids_of_builtins(every)
         drafts = [draft for seen in every if (draft := await self._draft(seen)) is not None]
         nodes = [Node(draft.id, **needs_of(draft)) for draft in drafts]
         resolved = resolve(nodes)
@@ -235,6 +237,8 @@ class _Making:
         name = same.id if same is not None and seen.manifest is None else seen.stated_id
         draft = Draft(name, with_manifest(seen, same), self._world.entry(name))
         try:
+            if name in self.built.plugins and gives_way(seen):
+                return None
             if name not in self.built.plugins and await self._rests(draft):
                 return None
             if seen.problem is not None:

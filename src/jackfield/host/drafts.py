@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -77,6 +77,17 @@ def with_manifest(seen: Sighting, same: LoadedPlugin | None) -> Sighting:
     if seen.manifest is not None or same is None:
         return seen
     return msgspec.structs.replace(seen, manifest=same.manifest)
+
+
+def gives_way(seen: Sighting) -> bool:
+    """Whether it is a built-in plugin that only an operator's word enables: whatever they have of that id comes before
+    it."""
+    return seen.found.source == "builtin" and seen.manifest is not None and not seen.manifest.enabled
+
+
+def ids_of_builtins(sightings: Iterable[Sighting]) -> frozenset[str]:
+    """Those that plugins of other dialects must not have."""
+    return frozenset(seen.stated_id for seen in sightings if seen.found.source == "builtin" and not gives_way(seen))
 
 
 async def find_anew(seen: Sighting) -> Sighting:

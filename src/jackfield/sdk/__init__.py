@@ -25,6 +25,7 @@ from jackfield.sdk.events import EVENTS, Event, Events, ToolRefusal, subscribe
 from jackfield.sdk.hooks import POINTS, HookPoint, HookSpec, hook
 from jackfield.sdk.http import Http, HttpResponse
 from jackfield.sdk.manifest import Manifest
+from jackfield.sdk.masking import mask_text, mask_value
 from jackfield.sdk.mcp import Mcp, MountedServer
 from jackfield.sdk.memory import Memories, Memory, MemoryType, TooManyMemories
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
@@ -200,6 +201,8 @@ __all__ = [
     "agent",
     "current_caller",
     "hook",
+    "mask_text",
+    "mask_value",
     "route",
     "subscribe",
     "task",

@@ -328,6 +328,25 @@ class UsageSettings(Section):
     retention_days: Annotated[int, Field(strict=True, ge=1)] = 90
 
 
+class ResponseSettings(Section):
+    """Answers of the Responses API that are kept for their callers. `max_mb` is of one with its conversation; `max_count`
+    and `max_total_mb` are of all of one caller: beyond them the oldest go."""
+
+    store_by_default: Flag = False
+    max_mb: Annotated[float, Field(strict=True, gt=0, le=64, allow_inf_nan=False)] = 2
+    max_count: Count = 1000
+    max_total_mb: Annotated[float, Field(strict=True, gt=0, le=65_536, allow_inf_nan=False)] = 100
+    retention_days: Annotated[float, Field(strict=True, gt=0, le=3650, allow_inf_nan=False)] = 30
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self.max_mb * 1024 * 1024)
+
+    @property
+    def max_total_bytes(self) -> int:
+        return int(self.max_total_mb * 1024 * 1024)
+
+
 class TelemetrySettings(Section):
     otlp_endpoint: HttpUrl | None = None
     service_name: Text = "jackfield"
@@ -354,6 +373,7 @@ class Settings(Section):
     install: InstallSettings = InstallSettings()
     logs: LogSettings = LogSettings()
     usage: UsageSettings = UsageSettings()
+    responses: ResponseSettings = ResponseSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     _sources: Mapping[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)

@@ -27,11 +27,14 @@ class Lane(Protocol):
 
 class Backend(Protocol):
     """One kind of database at one place. `place` names it in messages, without credentials. `errors` are its driver's
-    own; `writing` are the execution options of a connection for a transaction that writes."""
+    own; `writing` are the execution options of a connection for a transaction that writes; `tables` selects the names
+    of those that there are. A new one that `is_plain` is always made in the same way, by the statements for SQLite."""
 
     place: str
     errors: tuple[type[Exception], ...]
     writing: Mapping[str, Any]
+    tables: str
+    is_plain: bool
 
     def prepare(self) -> None:
         """Makes the files and folders that must exist before the first connection."""
@@ -44,9 +47,9 @@ class Backend(Protocol):
     def migrating(self) -> AbstractAsyncContextManager[None]:
         """Held by the one process that brings the schema up to date, while others wait; bounded."""
 
-    async def configure(self, connection: AsyncConnection) -> None:
-        """Settings that the database itself remembers; called while `migrating`, outside a transaction. Refuses a
-        database that is not fit."""
+    async def configure(self, lane: Lane) -> None:
+        """Settings that the database itself remembers; called while `migrating`. Refuses a database that is not
+        fit."""
 
     async def hold(self, transaction: AsyncConnection, subject: str) -> None:
         """Waits, bounded, for every other transaction on this subject to end; those that come later wait for this

@@ -18,7 +18,7 @@ from jackfield.settings.store_urls import is_postgres
 from jackfield.stores.base import Backend, Rows, Statement, Value
 from jackfield.stores.compiled import Compiled, Make, compile_for
 from jackfield.stores.extras import need
-from jackfield.stores.schema import bring_up_to_date
+from jackfield.stores.schema import bring_up_to_date, is_up_to_date
 from jackfield.stores.sqlite import SqliteBackend
 
 SQLITE_FILE = "jackfield.db"
@@ -73,8 +73,10 @@ class Database:
 
     async def _migrate(self) -> None:
         async with self.backend.migrating():
-            async with self.reading() as connection:
-                await self.backend.configure(connection)
+            with self._translated():
+                await self.backend.configure(self._lane)
+                if await is_up_to_date(self.backend, self._lane):
+                    return
             async with self.writing() as transaction:
                 await transaction.run_sync(bring_up_to_date, self.backend.place)
 

@@ -66,6 +66,9 @@ class PostgresBackend:
     errors: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
     # Reads are one statement each, and so need no transaction.
     writing: Mapping[str, Any] = MappingProxyType({"isolation_level": "READ COMMITTED"})
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    # What it is made of depends on what the server has.
+    is_plain = False
 
     def __init__(self, url: str, *, busy_s: float = 5.0, migration_s: float = 60.0) -> None:
         try:
@@ -135,15 +138,16 @@ class PostgresBackend:
             await asyncio.sleep(LOCK_POLL_S)
         raise Unavailable(f"{self.place}: another process has been migrating it for {self._migration_s:g} s")
 
-    async def configure(self, connection: AsyncConnection) -> None:
-        version = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
+    async def configure(self, lane: Lane) -> None:
+        ((told,),) = await lane.run(("SHOW server_version_num", ()))
+        version = int(told)
         if version < OLDEST:
             needed, found = OLDEST // 10_000, version // 10_000
             raise ConfigError(f"{self.place} is PostgreSQL {found}: {needed} or newer is needed", field="store.url")
-        encoding = (await connection.exec_driver_sql("SHOW server_encoding")).scalar()
+        ((encoding,),) = await lane.run(("SHOW server_encoding", ()))
         if encoding != "UTF8":
             raise ConfigError(f"{self.place} keeps texts in {encoding}: it must be UTF8", field="store.url")
-        await connection.exec_driver_sql(IS_JSON)
+        await lane.run((IS_JSON, ()))
 
     async def hold(self, transaction: AsyncConnection, subject: str) -> None:
         await transaction.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key_of(subject)})

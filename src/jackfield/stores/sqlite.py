@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from jackfield.errors import ConfigError, Unavailable
-from jackfield.stores.base import Rows, Value
+from jackfield.stores.base import Lane, Rows, Value
 from jackfield.stores.folder import make_private_file, make_private_folder
 from jackfield.stores.lane import SqliteLane
 
@@ -50,6 +50,8 @@ class SqliteBackend:
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
     writing: Mapping[str, Any] = MappingProxyType({"writing": True})
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    is_plain = True
 
     def __init__(self, path: Path, *, busy_s: float = 5.0, migration_s: float = 60.0) -> None:
         self.path = path
@@ -99,9 +101,8 @@ class SqliteBackend:
                 await asyncio.sleep(LOCK_POLL_S)
         raise Unavailable(f"{self.place}: another process has been migrating it for {self._migration_s:g} s")
 
-    async def configure(self, connection: AsyncConnection) -> None:
-        mode = (await connection.exec_driver_sql("PRAGMA journal_mode=WAL")).scalar()
-        if mode != "wal":
+    async def configure(self, lane: Lane) -> None:
+        if await lane.run(("PRAGMA journal_mode=WAL", ())) != [("wal",)]:
             raise ConfigError(f"{self.place} is on a file system that cannot keep a write-ahead log", field="store.url")
 
     async def hold(self, transaction: AsyncConnection, subject: str) -> None:

@@ -244,3 +244,21 @@ memory_vectors = Table(
     Column("memory", Serial, ForeignKey("memories.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("embedding", Embedding, nullable=False),
 )
+
+# Answers of the Responses API that are kept for their callers. `items` are those of the conversation up to the answer,
+# `body` is the answer, both JSON; `size` is that of both. Sizes come before values, as in `kv`.
+responses = Table(
+    "responses",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("owner", String, nullable=False),
+    Column("credential", String),
+    Column("at", Double, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("items", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("responses_owner", "owner", "seq", "size"),
+    Index("responses_credential", "credential"),
+    Index("responses_at", "at"),
+)

@@ -128,9 +128,8 @@ def read_document(body: bytes) -> Fields:
         body.decode()
     except UnicodeDecodeError as error:
         raise wrong("", "not valid UTF-8") from error
-    raw = Raw(body)
-    fields = _read_fields(raw, "")
-    _refuse_unreadable(raw, fields)
+    fields = _read_fields(Raw(body), "")
+    _refuse_unreadable(body, fields)
     return _each_once(body, fields)
 
 
@@ -140,27 +139,29 @@ def read_members(body: bytes) -> Fields:
 
 
 def _each_once(body: bytes, fields: Fields) -> Fields:
-    _refuse_disguise(fields, "")
-    if _compact_size(fields) != len(body):
+    if _checked_size(fields, "") != len(body):
         raw = Raw(msgspec.json.format(body, indent=-1))
         fields = _read_fields(raw, "")
         _refuse_repeats(fields, raw, "")
     return fields
 
 
-def _refuse_unreadable(raw: Raw, fields: Fields) -> None:
-    if _is_readable(raw, DEEPEST):
+def _refuse_unreadable(body: bytes, fields: Fields) -> None:
+    if _is_readable(body, DEEPEST):
         return
     for name, value in fields.items():
-        if not _is_readable(value, DEEPEST - 1):
+        if not _is_readable(bytes(value), DEEPEST - 1):
             raise wrong(name, f"holds a number that is out of range, or is nested more than {DEEPEST} levels deep")
 
 
-def _is_readable(raw: Raw, deepest: int) -> bool:
+def _is_readable(text: bytes, deepest: int) -> bool:
     try:
-        value = msgspec.json.decode(raw)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return False
+    # Nothing is deeper than there are brackets, those in texts counted as well: most bodies need no walk.
+    if text.count(b"{") + text.count(b"[") <= deepest:
+        return True
     level: list[Any] = [[value]]
     for _ in range(deepest + 1):
         level = [
@@ -177,8 +178,7 @@ def _is_readable(raw: Raw, deepest: int) -> bool:
 def read_fields(raw: Raw, path: str) -> Fields:
     """An object's fields. A name given twice is refused: we might act on one, the upstream on the other."""
     fields = _read_fields(raw, path)
-    _refuse_disguise(fields, path)
-    if _compact_size(fields) != len(raw):
+    if _checked_size(fields, path) != len(raw):
         _refuse_repeats(fields, raw, path)
     return fields
 
@@ -194,10 +194,10 @@ def read_text_or_fields_list(raw: Raw, path: str) -> str | list[Fields]:
 
 
 def _distinct(items: list[Fields], raw: Raw, path: str) -> list[Fields]:
+    size = max(len(items), 1) + 1
     for index, fields in enumerate(items):
-        if _may_be_disguised(fields):
-            _refuse_disguise(fields, f"{path}[{index}]")
-    if sum(map(_compact_size, items)) + max(len(items), 1) + 1 != len(raw):
+        size += _checked_size(fields, path, index)
+    if size != len(raw):
         for index, item in enumerate(read_list(raw, path)):
             _refuse_repeats(items[index], item, f"{path}[{index}]")
     return items
@@ -213,9 +213,19 @@ def read_object(raw: Raw, path: str) -> Raw:
 def _compact_size(fields: Fields) -> int:
     """The size of the smallest text that these fields can come from: what is larger has white space, escapes
     in names, or a name twice."""
-    if not fields:
-        return 2
-    return sum(map(len, fields)) + sum(map(len, fields.values())) + 4 * len(fields) + 1
+    return _size(fields, "".join(fields))
+
+
+def _size(fields: Fields, names: str) -> int:
+    return len(names) + sum(map(len, fields.values())) + 4 * len(fields) + 1 if fields else 2
+
+
+def _checked_size(fields: Fields, path: str, index: int | None = None) -> int:
+    """As `_compact_size`, of fields none of whose names is a decisive one in disguise."""
+    names = "".join(fields)
+    if not (names.islower() and names.isascii()):
+        _refuse_disguise(fields, path if index is None else f"{path}[{index}]")
+    return _size(fields, names)
 
 
 def _refuse_repeats(fields: Fields, raw: Raw, path: str) -> None:
@@ -241,8 +251,6 @@ def _may_be_disguised(fields: Fields) -> bool:
 
 def _refuse_disguise(fields: Fields, path: str) -> None:
     """A decisive name in capitals is unknown to us, and to an upstream that ignores case it is the name itself."""
-    if not _may_be_disguised(fields):
-        return
     for name in fields:
         meant = name.casefold()
         if meant != name and meant in _DECISIVE:

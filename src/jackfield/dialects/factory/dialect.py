@@ -109,6 +109,18 @@ class FactoryDialect:
             version=point.dist.version if point.dist is not None else "",
         )
 
+    def place_of(self, found: Found) -> Path | None:
+        """Where the code of one stands, without running any of it; `None` where it is not there."""
+        if found.folder is not None:
+            return found.folder
+        try:
+            code = _locate(EntryPoint(found.name, found.place, GROUP), "")
+        except ManifestError:
+            return None
+        if code.module_file is not None:
+            return code.module_file
+        return code.root.joinpath(*code.entry.split(".")[:-1])
+
     def read(self, found: Found) -> Blueprint:
         # Imported here, as the world above.
         from jackfield.dialects.factory.adapter import make_kind

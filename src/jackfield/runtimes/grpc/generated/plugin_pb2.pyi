@@ -14,7 +14,7 @@ class Empty(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("protocol", "manifest_json", "config_schema_json", "ui_schema_json", "hooks", "serves", "aliases", "object_hooks", "receivers", "pages", "agents", "streams_chunks")
+    __slots__ = ("protocol", "manifest_json", "config_schema_json", "ui_schema_json", "hooks", "serves", "aliases", "object_hooks", "receivers", "pages", "agents", "streams_chunks", "converses")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_JSON_FIELD_NUMBER: _ClassVar[int]
     CONFIG_SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class Description(_message.Message):
     PAGES_FIELD_NUMBER: _ClassVar[int]
     AGENTS_FIELD_NUMBER: _ClassVar[int]
     STREAMS_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    CONVERSES_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     manifest_json: bytes
     config_schema_json: bytes
@@ -39,7 +40,8 @@ class Description(_message.Message):
     pages: _containers.RepeatedCompositeFieldContainer[Page]
     agents: _containers.RepeatedCompositeFieldContainer[AgentSpec]
     streams_chunks: bool
-    def __init__(self, protocol: _Optional[int] = ..., manifest_json: _Optional[bytes] = ..., config_schema_json: _Optional[bytes] = ..., ui_schema_json: _Optional[bytes] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., serves: _Optional[_Iterable[str]] = ..., aliases: _Optional[_Iterable[str]] = ..., object_hooks: _Optional[_Iterable[_Union[ObjectHook, _Mapping]]] = ..., receivers: _Optional[_Iterable[_Union[Receiver, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., agents: _Optional[_Iterable[_Union[AgentSpec, _Mapping]]] = ..., streams_chunks: _Optional[bool] = ...) -> None: ...
+    converses: bool
+    def __init__(self, protocol: _Optional[int] = ..., manifest_json: _Optional[bytes] = ..., config_schema_json: _Optional[bytes] = ..., ui_schema_json: _Optional[bytes] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., serves: _Optional[_Iterable[str]] = ..., aliases: _Optional[_Iterable[str]] = ..., object_hooks: _Optional[_Iterable[_Union[ObjectHook, _Mapping]]] = ..., receivers: _Optional[_Iterable[_Union[Receiver, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., agents: _Optional[_Iterable[_Union[AgentSpec, _Mapping]]] = ..., streams_chunks: _Optional[bool] = ..., converses: _Optional[bool] = ...) -> None: ...
 
 class Hook(_message.Message):
     __slots__ = ("point", "name", "on_failure", "priority", "timeout_ms", "edits", "replaces_record", "sees_answer", "look_behind", "hold", "operations", "before", "after")
@@ -162,6 +164,36 @@ class ExchangeEnd(_message.Message):
     EXCHANGE_FIELD_NUMBER: _ClassVar[int]
     exchange: str
     def __init__(self, exchange: _Optional[str] = ...) -> None: ...
+
+class HookRequest(_message.Message):
+    __slots__ = ("call", "hook", "cancelled", "end")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    HOOK_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    call: str
+    hook: HookCall
+    cancelled: Empty
+    end: ExchangeEnd
+    def __init__(self, call: _Optional[str] = ..., hook: _Optional[_Union[HookCall, _Mapping]] = ..., cancelled: _Optional[_Union[Empty, _Mapping]] = ..., end: _Optional[_Union[ExchangeEnd, _Mapping]] = ...) -> None: ...
+
+class HookReply(_message.Message):
+    __slots__ = ("call", "outcome", "failure")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    call: str
+    outcome: Outcome
+    failure: Failure
+    def __init__(self, call: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("code", "message")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("replace", "reject", "answer", "drop", "identity")
