@@ -18,10 +18,10 @@ GROWTH = 2.0
 
 
 class Breaker:
-    """`monotonic` is the clock, read only while the breaker is not closed. One event loop; no locks."""
+    """`monotonic` is the clock, read only while the breaker is not closed. One event loop; no locks. `closed` is for
+    reading."""
 
     __slots__ = (
-        "_closed",
         "_cool_down_s",
         "_failures",
         "_first_cool_down_s",
@@ -31,6 +31,7 @@ class Breaker:
         "_probe_until",
         "_threshold",
         "_until",
+        "closed",
     )
 
     def __init__(
@@ -50,14 +51,14 @@ class Breaker:
         self._first_cool_down_s = self._cool_down_s = cool_down_s
         self._longest_cool_down_s = longest_cool_down_s
         self._probe_s = probe_s
-        self._closed = True
+        self.closed = True
         self._failures = 0
         self._until = 0.0
         self._probe_until: float | None = None
 
     def allow(self) -> bool:
         """Whether a call may be made now. While half-open the first caller gets True, as the probe."""
-        if self._closed:
+        if self.closed:
             return True
         now = self._monotonic()
         if now < self._until or self._is_probed(now):
@@ -66,14 +67,14 @@ class Breaker:
         return True
 
     def success(self) -> None:
-        if self._closed:
+        if self.closed:
             self._failures = 0
         elif self._probe_until is not None:
             self._close()
 
     def failure(self) -> None:
         """While open without a probe this is a call from before: it proves nothing new."""
-        if self._closed:
+        if self.closed:
             self._failures += 1
             if self._failures >= self._threshold:
                 self._open()
@@ -87,20 +88,20 @@ class Breaker:
 
     def reset(self) -> None:
         """For who knows by other means that it is well again."""
-        if not self._closed:
+        if not self.closed:
             self._close()
         self._failures = 0
 
     @property
     def state(self) -> State:
-        if self._closed:
+        if self.closed:
             return "closed"
         return "open" if self._monotonic() < self._until else "half_open"
 
     @property
     def retry_after_s(self) -> float:
         """Seconds until a call may be let through: the cool-down's end, or the end of the probe's place."""
-        if self._closed:
+        if self.closed:
             return 0.0
         return max(0.0, max(self._until, self._probe_until or 0.0) - self._monotonic())
 
@@ -108,12 +109,12 @@ class Breaker:
         return self._probe_until is not None and now < self._probe_until
 
     def _open(self) -> None:
-        self._closed = False
+        self.closed = False
         self._probe_until = None
         self._until = self._monotonic() + self._cool_down_s
 
     def _close(self) -> None:
-        self._closed = True
+        self.closed = True
         self._failures = 0
         self._probe_until = None
         self._cool_down_s = self._first_cool_down_s

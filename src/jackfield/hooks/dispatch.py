@@ -99,7 +99,9 @@ class Unfinished:
         return _note_answer(self._hook, self._exchange, self._trace, answer, self._began, spent)
 
 
-def begin(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Outcome | Unfinished | None:
+def begin(
+    hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any, tally: Tally | None = None
+) -> Outcome | Unfinished | None:
     """One call of one hook as far as it goes without waiting: most hooks never do, and need no coroutine of ours."""
     if not hook.guard.breaker.allow():
         _pass_over(hook, trace)
@@ -127,7 +129,40 @@ def begin(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Out
         return None
     finally:
         watchdog.running = None
+    if answer is None and tally is not None and tally.takes(began):
+        return None
     return _note_answer(hook, exchange, trace, answer, began, None)
+
+
+class Tally:
+    """The calls of one hook in one stream that passed without waiting, which most do: they are counted together.
+    `count` them before anybody looks, which is before the stream is waited for again."""
+
+    __slots__ = ("_began", "_durations", "_guard", "_hook", "_longest_ns", "_trace")
+
+    def __init__(self, hook: BoundHook, trace: Trace) -> None:
+        self._hook, self._guard, self._trace = hook, hook.guard, trace
+        self._longest_ns = min(BLOCKED_NS, hook.deadline_ns)
+        self._durations: list[int] = []
+        self._began = 0
+
+    def takes(self, began: int) -> bool:
+        """Whether nothing has to be noted of the call that has just passed but its time, which it has then."""
+        duration = perf_counter_ns() - began
+        guard = self._guard
+        if duration >= self._longest_ns or guard.in_a_row or not guard.breaker.closed:
+            return False
+        if not self._durations:
+            self._began = began
+        self._durations.append(duration)
+        return True
+
+    def count(self) -> None:
+        durations, hook = self._durations, self._hook
+        if durations:
+            hook.guard.stats.add_steps(durations)
+            self._trace.ran_often(hook.plugin, hook.name, PASSED, self._began, sum(durations), len(durations))
+            durations.clear()
 
 
 def _note_answer(

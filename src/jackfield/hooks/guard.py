@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -34,6 +34,10 @@ class PluginStats:
 
     def add(self, duration_ns: int) -> None:
         self.durations.add(duration_ns / 1e9)
+
+    def add_steps(self, durations_ns: Iterable[int]) -> None:
+        """Calls that never waited, each of them one step on the loop."""
+        self.loop_ns += self.durations.add_all(durations_ns)
 
     def freeze(self) -> dict[str, Any]:
         """As JSON can hold it, for `thaw`."""
@@ -69,9 +73,10 @@ class PluginStats:
 
 class PluginGuard:
     """Stands before every call of one plugin's hooks. A plugin is quarantined as a whole, after `QUARANTINE_AFTER`
-    failures in a row of any one of its hooks: a hook that works cannot hide one that fails."""
+    failures in a row of any one of its hooks: a hook that works cannot hide one that fails. `in_a_row` is those so far,
+    by hook."""
 
-    __slots__ = ("_clock", "_in_a_row", "breaker", "plugin", "stats")
+    __slots__ = ("_clock", "breaker", "in_a_row", "plugin", "stats")
 
     def __init__(self, plugin: str, clock: Clock, stats: PluginStats | None = None) -> None:
         """`stats` are those to count on with: of the plugin's former version."""
@@ -79,7 +84,7 @@ class PluginGuard:
         self._clock = clock
         self.stats = stats or PluginStats()
         self.breaker = Breaker(clock.monotonic, failures=1, cool_down_s=QUARANTINE_S)
-        self._in_a_row: dict[str, int] = {}
+        self.in_a_row: dict[str, int] = {}
 
     @property
     def quarantined(self) -> bool:
@@ -90,22 +95,22 @@ class PluginGuard:
         return InnerGuard(self.plugin, self._clock)
 
     def succeeded(self, hook: str) -> None:
-        if self._in_a_row:
-            self._in_a_row.pop(hook, None)
+        if self.in_a_row:
+            self.in_a_row.pop(hook, None)
         self.breaker.success()
 
     def failed(self, hook: str, error: str, cause: BaseException, *, timeout: bool) -> None:
         """A hook that brought the plugin into quarantine does so again with its first failure after it, until it has
         succeeded once."""
         self._note(hook, error, cause, timeout=timeout)
-        count = self._in_a_row[hook] = min(self._in_a_row.get(hook, 0) + 1, QUARANTINE_AFTER)
+        count = self.in_a_row[hook] = min(self.in_a_row.get(hook, 0) + 1, QUARANTINE_AFTER)
         if count == QUARANTINE_AFTER or self.quarantined:
             self.breaker.failure()
 
     def came_back(self) -> None:
         """The process that it runs in was lost, and is there again: what failed before says nothing of this one. One
         that is lost again and again is kept away by its session."""
-        self._in_a_row.clear()
+        self.in_a_row.clear()
         self.breaker.reset()
 
     def _note(self, hook: str, error: str, cause: BaseException, *, timeout: bool) -> None:

@@ -27,16 +27,21 @@ class Trace:
 
     def ran(self, point: str, plugin: str, hook: str, outcome: str, began: int, duration: int) -> None:
         """Of the many calls of a chunk hook only the first, their number and their time are kept."""
-        self.hooks_ns += duration
         if point != "response_chunk":
+            self.hooks_ns += duration
             self.hooks.append((point, plugin, hook, outcome, began, duration))
-            return
+        else:
+            self.ran_often(plugin, hook, outcome, began, duration, 1)
+
+    def ran_often(self, plugin: str, hook: str, outcome: str, began: int, duration: int, times: int) -> None:
+        """Calls of a chunk hook: `began` is the first of them, `duration` their sum."""
+        self.hooks_ns += duration
         seen = self._chunks.get((plugin, hook, outcome))
         if seen is None:
-            self._chunks[(plugin, hook, outcome)] = [began, duration, 1]
+            self._chunks[(plugin, hook, outcome)] = [began, duration, times]
         else:
             seen[1] += duration
-            seen[2] += 1
+            seen[2] += times
 
     def phases(self) -> list[dict[str, Any]]:
         """Each phase that ended, with its start and length in milliseconds."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import msgspec
 
-from jackfield.hooks.dispatch import Unfinished, begin, refusal
+from jackfield.hooks.dispatch import Tally, Unfinished, begin, refusal
 from jackfield.hooks.table import BoundHook, Hooks
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Exchange
@@ -20,10 +21,21 @@ class Stage:
     """One hook. With `hold`, text is shown together with what was held back before, and its last `hold` characters stay
     back until more text or another kind of event comes."""
 
-    __slots__ = ("_behind", "_exchange", "_held", "_hold", "_hook", "_look_behind", "_state", "_trace", "plain")
+    __slots__ = (
+        "_behind",
+        "_exchange",
+        "_held",
+        "_hold",
+        "_hook",
+        "_look_behind",
+        "_state",
+        "_tally",
+        "_trace",
+        "plain",
+    )
 
     def __init__(self, hook: BoundHook, state: State, exchange: Exchange) -> None:
-        self._trace = state.trace
+        self._trace, self._tally = state.trace, Tally(hook, state.trace)
         self._hook, self._state, self._exchange = hook, state, exchange
         self._hold, self._look_behind = hook.spec.hold, hook.spec.look_behind
         self._held: dict[int, TextDelta] = {}
@@ -64,7 +76,10 @@ class Stage:
 
     def begin(self, event: ChatEvent) -> Outcome | Unfinished | None:
         self._state.behind = self._behind
-        return begin(self._hook, self._exchange, self._trace, event)
+        return begin(self._hook, self._exchange, self._trace, event, tally=self._tally)
+
+    def count(self) -> None:
+        self._tally.count()
 
     def apply(self, outcome: object) -> Events:
         if isinstance(outcome, Drop):
@@ -100,28 +115,46 @@ class Stage:
 class Chain:
     """All stages in order."""
 
-    __slots__ = ("_stages",)
+    __slots__ = ("_plain", "_stages")
 
     def __init__(self, hooks: Hooks, state: State) -> None:
         view = state.view
         self._stages = tuple(Stage(hook, state, view) for hook in hooks)
+        self._plain = all(stage.plain for stage in self._stages)
 
-    async def pass_on(self, events: Events) -> Events:
-        """The events that go on to the client for these. Raises `Refused` or a `PluginError` to cut the stream."""
-        for stage in self._stages:
-            if stage.plain and len(events) == 1:
-                outcome = stage.begin(events[0])
-                if type(outcome) is Unfinished:
-                    outcome = await outcome.finish()
-                if outcome is not None:
-                    events = stage.apply(outcome)
-            else:
-                events = await stage.take(events)
+    def pass_on(self, events: Events) -> Events | Coroutine[Any, Any, Events]:
+        """The events that go on to the client for these, to be awaited only where a hook has more to do than to let
+        them pass. Raises `Refused` or a `PluginError` to cut the stream, now or then."""
+        if not self._plain or len(events) != 1:
+            return self._pass(events)
+        event = events[0]
+        for place, stage in enumerate(self._stages):
+            outcome = stage.begin(event)
+            if outcome is not None:
+                return self._go_on(place, outcome, events)
         return events
+
+    async def _go_on(self, place: int, outcome: Outcome | Unfinished, events: Events) -> Events:
+        """From the hook of a plain stage that has answered or waits."""
+        answered = await outcome.finish() if type(outcome) is Unfinished else outcome
+        if answered is not None:
+            events = self._stages[place].apply(answered)
+        return await self._pass(events, place + 1)
+
+    async def _pass(self, events: Events, begin: int = 0) -> Events:
+        for stage in self._stages[begin:]:
+            events = await stage.take(events)
+        return events
+
+    def count(self) -> None:
+        """Before the stream is waited for: see `Tally`."""
+        for stage in self._stages:
+            stage.count()
 
     async def end(self) -> Events:
         """All that is still held back, for a stream that breaks off."""
         events: Events = ()
         for stage in self._stages:
             events = await stage.end(events)
+        self.count()
         return events

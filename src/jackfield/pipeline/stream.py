@@ -16,6 +16,7 @@ from jackfield.pipeline.answers import Answer, ByteFlow, EventFlow
 from jackfield.pipeline.ask import check_rest
 from jackfield.pipeline.call import for_client
 from jackfield.pipeline.chunks import Chain
+from jackfield.pipeline.echoes import told_to_operators
 from jackfield.pipeline.exchange import State, answer_headers, dated, error_response
 from jackfield.pipeline.kept import HELD_BYTES, KeptBytes, KeptEvents, weigh
 from jackfield.pipeline.respond import due, error_answer, respond_error, run_body_hooks, run_head_hooks
@@ -123,7 +124,8 @@ def _told(state: State, error: JackfieldError) -> JackfieldError:
     served = state.served_by
     if not isinstance(error, UpstreamError) or served is None:
         return error
-    log.warning("upstream_broke_stream", upstream=served.upstream, request=state.id, error=error.message)
+    told = told_to_operators(error.message, state.inbound.body, (state.model, served.model))
+    log.warning("upstream_broke_stream", upstream=served.upstream, request=state.id, error=told)
     state.snapshot.routes.links[served.upstream].breaker.failure()
     return for_client(error, served.upstream)
 
@@ -231,11 +233,18 @@ class Outlet:
     async def take_all(self, read: list[Batch], out: list[bytes]) -> None:
         """Adds to `out` what goes to the client, as far as it comes."""
         chain = self._chain
-        for raw, events in read:
-            for event in events:
-                if type(event) in _NOTED:
-                    self._note(event)
-            out.append(self._render(raw, events, events if chain is None else await chain.pass_on(events)))
+        try:
+            for raw, events in read:
+                for event in events:
+                    if type(event) in _NOTED:
+                        self._note(event)
+                passed = events if chain is None else chain.pass_on(events)
+                if type(passed) is not tuple:
+                    passed = await passed  # type: ignore[misc]
+                out.append(self._render(raw, events, passed))
+        finally:
+            if chain is not None:
+                chain.count()
 
     async def take(self, raw: bytes | None, events: tuple[ChatEvent, ...]) -> bytes:
         out: list[bytes] = []
@@ -253,8 +262,9 @@ class Outlet:
         if passed is not events:
             self._reordered = self._reordered or self._restates or not _in_place(passed, events)
         elif raw is not None and not self._reordered and not (self._own_usage and self._is_usage(events)):
+            observe = self.encoder.observe
             for event in passed:
-                self.encoder.observe(event)
+                observe(event)
             return raw
         return b"".join([self._encode(event) for event in passed])
 
@@ -270,7 +280,7 @@ class Outlet:
         return self.encoder.encode(dated(self._state, event) if type(event) is StreamStart else event)
 
     def _is_usage(self, events: tuple[ChatEvent, ...]) -> bool:
-        return len(events) == 1 and type(events[0]) is UsageReport
+        return type(events[0]) is UsageReport if len(events) == 1 else False
 
 
 def _in_place(passed: tuple[ChatEvent, ...], events: tuple[ChatEvent, ...]) -> bool:

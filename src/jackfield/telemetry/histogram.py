@@ -23,21 +23,35 @@ class Histogram:
         self.sum_s = 0.0
 
     def add(self, seconds: float) -> None:
-        value = int(seconds * 1e6)
-        if value < _STEPS:
-            index = value if value > 0 else 0
-        else:
-            value = value if value < _LARGEST else _LARGEST
-            shift = value.bit_length() - _FINE - 1
-            index = (shift << _FINE) + (value >> shift)
+        index = bucket_of(int(seconds * 1e6))
         buckets = self.buckets
         buckets[index] = buckets.get(index, 0) + 1
         self.count += 1
         self.sum_s += seconds
 
+    def add_all(self, durations_ns: Iterable[int]) -> int:
+        """Many short ones; returns their sum in nanoseconds."""
+        buckets, total, count = self.buckets, 0, 0
+        for duration in durations_ns:
+            total += duration
+            count += 1
+            index = bucket_of(duration // 1000)
+            buckets[index] = buckets.get(index, 0) + 1
+        self.count += count
+        self.sum_s += total / 1e9
+        return total
+
     def quantile_s(self, share: float) -> float:
         """0 where nothing was recorded."""
         return quantile_s(self.buckets, share)
+
+
+def bucket_of(value_us: int) -> int:
+    if value_us < _STEPS:
+        return value_us if value_us > 0 else 0
+    value_us = value_us if value_us < _LARGEST else _LARGEST
+    shift = value_us.bit_length() - _FINE - 1
+    return (shift << _FINE) + (value_us >> shift)
 
 
 def lower_edge_us(index: int) -> int:

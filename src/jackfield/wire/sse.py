@@ -104,7 +104,8 @@ def split_events(whole: bytes) -> list[bytes]:
 
 def data_of(raw: bytes) -> bytes | None:
     """The data of an event that is one line of data and nothing else, as most are; `None` for any other."""
-    if raw[:6] == b"data: " and raw.count(b"\n") == 2 and raw[-2:] == b"\n\n" and b"\r" not in raw:
+    # The first line's end is followed by the blank line's, with which the bytes of an event end.
+    if raw[:6] == b"data: " and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
         return raw[6:-2]
     return None
 
