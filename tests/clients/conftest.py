@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 
 import anthropic
@@ -12,6 +13,9 @@ from jackfield.testing.gateway import run_gateway
 from jackfield.testing.setup import link
 
 from .kinds import KEY, Kind, World
+
+# Else each client reads the certificates of all the authorities there are, which takes it longer than any of the tests.
+CERTIFICATES = ssl.create_default_context()
 
 
 @pytest.fixture(params=["openai", "anthropic", "echo"])
@@ -50,28 +54,31 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 async def gpt(world: World) -> AsyncIterator[openai.AsyncOpenAI]:
     """The asynchronous client of the OpenAI package."""
     url, key = f"{world.gateway.url}/v1", world.gateway.api_key
-    async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0) as client:
+    http = openai.DefaultAsyncHttpxClient(verify=CERTIFICATES)
+    async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, http_client=http) as client:
         yield client
 
 
 @pytest.fixture
 def sync_gpt(world: World) -> Iterator[openai.OpenAI]:
     url, key = f"{world.gateway.url}/v1", world.gateway.api_key
-    with openai.OpenAI(base_url=url, api_key=key, max_retries=0) as client:
+    http = openai.DefaultHttpxClient(verify=CERTIFICATES)
+    with openai.OpenAI(base_url=url, api_key=key, max_retries=0, http_client=http) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def claude(world: World) -> AsyncIterator[anthropic.AsyncAnthropic]:
     """The asynchronous client of the Anthropic package."""
-    async with anthropic.AsyncAnthropic(
-        base_url=world.gateway.url, api_key=world.gateway.api_key, max_retries=0
-    ) as client:
+    url, key = world.gateway.url, world.gateway.api_key
+    http = anthropic.DefaultAsyncHttpxClient(verify=CERTIFICATES)
+    async with anthropic.AsyncAnthropic(base_url=url, api_key=key, max_retries=0, http_client=http) as client:
         yield client
 
 
 @pytest.fixture
 def sync_claude(world: World) -> Iterator[anthropic.Anthropic]:
     url, key = world.gateway.url, world.gateway.api_key
-    with anthropic.Anthropic(base_url=url, api_key=key, max_retries=0) as client:
+    http = anthropic.DefaultHttpxClient(verify=CERTIFICATES)
+    with anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, http_client=http) as client:
         yield client

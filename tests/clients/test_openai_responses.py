@@ -159,10 +159,8 @@ async def test_what_the_upstream_speaks_itself_is_not_touched(gpt: openai.AsyncO
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("previous_response_id", "resp_1"),
         ("conversation", "conv_1"),
         ("background", True),
-        ("store", True),
         ("prompt", {"id": "pmpt_1"}),
     ],
 )

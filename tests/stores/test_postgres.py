@@ -143,7 +143,7 @@ async def test_what_was_begun_in_a_lane_ends_though_its_caller_is_cancelled(gate
 
 
 async def test_waiting_for_another_gateway_is_bounded(place: Place, database: Database) -> None:
-    impatient = await Database.over(PostgresBackend(place.url, busy_s=0.05))
+    impatient = await Database.over(PostgresBackend(place.url, busy_s=0.3))
     async with database.writing("o"):
         with pytest.raises(Unavailable, match="lock timeout"):
             await impatient.run_together(("SELECT 1", ()), subject="o")

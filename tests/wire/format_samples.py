@@ -102,6 +102,23 @@ OPENAI_REQUESTS: dict[str, Body] = {
     "frequency_penalty": _asked(frequency_penalty=0.5),
     "logit_bias": _asked(logit_bias={"1": 2}),
     "logprobs": _asked(logprobs=True),
+    "top_logprobs": _asked(top_logprobs=2),
+    "verbosity": _asked(verbosity="low"),
+    "service_tier": _asked(service_tier="default"),
+    "service_tier of another word": _asked(service_tier="flex"),
+    "safety_identifier": _asked(safety_identifier="s"),
+    "prompt_cache_key": _asked(prompt_cache_key="k"),
+    "prompt_cache_options": _asked(prompt_cache_options={"ttl": "30m"}),
+    "prompt_cache_retention": _asked(prompt_cache_retention="24h"),
+    "metadata": _asked(metadata={"team": "a"}),
+    "moderation": _asked(moderation={"model": "m"}),
+    "store": _asked(store=True),
+    "prediction": _asked(prediction={"type": "content", "content": "x"}),
+    "modalities": _asked(modalities=["text"]),
+    "audio": _asked(audio={"voice": "ash", "format": "wav"}),
+    "web_search_options": _asked(web_search_options={}),
+    "functions": _asked(functions=[{"name": "f"}]),
+    "function_call": _asked(function_call="auto"),
     "any field not named here": _asked(x_unknown=1),
 }
 
@@ -155,6 +172,13 @@ ANTHROPIC_REQUESTS: dict[str, Body] = {
     "top_k": _limited(top_k=5),
     "stop_sequences": _limited(stop_sequences=["END"]),
     "metadata.user_id": _limited(metadata={"user_id": "u"}),
+    "service_tier": _limited(service_tier="standard_only"),
+    "container": _limited(container="c1"),
+    "diagnostics": _limited(diagnostics={"previous_message_id": "msg_1"}),
+    "inference_geo": _limited(inference_geo="eu"),
+    "speed": _limited(speed="fast"),
+    "user_profile_id": _limited(user_profile_id="p1"),
+    "workspace_id": _limited(workspace_id="w1"),
     "any field not named here": _limited(x_unknown=1),
 }
 
@@ -182,6 +206,12 @@ def _second() -> Body:
     return body | {"choices": [*body["choices"], again]}
 
 
+def _likely() -> Body:
+    body = _choice()
+    token = {"token": "ok", "logprob": -0.5, "bytes": None, "top_logprobs": []}
+    return body | {"choices": [body["choices"][0] | {"logprobs": {"content": [token], "refusal": None}}]}
+
+
 OPENAI_RESPONSES: dict[str, Body] = {
     "id": _choice(),
     "model": _choice(),
@@ -198,6 +228,8 @@ OPENAI_RESPONSES: dict[str, Body] = {
     "usage.prompt_tokens_details.cache_write_tokens": _choice(),
     "usage.completion_tokens_details.reasoning_tokens": _choice(),
     "system_fingerprint": _choice() | {"system_fingerprint": "fp"},
+    "choices[].logprobs": _likely(),
+    "service_tier": _choice() | {"service_tier": "default"},
 }
 
 

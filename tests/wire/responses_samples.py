@@ -80,6 +80,24 @@ RESPONSES_REQUESTS: dict[str, Body] = {
     "metadata": _asked(metadata={"team": "a"}),
     "truncation": _asked(truncation="auto"),
     "include": _asked(include=["reasoning.encrypted_content"]),
+    "include of log probabilities": _asked(include=["message.output_text.logprobs"]),
+    "top_logprobs": _asked(top_logprobs=2),
+    "service_tier": _asked(service_tier="default"),
+    "service_tier of another word": _asked(service_tier="flex"),
+    "safety_identifier": _asked(safety_identifier="s"),
+    "prompt_cache_key": _asked(prompt_cache_key="k"),
+    "prompt_cache_retention": _asked(prompt_cache_retention="24h"),
+    "prompt_cache_options": _asked(prompt_cache_options={"ttl": "30m"}),
+    "moderation": _asked(moderation={"model": "m"}),
+    "max_tool_calls": _asked(max_tool_calls=2),
+    "store": _asked(store=True),
+    "previous_response_id": _asked(previous_response_id="resp_1"),
+    "conversation": _asked(conversation="conv_1"),
+    "prompt": _asked(prompt={"id": "pmpt_1"}),
+    "background": _asked(background=True),
+    "context_management": _asked(context_management=[{"type": "compaction"}]),
+    "image": _asked(image={"detail": "low"}),
+    "access_programs": _asked(access_programs={"cyber": "standard"}),
     "any field not named here": _asked(x_unknown=1),
 }
 
@@ -108,6 +126,8 @@ _REFUSED = {"type": "message", "id": "m", "role": "assistant", "content": [{"typ
 _REASONING = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}
 _TEXT_WITH = {"type": "output_text", "text": "x", "annotations": [{"type": "url_citation"}]}
 
+_LIKELY = {"type": "output_text", "text": "x", "logprobs": [{"token": "x", "logprob": -0.5, "top_logprobs": []}]}
+
 RESPONSES_RESPONSES: dict[str, Body] = {
     "id": _answer(),
     "model": _answer(),
@@ -125,4 +145,5 @@ RESPONSES_RESPONSES: dict[str, Body] = {
     "usage.input_tokens_details.cache_write_tokens": _answer(),
     "usage.output_tokens_details.reasoning_tokens": _answer(),
     "service_tier": _answer(service_tier="default"),
+    "output_text.logprobs": _answer({"type": "message", "id": "m", "role": "assistant", "content": [_LIKELY]}),
 }

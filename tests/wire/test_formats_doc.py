@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from anthropic.types.message_create_params import MessageCreateParamsBase, MessageCreateParamsStreaming
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase, CompletionCreateParamsStreaming
+from openai.types.responses.response_create_params import ResponseCreateParamsBase, ResponseCreateParamsStreaming
 
 from jackfield.wire import FORMATS, format_named
 from jackfield.wire.base import Encoded, WireFormat
@@ -82,6 +85,23 @@ def test_a_row_says_what_becomes_of_its_field(title: str, field: str, name: str,
 @pytest.mark.parametrize("title", SAMPLES)
 def test_every_sample_has_its_row(title: str) -> None:
     assert {row["field"] for row in ROW.finditer(section(title))} == set(SAMPLES[title])
+
+
+PARAMS: dict[str, tuple[type[Any], ...]] = {
+    "OpenAI chat": (CompletionCreateParamsBase, CompletionCreateParamsStreaming),
+    "OpenAI Responses": (ResponseCreateParamsBase, ResponseCreateParamsStreaming),
+    "Anthropic messages": (MessageCreateParamsBase, MessageCreateParamsStreaming),
+}
+# The conversation itself is in rows of its own, by what is in it.
+CONVERSATION = {"messages", "input"}
+
+
+@pytest.mark.parametrize("title", [title for title in SAMPLES if title.startswith("Requests")])
+def test_every_field_that_the_official_package_knows_has_a_row(title: str) -> None:
+    source = title.removeprefix("Requests: ").partition(" to ")[0]
+    fields = {name for params in PARAMS[source] for name in params.__annotations__}
+    rows = {re.split(r"\W", row["field"])[0] for row in ROW.finditer(section(title))}
+    assert fields - CONVERSATION - rows == set()
 
 
 def finish_written(target: WireFormat, reason: FinishReason, path: str) -> list[Any]:

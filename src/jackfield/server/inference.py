@@ -16,6 +16,7 @@ from jackfield.server.agents import AgentServer, is_agents
 from jackfield.server.asgi import Receive, Scope, Send
 from jackfield.server.exchanges import Exchanges
 from jackfield.server.in_flight import Call, InFlight
+from jackfield.server.responses import RESPONSES, ResponseDesk, is_kept_path, methods_of
 from jackfield.wire import format_named
 from jackfield.wire.openai_models import (
     ListedModel,
@@ -35,6 +36,7 @@ ROUTES: Mapping[str, Route] = {
         ("/v1/messages/count_tokens", "anthropic_count_tokens"),
     )
 }
+_KEPT = ROUTES[RESPONSES]
 MODELS = "/v1/models"
 _MODELS_ROUTES = {name: Route(f"GET {MODELS}", format_named(name)) for name in ("openai_chat", "anthropic_messages")}
 _MODEL_ENCODERS = {
@@ -45,7 +47,7 @@ _MODEL_ENCODERS = {
 
 class Inference(Exchanges):
     """An ASGI application for everything below `/v1/`. `chats` runs tools where requests ask for that, `agents` has
-    what is below `/v1/agents`."""
+    what is below `/v1/agents`, `desk` keeps answers of the Responses API."""
 
     def __init__(
         self,
@@ -55,19 +57,30 @@ class Inference(Exchanges):
         max_body_bytes: int,
         chats: ToolChats | None = None,
         agents: AgentServer | None = None,
+        desk: ResponseDesk | None = None,
     ) -> None:
         super().__init__(pipeline, host, in_flight, max_body_bytes)
-        self._chats, self._agents = chats, agents
+        self._chats, self._agents, self._desk = chats, agents, desk
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        route = ROUTES.get(scope["path"])
+        route = ROUTES.get(scope["path"]) or self._added_route(scope["path"])
         if route is None or scope["method"] != "POST":
             if self._agents is not None and is_agents(scope["path"]):
                 return self._agents(scope, receive, send)
             return self._serve_other(scope, send)
         return self.serve(scope, receive, send, route, perf_counter_ns())
 
+    def _added_route(self, path: str) -> Route | None:
+        """That of a wire format that a plugin adds."""
+        format_ = self._host.snapshot.formats.by_path.get(path)
+        return None if format_ is None else Route(f"POST {path}", format_)
+
     def answer(self, call: Call, state: State) -> Awaitable[Answer]:
+        if state.route is _KEPT and self._desk is not None:
+            return self._desk.answer(state, partial(self._run, call))
+        return self._run(call, state)
+
+    def _run(self, call: Call, state: State) -> Awaitable[Answer]:
         """Where no plugin has a tool, which is quickly seen, nothing else is looked at."""
         if self._chats is None or not state.snapshot.tools or state.operation != "chat":
             return self._pipeline.run(state)
@@ -76,8 +89,14 @@ class Inference(Exchanges):
     def _serve_other(self, scope: Scope, send: Send) -> Awaitable[None]:
         """What is no inference: the list of models, unknown paths and wrong methods."""
         route, path = _MODELS_ROUTES[_format_of(scope)], scope["path"]
+        if self._desk is not None and is_kept_path(path):
+            allow = ", ".join(methods_of(path)).encode()
+            return self.inform(scope, send, route, partial(self._write_kept, self._desk), allow)
         write = partial(self._write_other, scope["method"], path)
         return self.inform(scope, send, route, write, b"POST" if path in ROUTES else b"GET, HEAD")
+
+    async def _write_kept(self, desk: ResponseDesk, state: State) -> bytes:
+        return await desk.serve(state, state.inbound.method, state.inbound.path)
 
     async def _write_other(self, method: str, path: str, state: State) -> bytes:
         if path in ROUTES:

@@ -37,6 +37,15 @@ class AuditLog:
         del values["seq"]
         await transaction.execute(insert(audit).values(values))
 
+    async def note_once(self, entry: Entry) -> None:
+        """What happened without any change being made: of all workers that tell it one does. Raises `Unavailable`."""
+        values = msgspec.structs.asdict(entry)
+        same = [audit.c[name] == values[name] for name in ("kind", "object_id", "action", "after_digest")]
+        async with self._database.writing() as transaction:
+            found = await transaction.execute(select(audit.c.changes).where(*same))
+            if entry.changes not in {tuple(changes or ()) for (changes,) in found}:
+                await self.append(transaction, entry)
+
     async def list(
         self,
         *,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, delete, func, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Double, Select, Subquery, case, cast, delete, func, select, tuple_
 
 from jackfield.stores.database import Database
 from jackfield.stores.journal import Journal
@@ -37,6 +37,10 @@ SUMMED = (
     "reasoning_tokens",
     "cost_nanousd",
 )
+MEASURES = ("total_ms", "first_byte_ms", "upstream_ms", "hooks_ms", "input_tokens", "output_tokens", "cost_nanousd")
+SHARES = (50, 90, 95, 99)
+# To rank is to sort: of more records than these the newest are taken.
+MOST_RANKED = 100_000
 # Deleting holds the write lock, which flushes wait for: a little at a time.
 DELETED_AT_ONCE = 2000
 
@@ -79,6 +83,15 @@ class Sums(msgspec.Struct, frozen=True):
     truncated: bool
 
 
+class Ranks(msgspec.Struct, frozen=True):
+    """One row a group: the group's values, `records`, `least`, `mean`, `most`, and `p50` and so on. `sampled` where
+    there were more records than are ranked."""
+
+    groups: list[dict[str, Any]]
+    truncated: bool
+    sampled: bool
+
+
 class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -119,6 +132,37 @@ class Ledger:
         rows = await self._read(query.order_by(*newest, requests.desc(), *keys).limit(limit + 1))
         return Sums(rows[:limit], len(rows) > limit)
 
+    async def ranks(
+        self,
+        chosen: UsageFilter,
+        measure: str,
+        *,
+        group_by: Sequence[str] = (),
+        limit: int = 1000,
+        most: int = MOST_RANKED,
+    ) -> Ranks:
+        """Percentiles of one of `MEASURES`, by nearest rank, of the records that have it. Groups as in `sums`."""
+        ranked = self._ranked(chosen, measure, group_by, most)
+        keys = [ranked.c[name] for name in group_by]
+        records = func.count().label("records")
+        query: Select[Any] = select(*keys, records, *_percentiles(ranked.c)).group_by(*keys)
+        newest = [key.desc() for key in keys if key.name in BUCKETS]
+        rows = await self._read(query.order_by(*newest, records.desc(), *keys).limit(limit + 1))
+        sampled = any(row.pop("whole") > most for row in rows)
+        return Ranks([row for row in rows[:limit] if row["records"]], len(rows) > limit, sampled)
+
+    def _ranked(self, chosen: UsageFilter, measure: str, group_by: Sequence[str], most: int) -> Subquery:
+        """The newest records with their rank in their group, which has `size`; `whole` is how many there are in all,
+        counted no further than it takes to tell that there are too many."""
+        column = usage.c[measure]
+        keys = [self._key(name).label(name) for name in group_by]
+        found = select(*keys, column.label("value")).where(*_conditions(chosen), column.is_not(None))
+        newest = found.order_by(usage.c.at.desc()).limit(most + 1).subquery()
+        group = [newest.c[name] for name in group_by]
+        rank = func.row_number().over(partition_by=group or None, order_by=newest.c.value)
+        size, whole = func.count().over(partition_by=group or None), func.count().over()
+        return select(newest, rank.label("rank"), size.label("size"), whole.label("whole")).subquery()
+
     def _key(self, name: str) -> ColumnElement[Any]:
         if name in BUCKETS:
             return self._database.backend.bucket(usage.c.at, BUCKETS[name])
@@ -155,6 +199,20 @@ def _conditions(chosen: UsageFilter) -> list[ColumnElement[bool]]:
     if chosen.until is not None:
         conditions.append(usage.c.at < chosen.until)
     return conditions
+
+
+def _percentiles(ranked: Any) -> list[ColumnElement[Any]]:
+    def at(share: int) -> ColumnElement[Any]:
+        return func.min(case((ranked.rank * 100 >= ranked.size * share, ranked.value))).label(f"p{share}")
+
+    value = ranked.value
+    return [
+        func.min(value).label("least"),
+        cast(func.avg(value), Double).label("mean"),
+        func.max(value).label("most"),
+        *map(at, SHARES),
+        func.coalesce(func.max(ranked.whole), 0).label("whole"),
+    ]
 
 
 def _sums() -> list[ColumnElement[Any]]:

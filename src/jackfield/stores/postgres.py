@@ -34,7 +34,8 @@ from sqlalchemy.types import JSON
 
 from jackfield.errors import ConfigError, Unavailable, Unprocessable
 from jackfield.settings.store_urls import place_of
-from jackfield.stores.base import Rows, Value
+from jackfield.stores.base import Lane, Rows, Value
+from jackfield.stores.compiled import KEPT
 from jackfield.stores.postgres_lane import PostgresLane
 from jackfield.stores.vectors import PgVector
 
@@ -99,6 +100,7 @@ class PostgresBackend:
             pool_timeout=self._busy_s,
             json_serializer=_encode_document,
             json_deserializer=msgspec.json.decode,
+            execution_options={"compiled_cache": KEPT},
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed)
         return engine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from jackfield import __version__
 from jackfield.errors import ConfigError
@@ -16,7 +16,7 @@ from jackfield.stores.tables import metadata
 
 # Oldest first: the revisions in `migrations/versions`. Kept here so that a database which is up to date
 # is known as such without importing Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION = "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
 
@@ -59,13 +59,14 @@ def creation() -> tuple[str, ...]:
     """A new SQLite database, as the migrations leave it. It is the one start that would need Alembic on most
     machines."""
     dialect = SQLiteDialect()
-    made = [CreateTable(table) for table in metadata.sorted_tables]
-    made += [CreateIndex(index) for table in metadata.sorted_tables for index in sorted(table.indexes, key=str)]
+    tables = metadata.sorted_tables
+    indexes = (index for table in tables for index in sorted(table.indexes, key=str))
+    made: list[DDLElement] = [*map(CreateTable, tables), *map(CreateIndex, indexes)]
     return (
         *(str(each.compile(dialect=dialect)) for each in made),
         "INSERT INTO revisions (id, value) VALUES (1, 0)",
         f"CREATE TABLE alembic_version ({_VERSION})",
-        f"INSERT INTO alembic_version VALUES ('{REVISIONS[-1]}')",
+        f"INSERT INTO alembic_version VALUES ('{REVISIONS[-1]}')",  # noqa: S608 - the last of the above
     )
 
 

@@ -36,8 +36,10 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from jackfield.errors import ConfigError, Unavailable
 from jackfield.stores.base import Lane, Rows, Value
+from jackfield.stores.compiled import KEPT
 from jackfield.stores.folder import make_private_file, make_private_folder
 from jackfield.stores.lane import SqliteLane
+from jackfield.stores.sqlite_driver import ThreadedConnection
 
 LOCK_POLL_S = 0.02
 # About a tenth of a processor that another thread wants whole: enough to end what it began.
@@ -69,8 +71,7 @@ class SqliteBackend:
     def engine(self) -> AsyncEngine:
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{self.path}",
-            # No transactions but those we begin: the driver's own begin too late and lose to other writers.
-            connect_args={"isolation_level": None, "timeout": self._busy_s},
+            async_creator=self._connect_thread,
             pool_size=4,
             max_overflow=4,
             pool_timeout=self._busy_s,
@@ -78,8 +79,8 @@ class SqliteBackend:
             pool_reset_on_return=None,
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
+            execution_options={"compiled_cache": KEPT},
         )
-        event.listen(engine.sync_engine, "connect", _configure_connection)
         event.listen(engine.sync_engine, "begin", _begin)
         event.listen(engine.sync_engine, "invalidate", _roll_back)
         return engine
@@ -109,8 +110,8 @@ class SqliteBackend:
         """Nothing to do: here only one transaction writes at a time."""
 
     async def run_alone(self, connection: AsyncConnection, sql: str, *values: Value) -> Rows:
-        # The driver's own call is one hand-over to its thread; through SQLAlchemy's cursor it would be
-        # seven, and a busy loop makes the thread wait for each.
+        # The driver's own call is one hand-over to its thread, and no transaction to be ended, which would be
+        # another; a busy loop makes the thread wait for each.
         driver = (await connection.get_raw_connection()).driver_connection
         return await driver.execute_fetchall(sql, values)  # type: ignore[union-attr, no-any-return]
 
@@ -120,9 +121,16 @@ class SqliteBackend:
     def open_lane(self, *, stands_back: bool = False) -> SqliteLane:
         return SqliteLane(self._connect, STANDS_BACK if stands_back else 0)
 
+    async def _connect_thread(self) -> ThreadedConnection:
+        connection = ThreadedConnection(self._connect)
+        await connection
+        return connection
+
     def _connect(self) -> sqlite3.Connection:
+        """No transactions but those we begin: the driver's own begin too late and lose to other writers."""
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=self._busy_s)
-        _configure_connection(connection, None)
+        connection.execute("PRAGMA synchronous=FULL").close()
+        connection.execute("PRAGMA foreign_keys=ON").close()
         return connection
 
     def rows_of(self, batches: FromClause, columns: Sequence[Column[Any]]) -> FromClause:
@@ -147,13 +155,6 @@ class SqliteBackend:
 
 def _elements(parameter: str) -> TableValuedAlias:
     return func.json_each(bindparam(parameter, type_=String)).table_valued("key", "value")
-
-
-def _configure_connection(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
 
 
 def _begin(connection: Connection) -> None:

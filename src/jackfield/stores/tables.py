@@ -202,6 +202,46 @@ leases = Table(
     Index("leases_keep", "keep_until"),
 )
 
+# Accounts at providers that operators signed in with. `bound_to` is the sign-in as it was declared then: tokens go to
+# nobody else. `version` tells that anything has changed, `issue` which tokens they are.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("sign_in", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("bound_to", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("issue", BigInteger, nullable=False),
+    Column("cool_until", Double, nullable=False),
+    Column("refused", Boolean, nullable=False),
+    Column("trouble", Text),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("accounts_label", "sign_in", "label", unique=True),
+)
+
+# Signing in that was begun. Kept for a while after it ended, so that who comes again is told why not.
+sign_in_states = Table(
+    "sign_in_states",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("session", String, nullable=False),
+    Column("flow", String, nullable=False),
+    Column("sign_in", String, nullable=False),
+    Column("bound_to", Text, nullable=False),
+    Column("redirect_url", Text, nullable=False),
+    Column("label", String),
+    Column("actor", String, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("used_at", Double),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("sign_in_states_expiry", "expires_at"),
+)
+
 # What is remembered of users. `change` numbers the changes of one user's memories. `length` is that of the words as a
 # vector; `model` and `dimensions` are of the embedding, where there is one.
 memories = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -81,6 +81,7 @@ class StreamScanner(Protocol):
         """The events that tell a client that what was forwarded ends in an error."""
 
 
+@runtime_checkable
 class WireFormat(Protocol):
     """One format of one operation. All methods are pure and raise `Malformed` (what a client wrote) or
     `UpstreamBroken` (what an upstream wrote), naming the field."""

@@ -35,6 +35,7 @@ from jackfield.wire.json import (
     sort_fields,
     wrong,
 )
+from jackfield.wire.openai_family import share_fields
 
 _MAX_TEMPERATURE = 1.0
 
@@ -137,7 +138,9 @@ def request_body(request: ChatRequest, crossing: Crossing) -> Body:
         body["metadata"] = {"user_id": request.user}
     if request.stream:
         body["stream"] = True
-    crossing.add_extra(body, request.extra)
+    shared, rest = share_fields(request, FORMAT)
+    body |= shared
+    crossing.add_extra(body, rest)
     return body
 
 

@@ -42,6 +42,7 @@ from jackfield.wire.openai_chat.tools import (
     write_tool_choice,
     write_tools,
 )
+from jackfield.wire.openai_family import share_fields
 
 # Thought budgets of other formats, as the least effort that allows them.
 _EFFORTS = ((2048, "low"), (8192, "medium"))
@@ -145,7 +146,9 @@ def encode_request(request: ChatRequest) -> Encoded:
     if request.tools and (tools := write_tools(request.tools, crossing)):
         body["tools"] = tools
     if request.extra:
-        crossing.add_extra(body, request.extra)
+        shared, rest = share_fields(request, FORMAT)
+        body |= shared
+        crossing.add_extra(body, rest)
     _put_rest(body, request, crossing)
     _put_max_tokens(body, request, crossing)
     return Encoded(encode(body), crossing.names())

@@ -32,6 +32,7 @@ from jackfield.wire.json import (
 from jackfield.wire.openai_chat.messages import read_message, write_assistant
 from jackfield.wire.openai_chat.parts import FORMAT, SPREAD
 from jackfield.wire.openai_errors import is_error, is_error_object, refuse_error
+from jackfield.wire.openai_family import lift_logprobs, share_tier
 from jackfield.wire.openai_usage import Counts, read_usage, write_usage
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
@@ -138,14 +139,19 @@ def encode_response(response: ChatResponse) -> Encoded:
     if response.usage is not None:
         body["usage"] = write_usage(response.usage)
     if response.extra:
-        crossing.add_extra(body, response.extra)
+        shared, rest = share_tier(response.extra, response.format, FORMAT)
+        body |= shared
+        crossing.add_extra(body, rest)
     return Encoded(encode(body), crossing.names())
 
 
 def _write_choice(choice: Choice, crossing: Crossing) -> Body:
     if choice.stop_sequence is not None:
         crossing.drop("stop_sequence")
+    choice, logprobs = (choice, None) if crossing.own else lift_logprobs(choice)
     body: Body = {"index": choice.index, "message": _write_message(choice.message, crossing)}
+    if logprobs is not None:
+        body["logprobs"] = logprobs
     if choice.extra:
         crossing.add_extra(body, choice.extra, "choices[].")
     said = body.get("finish_reason")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jackfield.wire.base import Encoded
-from jackfield.wire.chat import ChatRequest, Message, Reasoning, Text, freeze
+from jackfield.wire.chat import ChatRequest, Extra, Message, Reasoning, Text, freeze
 from jackfield.wire.crossing import Body, Crossing, extra_of, spread_rest
 from jackfield.wire.json import (
     NULL,
@@ -26,6 +26,7 @@ from jackfield.wire.json import (
     wrong,
 )
 from jackfield.wire.openai_chat.requests import effort_for
+from jackfield.wire.openai_family import share_fields
 from jackfield.wire.openai_responses.conversation import INSTRUCTIONS, write_conversation
 from jackfield.wire.openai_responses.items import read_input
 from jackfield.wire.openai_responses.parts import FORMAT, crossing_from
@@ -118,9 +119,11 @@ def encode_request(request: ChatRequest) -> Encoded:
     if request.response_format is not None:
         body["text"] = {"format": write_format(request.response_format, crossing)}
     _put_reasoning(body, request.reasoning, crossing)
+    rest = request.extra
     if not crossing.own:
         _put_foreign(body, request, crossing)
-    crossing.add_extra(body, request.extra)
+        rest = _put_shared(body, request)
+    crossing.add_extra(body, rest)
     return Encoded(encode(body), crossing.names())
 
 
@@ -159,6 +162,19 @@ def _put_foreign(body: Body, request: ChatRequest, crossing: Crossing) -> None:
     for name in _ABSENT:
         if getattr(request, name):
             crossing.drop(name)
+
+
+def _put_shared(body: Body, request: ChatRequest) -> Extra:
+    """What the format has in common with the client's; the rest of what that says."""
+    shared, rest = share_fields(request, FORMAT)
+    for name, value in shared.items():
+        if name == "text":
+            body["text"] = {**body.get("text", {}), **value}
+        elif name == "include":
+            body["include"] = [*body.get("include", ()), *value]
+        else:
+            body[name] = value
+    return rest
 
 
 def with_model(body: bytes, model: str) -> bytes:

@@ -41,6 +41,7 @@ from jackfield.wire.json import (
     wrong,
 )
 from jackfield.wire.openai_errors import is_error, refuse_error
+from jackfield.wire.openai_family import lower_logprobs, share_tier
 from jackfield.wire.openai_responses.echo import ECHOED, NO_ECHO
 from jackfield.wire.openai_responses.items import read_output
 from jackfield.wire.openai_responses.output import write_output
@@ -162,8 +163,12 @@ def encode_response(response: ChatResponse, echo: Extra = NO_ECHO) -> Encoded:
     )
     body["incomplete_details"] = details_of(choice.finish_reason)
     crossing.add_extra(body, choice.message.extra, "choices[].message.")
+    if not crossing.own and "logprobs" in choice.extra:
+        choice = msgspec.structs.replace(choice, extra=lower_logprobs(choice.extra, output))
     _put_ending(body, choice, crossing)
-    crossing.add_extra(body, response.extra)
+    shared, rest = share_tier(response.extra, response.format, FORMAT)
+    body |= shared
+    crossing.add_extra(body, rest)
     return Encoded(encode(body), crossing.names())
 
 

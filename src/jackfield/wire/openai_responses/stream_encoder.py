@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from msgspec import Raw
 
-from jackfield.errors import JackfieldError, UpstreamBroken
+from jackfield.errors import JackfieldError, Malformed, UpstreamBroken
 from jackfield.wire.chat import (
     NO_USAGE,
     ChatEvent,
@@ -50,7 +50,7 @@ _CANONICAL = ("message", "reasoning", "function_call")
 _REFUSAL = -1  # refusals have no index of their own
 # An event that was decoded once is not refused any more.
 _read_event: Read[Fields] = reader(Fields)
-_read_number: Read[int | None] = reader(int | None)
+_read_integer: Read[int | None] = reader(int | None)
 
 
 class OpenAIResponsesEncoder:
@@ -277,7 +277,7 @@ class OpenAIResponsesEncoder:
 
     def _observe_opaque(self, event: OpaqueEvent) -> None:
         fields = _read_event(event.raw, "")
-        number = _read_number(fields.get("sequence_number", NULL), "sequence_number")
+        number = _read_number(fields.get("sequence_number", NULL))
         self._line.sequence = self._line.sequence + 1 if number is None else number + 1
         if event.type == "response.output_item.added" and "item" in fields:
             self._observe_item(_place_of(fields), read_item(fields["item"], "item"))
@@ -298,7 +298,7 @@ class OpenAIResponsesEncoder:
         summary = kind == _BEGINNINGS[1]
         piece_kind = "summary" if summary else _PIECES.get(bytes(part.get("type", NULL)), "text")
         number = fields.get("summary_index" if summary else "content_index", NULL)
-        item.open_piece = Piece(piece_kind, _read_number(number, "part") or 0, None)
+        item.open_piece = Piece(piece_kind, _read_number(number) or 0, None)
         item.pieces.append(item.open_piece)
 
 
@@ -313,7 +313,15 @@ _PIECES: dict[bytes, PieceKind] = {b'"refusal"': "refusal", b'"reasoning_text"':
 
 
 def _place_of(fields: Fields) -> int:
-    return _read_number(fields.get("output_index", NULL), "output_index") or 0
+    return _read_number(fields.get("output_index", NULL)) or 0
+
+
+def _read_number(raw: Raw) -> int | None:
+    """What is no number has been passed on as it is: here it counts as not given."""
+    try:
+        return _read_integer(raw, "")
+    except Malformed:
+        return None
 
 
 _NO_START = (StreamStart, StreamFailure)
