@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from jackfield.cli import admin_client
+from jackfield.cli.admin_client import AdminClient
+from jackfield.errors import Unavailable
 from jackfield.testing.gateway import ADMIN_KEY, API_KEY, find_free_port
 
 from .conftest import Run
@@ -99,3 +102,41 @@ async def test_a_gateway_that_breaks_off_is_told_as_that(operator: Operator) -> 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         assert "gave no whole answer" in await operator.refused("list", "--url", f"http://127.0.0.1:{port}")
+
+
+async def test_what_lasts_is_followed_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_client, "ANSWER_S", 0.01)
+    monkeypatch.setattr(admin_client, "TOLD_EVERY_S", 0.02)
+    waited: list[float] = []
+    loop, twice = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            loop.call_soon_threadsafe(twice.set)
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await twice.wait()
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"done": 1}')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        client = AdminClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", ADMIN_KEY)
+        told = await asyncio.to_thread(client.follow, "POST", "/install", {}, tell, "look there")
+    assert told == {"done": 1}
+    assert waited == sorted(waited)
+
+
+async def test_where_the_gateway_is_lost_meanwhile_it_says_how_to_look() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        client = AdminClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", ADMIN_KEY)
+        with pytest.raises(Unavailable, match=r"gave no whole answer.*; it may go on there: look there$"):
+            await asyncio.to_thread(client.follow, "POST", "/install", {}, print, "look there")
+    with pytest.raises(Unavailable, match="no gateway answers") as refused:
+        await asyncio.to_thread(client.follow, "POST", "/install", {}, print, "look there")
+    assert "look there" not in str(refused.value)

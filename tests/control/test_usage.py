@@ -70,6 +70,10 @@ def test_every_parameter_finds_its_place() -> None:
     assert query == UsageQuery(chosen=chosen, group_by=("day", "key"), limit=7, cursor=cursor)
 
 
+def test_a_group_counts_once_however_often_it_is_named() -> None:
+    assert UsageQuery.parse({"group_by": "model,day,model"}).group_by == ("model", "day")
+
+
 def test_a_time_without_an_offset_is_utc() -> None:
     assert UsageQuery.parse({"from": "1970-01-02"}).chosen.since == 86400.0
 
@@ -102,6 +106,18 @@ async def test_pages_are_followed_by_their_cursor(history: UsageHistory) -> None
     found = [record["id"] for record in (*first["records"], *rest["records"])]
     assert found == ["r4", "r3", "r2", "r1", "r0"]
     assert rest["next"] is None
+
+
+async def test_what_is_told_begins_with_the_totals(history: UsageHistory) -> None:
+    told = await history.tell(UsageQuery.parse({"model": "o3", "limit": "1"}))
+    assert (told["totals"]["requests"], len(told["records"])) == (3, 1)
+
+
+async def test_percentiles_are_of_what_can_be_measured(history: UsageHistory) -> None:
+    ranks = await history.rank(UsageQuery.parse({"group_by": "model"}), "input_tokens")
+    assert {row["model"] for row in ranks.groups} == {"gpt-4o", "o3"}
+    with pytest.raises(Malformed, match="cannot measure 'model'"):
+        await history.rank(UsageQuery.parse({}), "model")
 
 
 async def test_groups_are_summed(history: UsageHistory) -> None:

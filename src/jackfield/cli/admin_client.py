@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CONNECT_S = 5.0
 # A reload waits for what each plugin does when it starts.
 ANSWER_S = 300.0
+# Packages are fetched and laid out for ten minutes at most, and what is begun before comes first.
+LASTING_S, TOLD_EVERY_S = 3600.0, 30.0
 EVERYWHERE: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104 - never bound
 
 UrlOption = Annotated[
@@ -41,14 +43,35 @@ class AdminClient:
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: int | None = None) -> Any:
         """The decoded answer. Raises `RequestError`, or `Unavailable` where no gateway answers."""
-        return asyncio.run(self._ask(method, path, body, if_match))
+        return asyncio.run(self._ask(method, path, body, if_match, ANSWER_S))
 
-    async def _ask(self, method: str, path: str, body: Any, if_match: int | None) -> Any:
+    async def request(self, method: str, path: str, body: Any = None) -> Any:
+        """As `ask`, for who has an event loop already."""
+        return await self._ask(method, path, body, None, ANSWER_S)
+
+    def follow(self, method: str, path: str, body: Any, tell: Callable[[float], None], look: str) -> Any:
+        """As `ask`, for what may last: `tell` hears every now and then for how many seconds it has. `look` is how to
+        find out what became of it, where the gateway is lost meanwhile."""
+
+        async def ask() -> Any:
+            telling = asyncio.create_task(_tell_on(tell))
+            try:
+                return await self._ask(method, path, body, None, LASTING_S)
+            except Unavailable as error:
+                if not isinstance(error.__cause__, UpstreamError) or not error.__cause__.sent:
+                    raise
+                raise Unavailable(f"{error}; it may go on there: {look}") from error
+            finally:
+                telling.cancel()
+
+        return asyncio.run(ask())
+
+    async def _ask(self, method: str, path: str, body: Any, if_match: int | None, answer_s: float) -> Any:
         from jackfield.transport import EgressPolicy, HttpClient
 
         client = HttpClient(policy=EgressPolicy.anywhere())
         try:
-            answer = await self._send(client, method, path, body, if_match)
+            answer = await self._send(client, method, path, body, if_match, answer_s)
             return self._read(answer, await answer.read())
         except EgressRefused as error:
             raise ConfigError(f"--url: {error}") from error
@@ -64,7 +87,7 @@ class AdminClient:
         return f"no gateway answers at {self._url} ({error}): {advice}"
 
     async def _send(
-        self, client: HttpClient, method: str, path: str, body: Any, if_match: int | None
+        self, client: HttpClient, method: str, path: str, body: Any, if_match: int | None, answer_s: float
     ) -> UpstreamResponse:
         from jackfield.transport import Deadlines, OutgoingRequest
 
@@ -73,7 +96,7 @@ class AdminClient:
             headers.append((b"if-match", f'"{if_match}"'.encode()))
         data = b"" if body is None else json.dumps(body).encode()
         request = OutgoingRequest(method, self._url + path, tuple(headers), data)
-        return await client.send(request, Deadlines(connect_s=CONNECT_S, first_byte_s=ANSWER_S, whole_s=ANSWER_S))
+        return await client.send(request, Deadlines(connect_s=CONNECT_S, first_byte_s=answer_s, whole_s=answer_s))
 
     def _read(self, answer: UpstreamResponse, body: bytes) -> Any:
         try:
@@ -84,6 +107,14 @@ class AdminClient:
         if refusal is not None:
             raise RequestError(refusal)
         return told
+
+
+async def _tell_on(tell: Callable[[float], None]) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while True:
+        await asyncio.sleep(TOLD_EVERY_S)
+        tell(loop.time() - began)
 
 
 def _describe_refusal(told: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import typer
 
 import jackfield
 from jackfield.cli import (
+    auth,
     bench,
     config,
     doctor,
@@ -33,6 +34,7 @@ _app = typer.Typer(
 _app.command(cls=PluginOptions)(serve.serve)
 _app.add_typer(key.app, name="key", cls=PluginGroup)
 _app.add_typer(plugin.app, name="plugin", cls=PluginGroup)
+_app.add_typer(auth.app, name="auth", cls=PluginGroup)
 _app.add_typer(config.app, name="config", cls=PluginGroup)
 _app.command()(doctor.doctor)
 _app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -67,7 +68,9 @@ def install(
     client = reach(config, url, admin_key_file)
     offer = client.ask("POST", f"{PLUGINS}/inspect", body)
     approved = _settle_approval(offer, split_names(approve), quiet=as_json)
-    told = client.ask("POST", f"{PLUGINS}/install", _pinned(body, offer) | {"approve": approved})
+    wanted = _pinned(body, offer) | {"approve": approved}
+    look = f"jackfield plugin info {offer['id']}"
+    told = client.follow("POST", f"{PLUGINS}/install", wanted, partial(_tell_waiting, offer["id"]), look)
     tell(told, f"installed {', '.join(told['plugins']) or plugin}", f"{plugin} is installed already", as_json=as_json)
     waiting = [one["name"] for one in offer["asked"] if one["name"] not in (*offer["approved"], *approved)]
     if waiting and not as_json and _is_waiting(client, offer["id"]):
@@ -99,6 +102,10 @@ def search(
             sys.stderr.write(f"note: the catalogue {one['name']} was not read: {problem}\n")
     if not told["catalogues"]:
         sys.stderr.write("note: the gateway knows no catalogue: install.catalogues of its config names none\n")
+
+
+def _tell_waiting(plugin_id: str, seconds: float) -> None:
+    sys.stderr.write(f"note: {plugin_id} is still being installed, for {seconds:.0f} s now\n")
 
 
 def name_source(plugin: str) -> dict[str, str]:

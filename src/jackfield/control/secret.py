@@ -1,5 +1,5 @@
-"""The secret that API keys are hashed with: from the environment, or made once and kept in the data
-folder."""
+"""Secrets of the gateway itself, such as the one that API keys are hashed with: from the environment, or made once and
+kept in the data folder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ FILE = "secret.key"
 SHORTEST = 16
 
 
-def load_secret(data_dir: Path, environ: Mapping[str, str]) -> bytes:
+def load_secret(
+    data_dir: Path,
+    environ: Mapping[str, str],
+    *,
+    variable: str = VARIABLE,
+    file: str = FILE,
+    shortest: int = SHORTEST,
+) -> bytes:
     """Any number of processes starting at once get the same secret."""
-    given = environ.get(VARIABLE)
+    given = environ.get(variable)
     if given is not None:
-        return _checked(given.encode("utf-8", "surrogateescape"), VARIABLE)
-    path = data_dir / FILE
+        return _checked(given.encode("utf-8", "surrogateescape"), variable, shortest)
+    path = data_dir / file
     try:
         if not path.exists():
             make_private_folder(data_dir)
             _create(path)
-        return _checked(path.read_bytes().strip(), str(path))
+        return _checked(path.read_bytes().strip(), str(path), shortest)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read or made: {error.strerror}", field="store.data_dir") from error
 
@@ -47,7 +54,7 @@ def _create(path: Path) -> None:
         draft.unlink()
 
 
-def _checked(secret: bytes, where: str) -> bytes:
-    if len(secret) < SHORTEST:
-        raise ConfigError(f"{where} is too short for a secret: at least {SHORTEST} characters")
+def _checked(secret: bytes, where: str, shortest: int) -> bytes:
+    if len(secret) < shortest:
+        raise ConfigError(f"{where} is too short for a secret: at least {shortest} characters")
     return secret

@@ -13,7 +13,7 @@ from typing import TypeVar, get_args
 import msgspec
 import structlog
 
-from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
+from jackfield.errors import JackfieldError, UpstreamBroken, UpstreamError, UpstreamRejected, UpstreamTimeout
 from jackfield.hooks.dispatch import decide
 from jackfield.hooks.steps import Steps
 from jackfield.hooks.watchdog import BLOCKED_NS, report_blocked
@@ -24,8 +24,9 @@ from jackfield.pipeline.pieces import ReadPieces
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Headers
-from jackfield.sdk.providers import AnswerReader, ChatProvider, EmbeddingsProvider
+from jackfield.sdk.providers import ChatProvider, EmbeddingsProvider, PreparedRequest
 from jackfield.sdk.shapes import is_sound
+from jackfield.sdk.sign_in import CredentialHeader
 from jackfield.telemetry.masking import masked
 from jackfield.telemetry.text import describe_error
 from jackfield.transport.messages import Deadlines, OutgoingRequest
@@ -72,11 +73,14 @@ class ProviderCall:
             plugin.guard.blocked(self, step_ns)
 
 
-async def ask_upstream(state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines) -> Got:
-    """Raises `UpstreamError`; for HTTP, a status of 400 and above is `UpstreamRejected`."""
+async def ask_upstream(
+    state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines, used: CredentialHeader | None = None
+) -> Got:
+    """With the credential of the account that is `used`, or the upstream's own. Raises `UpstreamError`; for HTTP, a
+    status of 400 and above is `UpstreamRejected`."""
     format = link.format_for(state.operation, state.client_format)  # noqa: A001
     if format is not None:
-        return await _over_http(state, link, candidate, deadlines, format)
+        return await _over_http(state, link, candidate, deadlines, format, used)
     if state.operation == "count_tokens":
         return Whole(response=_estimate(state))
     return await _in_process(state, link, candidate, deadlines)
@@ -94,20 +98,26 @@ async def _over_http(
     candidate: Candidate,
     deadlines: Deadlines,
     format: WireFormat,  # noqa: A002
+    used: CredentialHeader | None,
 ) -> Got:
     destination = _destination(state, link, candidate, format)
+    if used is not None:
+        destination = destination.signed_in(used)
     body = _body(state, candidate, format)
     if link.shapes is not None:
         body = link.shapes.shape(body, state.operation, candidate.model)
-    outgoing = _outgoing(state, link, destination, body, format)
+    if link.patient is None:
+        outgoing = _outgoing(state, link, destination, body, format)
+    else:
+        destination, outgoing = await _have_prepared(state, link, destination, body, format)
     if state.row.attempt:
         outgoing = destination.seal(await _ask_attempt_hooks(state, outgoing))
     response = await link.client.send(outgoing, deadlines)
     if response.status != 200 and (link.answers is None or not 200 <= response.status < 300):
         await _reject(response, format, link)
     if state.stream and state.operation == "chat":
-        return await _open_stream(state, response, format, link.answers)
-    return await _read_whole(state, response, format, link.answers)
+        return await _open_stream(state, link, response, format)
+    return await _read_whole(state, link, response, format)
 
 
 def _destination(
@@ -142,6 +152,31 @@ def _outgoing(
     headers = (*(pair for pair in target.headers if pair[0] not in names), *passed)
     outgoing = OutgoingRequest("POST", target.url, headers, body)
     return outgoing if state.row.attempt else destination.seal(outgoing)
+
+
+async def _have_prepared(
+    state: State,
+    link: UpstreamLink,
+    destination: Destination,
+    body: bytes,
+    format: WireFormat,  # noqa: A002
+) -> tuple[Destination, OutgoingRequest]:
+    """Its provider's own request: without secrets where hooks will see it, as above."""
+    assert link.patient is not None
+    target = destination.target
+    headers = (*target.headers, *(_passed_on_to(state, link) if format.name == state.client_format else ()))
+    prepare = partial(link.patient.prepare_request, target.url, headers, body, format.name)
+    try:
+        made = await stranger(ProviderCall(state, link, "prepare_request"), prepare, link.deadlines.first_byte_s)
+    except UpstreamError as error:
+        error.sent = False
+        raise
+    if not isinstance(made, PreparedRequest) or not is_sound(made):
+        told = f"provider {link.provider_id} prepared {type(made).__name__}, and no sound request"
+        raise UpstreamBroken(told, sent=False)
+    destination = destination.prepared(made.url, made.credentials)
+    outgoing = OutgoingRequest("POST", made.url, made.headers, made.body)
+    return destination, outgoing if state.row.attempt else destination.seal(outgoing)
 
 
 def _passed_on_to(state: State, link: UpstreamLink) -> Headers:
@@ -215,13 +250,18 @@ def _seconds_at(date: str) -> float:
 
 async def _read_whole(
     state: State,
+    link: UpstreamLink,
     response: UpstreamResponse,
     format: WireFormat,  # noqa: A002
-    answers: AnswerReader | None,
 ) -> Whole:
     body = await response.read()
-    if answers is not None:
-        body, state.stated_cost_usd = answers.read_answer(body, state.operation)
+    if link.answers is not None:
+        body, state.stated_cost_usd = link.answers.read_answer(body, state.operation)
+    if link.patient is not None:
+        read = partial(link.patient.read_whole, response.status, response.headers, body, format.name)
+        body = await stranger(ProviderCall(state, link, "read_whole"), read, link.deadlines.idle_s)
+        if not isinstance(body, bytes):
+            raise UpstreamBroken(f"provider {link.provider_id} read {type(body).__name__}, and no bytes")
     state.usage, state.finish_reason = format.usage_of(body)
     return Whole(body=body, format=format, headers=_passed_on(response.headers))
 
@@ -232,15 +272,15 @@ def _passed_on(headers: Headers) -> Headers:
 
 async def _open_stream(
     state: State,
+    link: UpstreamLink,
     response: UpstreamResponse,
     format: WireFormat,  # noqa: A002
-    answers: AnswerReader | None,
 ) -> Got:
     """Waits for the first whole event, so that a stream that breaks before it can still fail over."""
     kind = (response.header(b"content-type") or b"").split(b";")[0].strip().lower()
     if kind == b"application/json":
-        return await _read_whole(state, response, format, answers)
-    reader = None if answers is None else answers.read_stream(kind.decode("latin-1"))
+        return await _read_whole(state, link, response, format)
+    reader = None if link.answers is None else link.answers.read_stream(kind.decode("latin-1"))
     if reader is None and kind != b"text/event-stream":
         await response.aclose()
         raise UpstreamBroken(f"a stream was due and {kind.decode('latin-1') or 'nothing named'} came")

@@ -20,9 +20,10 @@ from jackfield.errors import (
 from jackfield.host.routes import UpstreamLink
 from jackfield.pipeline.answers import Got
 from jackfield.pipeline.ask import ask_upstream
+from jackfield.pipeline.echoes import told_to_operators
 from jackfield.pipeline.exchange import State
+from jackfield.pipeline.signed_in import ask_signed_in
 from jackfield.sdk.context import Attempt, Candidate
-from jackfield.telemetry.masking import masked
 from jackfield.transport.messages import Deadlines
 
 FIRST_PAUSE_S = 0.2
@@ -123,7 +124,8 @@ async def _attempt(state: State, link: UpstreamLink, candidate: Candidate, deadl
     began = perf_counter_ns()
     state.trying, state.upstream_ns = candidate, None
     try:
-        got = await ask_upstream(state, link, candidate, deadlines)
+        ask = ask_upstream if link.account is None else ask_signed_in
+        got = await ask(state, link, candidate, deadlines)
     except UpstreamError as error:
         _tell_breaker(link, error)
         _note(state, candidate, began, error)
@@ -138,8 +140,9 @@ async def _attempt(state: State, link: UpstreamLink, candidate: Candidate, deadl
 
 
 def _tell_breaker(link: UpstreamLink, error: UpstreamError) -> None:
-    """An upstream that refuses a request is alive; one that is too busy has said nothing of its health."""
-    if not isinstance(error, UpstreamRejected) or error.status >= 500:
+    """An upstream that refuses a request is alive; one that is too busy, or was not asked, has said nothing of its
+    health."""
+    if not isinstance(error, UpstreamRejected) or (error.status >= 500 and error.sent):
         link.breaker.failure()
     elif error.status == 429 or not error.sent:
         link.breaker.abandon()
@@ -151,7 +154,9 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
     duration = perf_counter_ns() - began
     state.upstream_ns = duration
     status = 200 if error is None else error.status if isinstance(error, UpstreamRejected) else None
-    told = None if error is None else masked(error.message)
+    told = None
+    if error is not None:
+        told = told_to_operators(error.message, state.inbound.body, (state.model, candidate.model))
     attempt = Attempt(
         upstream=candidate.upstream,
         model=candidate.model,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from time import perf_counter_ns, time
 from typing import Any, TypeVar
 
@@ -13,7 +15,7 @@ from jackfield.hooks.trace import Trace
 from jackfield.host.snapshot import Snapshot
 from jackfield.pipeline.answers import Whole
 from jackfield.sdk.caller import Caller
-from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundRequest, Timings
+from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, HookCall, InboundRequest, Timings
 from jackfield.sdk.outcomes import Headers, Identity
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.base import Operation, Peek, WireFormat
@@ -27,6 +29,11 @@ from jackfield.wire.chat import (
     StreamStart,
     Usage,
 )
+
+LONGEST_NAME = 100
+MOST_NAMES = 40
+# What a header may not hold, or would hold otherwise than it was meant.
+_UNTOLD = re.compile(r"[^\x21-\x7e]|,")
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -105,6 +112,24 @@ class State:
         return self._local
 
     @property
+    def calls(self) -> tuple[HookCall, ...]:
+        return tuple(
+            HookCall(
+                point=call["point"],
+                plugin=call["plugin"],
+                hook=call["hook"],
+                outcome=call["outcome"],
+                ms=call["ms"],
+                times=call["times"],
+            )
+            for call in self.trace.calls()
+        )
+
+    @property
+    def wire_format(self) -> WireFormat:
+        return self.route.format
+
+    @property
     def route_name(self) -> str:
         return self.route.name
 
@@ -180,6 +205,13 @@ def write_usd(amount: float) -> bytes:
     return (b"%.9f" % amount).rstrip(b"0").rstrip(b".")
 
 
+def write_names(dropped: Iterable[str]) -> str:
+    """Names of fields, which a client or an upstream chose, as a header can hold them."""
+    told = sorted({_UNTOLD.sub("?", name)[:LONGEST_NAME] for name in dropped})
+    more = f", and {len(told) - MOST_NAMES} more" if len(told) > MOST_NAMES else ""
+    return ", ".join(told[:MOST_NAMES]) + more
+
+
 def answer_headers(state: State) -> Headers:
     """The gateway's own headers on an answer."""
     request_id = state.id.encode("ascii")
@@ -191,5 +223,5 @@ def answer_headers(state: State) -> Headers:
     if state.cost_usd is not None:
         headers.append((b"x-jackfield-cost-usd", write_usd(state.cost_usd)))
     if state.dropped:
-        headers.append((b"x-jackfield-dropped", ", ".join(sorted(state.dropped)).encode("latin-1", "replace")))
+        headers.append((b"x-jackfield-dropped", write_names(state.dropped).encode()))
     return tuple(headers)

@@ -8,7 +8,7 @@ from jackfield.errors import JackfieldError, PluginError, Refused, UpstreamRejec
 from jackfield.hooks.dispatch import decide
 from jackfield.hooks.table import Hooks
 from jackfield.pipeline.answers import Answer, Whole
-from jackfield.pipeline.exchange import State, answer_headers, dated, error_response
+from jackfield.pipeline.exchange import State, answer_headers, dated, error_response, write_names
 from jackfield.sdk.context import Head
 from jackfield.sdk.outcomes import Headers
 from jackfield.wire.chat import ChatResponse, ErrorResponse, Response, TokenCount
@@ -46,7 +46,7 @@ def _answer(state: State, head: Head, whole: Whole, response: Response | None) -
     known = len(state.dropped)
     body = render(state, whole, response)
     if len(state.dropped) > known:
-        head = head.with_header("x-jackfield-dropped", ", ".join(sorted(state.dropped)))
+        head = head.with_header("x-jackfield-dropped", write_names(state.dropped))
     return Answer(head, body)
 
 

@@ -45,7 +45,9 @@ class Pipeline:
 
     async def receive(self, state: State) -> Answer | None:
         """Only `ingress` and `auth`, for who then runs the rest: the answer, where it ends there. `run` goes on from
-        what was received."""
+        what was received, and so does who receives it again."""
+        if state.identity is not None:
+            return None
         try:
             decision = await self._receive(state)
             if decision is None:

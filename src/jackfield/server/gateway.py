@@ -17,6 +17,7 @@ from jackfield.server.front import Front
 from jackfield.server.inference import MODELS, Inference
 from jackfield.server.mcp import MCP_PATH
 from jackfield.server.operations import PATHS, Operations
+from jackfield.server.sign_in import BELOW, SignInPaths
 
 # The one path of the admin API outside of it: where the factory guide's own host has it.
 FACTORY_STATUS = "/plugins/status"
@@ -36,7 +37,8 @@ def unfold_path(raw: bytes) -> str:
 
 class GatewayServer:
     """`make_admin` builds the admin application when it is first asked for; without `mcp` there is nothing at
-    `/mcp`, without `paths` no plugin's are served. Plugins' middleware stands around all of it."""
+    `/mcp`, without `paths` no plugin's are served, without `sign_in` nobody signs in. Plugins' middleware stands around
+    all of it."""
 
     def __init__(
         self,
@@ -46,9 +48,10 @@ class GatewayServer:
         make_admin: Callable[[], Asgi],
         mcp: Asgi | None = None,
         paths: Asgi | None = None,
+        sign_in: SignInPaths | None = None,
     ) -> None:
         self._host, self._inference, self._operations, self._make_admin = host, inference, operations, make_admin
-        self._mcp, self._paths = mcp, paths
+        self._mcp, self._paths, self._sign_in = mcp, paths, sign_in
         self._admin: Asgi | None = None
         self._inside = partial(self, inside=True)
 
@@ -98,6 +101,8 @@ class GatewayServer:
             return self._admin
         if path in PATHS:
             return self._operations
+        if path.startswith(BELOW) and self._sign_in is not None and self._sign_in.owns(path):
+            return self._sign_in
         if self._paths is not None and self._host.snapshot.serves_paths:
             return self._paths
         raise NotFound(f"There is nothing at {path[:200]}")

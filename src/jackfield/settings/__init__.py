@@ -3,6 +3,7 @@
 from jackfield.settings.description import Described, describe
 from jackfield.settings.loading import inspect, load
 from jackfield.settings.model import (
+    AccountSettings,
     CatalogueSettings,
     FromVariable,
     InstallSettings,
@@ -18,6 +19,7 @@ from jackfield.settings.model import (
     ResponseSettings,
     ServerSettings,
     Settings,
+    SignInSettings,
     StoreSettings,
     TelemetrySettings,
     Upstream,
@@ -27,6 +29,7 @@ from jackfield.settings.public_key import read_public_key, show_public_key
 from jackfield.settings.secret import Secret, SecretUrl, conceal, sounds_secret
 
 __all__ = [
+    "AccountSettings",
     "CatalogueSettings",
     "Described",
     "FromVariable",
@@ -45,6 +48,7 @@ __all__ = [
     "SecretUrl",
     "ServerSettings",
     "Settings",
+    "SignInSettings",
     "StoreSettings",
     "TelemetrySettings",
     "Upstream",

@@ -16,6 +16,7 @@ from jackfield.settings.model import (
     NamedSecret,
     PluginSettings,
     ServerSettings,
+    SignInSettings,
     StoreSettings,
     Upstream,
     UsageSettings,
@@ -162,13 +163,27 @@ def _find_key(
     upstream: Upstream, path: FieldPath, environ: Mapping[str, str], problems: list[Problem]
 ) -> Secret | None:
     owner = f"upstream '{upstream.name}'"
-    if upstream.api_key_env and upstream.api_key_file:
+    if upstream.account and (upstream.api_key_env or upstream.api_key_file):
+        problems.append(((*path, "account"), f"{owner} has both an account and a key"))
+    elif upstream.api_key_env and upstream.api_key_file:
         problems.append(((*path, "api_key_file"), f"{owner} has both api_key_env and api_key_file"))
     elif upstream.api_key_env:
         return _read_variable(owner, (*path, "api_key_env"), upstream.api_key_env, environ, problems)
     elif upstream.api_key_file:
         return _read_key_file(owner, upstream.api_key_file, (*path, "api_key_file"), problems)
     return None
+
+
+def take_client_secrets(sign_ins: Mapping[str, SignInSettings], environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Gives each its client secret where it has one, and tells what is missing for that."""
+    for name, sign_in in sign_ins.items():
+        problems: list[Problem] = []
+        if sign_in.client_secret_env is not None:
+            path = ("sign_in", name, "client_secret_env")
+            sign_in.take_secret(_read_variable(f"sign-in '{name}'", path, sign_in.client_secret_env, environ, problems))
+        if sign_in.authorize_url is None and sign_in.device_url is None:
+            problems.append((("sign_in", name), f"sign-in '{name}' needs an authorize_url or a device_url"))
+        yield from problems
 
 
 def take_named_secrets(secrets: Mapping[str, NamedSecret], environ: Mapping[str, str]) -> Iterator[Problem]:

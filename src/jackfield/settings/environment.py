@@ -12,7 +12,9 @@ from jackfield.settings.fields import nearest, takes_text, variable_paths
 from jackfield.settings.lines import Path as FieldPath
 
 PREFIX = "JACKFIELD_"
-RESERVED = frozenset({"JACKFIELD_ADMIN_KEY", "JACKFIELD_API_KEY", "JACKFIELD_SECRET", "JACKFIELD_URL"})
+RESERVED = frozenset(
+    {"JACKFIELD_ACCOUNTS_KEY", "JACKFIELD_ADMIN_KEY", "JACKFIELD_API_KEY", "JACKFIELD_SECRET", "JACKFIELD_URL"}
+)
 
 _PLUGIN_CONFIG = "JACKFIELD_PLUGINS__CONFIG__"
 # The factory guide's own names, in any case.
@@ -44,15 +46,17 @@ def read_environment(
 
 def _read_factory_names(environ: Mapping[str, str]) -> dict[FieldPath, tuple[str, Any]]:
     """`PLUGINS__<NAME>__<FIELD>`: a text as it is, for the plugin's config model to read, and JSON where it is a list
-    or a table. Of two spellings of one name that in small letters counts."""
+    or a table; `PLUGINS__<NAME>`: a table of fields. Of two spellings of one name that in small letters counts."""
     given: dict[FieldPath, tuple[str, Any]] = {}
     for name in sorted(environ):
         upper, value = name.upper(), environ[name]
         if upper == NO_DISCOVERY and value:
             given["plugins", "disable_local_discovery"] = (name, _read_word("disable_local_discovery", value))
         parts = tuple(name.lower().split("__")[1:])
-        if value and upper.startswith(FACTORY_CONFIG) and len(parts) > 1 and all(parts):
-            given["plugins", "config", *parts] = (name, _read_word(parts[-1], value))
+        if value and upper.startswith(FACTORY_CONFIG) and parts and all(parts):
+            read = _read_word(parts[-1], value)
+            if len(parts) > 1 or isinstance(read, dict):
+                given["plugins", "config", *parts] = (name, read)
     return given
 
 

@@ -34,6 +34,7 @@ from jackfield.settings.problems import explain
 SectionT = TypeVar("SectionT", bound=Section)
 
 DEFAULT_PLUGINS_FOLDER = "plugins"
+_NAME_VARIABLES = ("env", "api_key_env", "client_secret_env")
 
 
 def load(config_file: Path | None, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -108,7 +109,7 @@ def _syntax_error(error: tomllib.TOMLDecodeError, text: str, file: Path) -> Conf
 def _named_variables(data: Any) -> frozenset[str]:
     """The variables that the file itself names for keys, which may begin like settings."""
     if isinstance(data, dict):
-        own = {value for key, value in data.items() if key in ("env", "api_key_env") and isinstance(value, str)}
+        own = {value for key, value in data.items() if key in _NAME_VARIABLES and isinstance(value, str)}
         return frozenset(own).union(*(_named_variables(value) for value in data.values()))
     if isinstance(data, list):
         return frozenset().union(*(_named_variables(value) for value in data))
@@ -155,6 +156,7 @@ def _check(
     mcp = _part(settings, data, "mcp", McpSettings)
     yield from checks.check_mcp_servers(mcp.servers, _part(settings, data, "server", ServerSettings), environ)
     yield from checks.take_named_secrets(settings.secrets if settings else _sound_secrets(data), environ)
+    yield from checks.take_client_secrets(settings.sign_in if settings else {}, environ)
     plugins = _part(settings, data, "plugins", PluginSettings)
     yield from checks.check_folders(plugins)
     yield from checks.check_store_urls(_part(settings, data, "store", StoreSettings))

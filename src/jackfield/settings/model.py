@@ -87,6 +87,8 @@ Variable = Annotated[str, AfterValidator(_check_variable)]
 HostPattern = Annotated[str, AfterValidator(_check_host_pattern)]
 HttpUrl = Annotated[str, AfterValidator(_check_url)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+SignInName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+AccountName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[^/]{1,100})?$")]
 Models = Annotated[dict[Text, Text], Field(min_length=1), BeforeValidator(_name_models)]
 
 
@@ -131,8 +133,10 @@ class Upstream(Section):
     provider: Name
     models: Models
     base_url: HttpUrl | None = None
+    format: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = None
     api_key_env: Variable | None = None
     api_key_file: Path | None = None
+    account: AccountName | None = None
     weight: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = 1
     priority: Annotated[int, Field(strict=True)] = 0
     timeout_s: Seconds = 600
@@ -203,6 +207,7 @@ class PluginSettings(Section):
     entry_points: Flag = True
     approve: Literal["auto", "ask"] = "auto"
     required: tuple[Text, ...] = ()
+    start_patience_s: Seconds = 5
     config: dict[str, PluginConfig] = {}
 
 
@@ -252,6 +257,44 @@ class McpSettings(Section):
     servers: tuple[McpServer, ...] = ()
 
 
+class SignInSettings(Section):
+    """How operators sign in to one provider with an account, over OAuth 2."""
+
+    client_id: Text
+    token_url: HttpUrl
+    authorize_url: HttpUrl | None = None
+    device_url: HttpUrl | None = None
+    revoke_url: HttpUrl | None = None
+    client_secret_env: Variable | None = None
+    scopes: tuple[Text, ...] = ()
+    title: str = ""
+    audience: str = ""
+    parameters: dict[str, str] = {}
+    header: Text = "authorization"
+    template: Text = "Bearer {}"
+    headers: dict[str, str] = {}
+    callback_host: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
+    callback_port: Annotated[int, Field(strict=True, ge=0, le=65_535)] = 0
+    callback_path: Text = "/callback"
+    manual_redirect_url: HttpUrl | None = None
+    json_bodies: Flag = False
+
+    _client_secret: Secret | None = PrivateAttr(None)
+
+    @property
+    def client_secret(self) -> Secret | None:
+        """What `client_secret_env` led to when the settings were loaded."""
+        return self._client_secret
+
+    def take_secret(self, client_secret: Secret | None) -> None:
+        self._client_secret = client_secret
+
+
+class AccountSettings(Section):
+    public_url: HttpUrl | None = None
+    plugins: dict[SignInName, tuple[Text, ...]] = {}
+
+
 class MemorySettings(Section):
     embedding_model: Text | None = None
 
@@ -298,6 +341,7 @@ class InstallSettings(Section):
     require_signature: Flag = True
     hosts: tuple[HostPattern, ...] = ()
     catalogues: tuple[CatalogueSettings, ...] = ()
+    stop_revoked: Flag = False
     cooldown_days: Annotated[float, Field(strict=True, ge=0, le=365, allow_inf_nan=False)] = 3
     max_mb: Annotated[float, Field(strict=True, gt=0, le=2048, allow_inf_nan=False)] = 128
 
@@ -329,8 +373,8 @@ class UsageSettings(Section):
 
 
 class ResponseSettings(Section):
-    """Answers of the Responses API that are kept for their callers. `max_mb` is of one with its conversation; `max_count`
-    and `max_total_mb` are of all of one caller: beyond them the oldest go."""
+    """Answers of the Responses API that are kept for their callers. `max_mb` is of one with its conversation,
+    `max_count` and `max_total_mb` are of all of one caller."""
 
     store_by_default: Flag = False
     max_mb: Annotated[float, Field(strict=True, gt=0, le=64, allow_inf_nan=False)] = 2
@@ -368,6 +412,8 @@ class Settings(Section):
     plugins: PluginSettings = PluginSettings()
     secrets: dict[Name, NamedSecret] = {}
     mcp: McpSettings = McpSettings()
+    sign_in: dict[SignInName, SignInSettings] = {}
+    accounts: AccountSettings = AccountSettings()
     memory: MemorySettings = MemorySettings()
     isolation: IsolationSettings = IsolationSettings()
     install: InstallSettings = InstallSettings()
