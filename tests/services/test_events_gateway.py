@@ -98,7 +98,8 @@ async def test_every_event_has_a_producer_and_its_data(tmp_path: Path, log: Log)
         await toggle(gateway, "worker", False)
         await until(log.types, lambda types: "plugin:unloaded" in types)
     lines = await log.read()
-    assert {line["type"] for line in lines} == set(EVENTS)
+    # Those of signing in have tests where that happens.
+    assert {line["type"] for line in lines} == {type_ for type_ in EVENTS if not type_.startswith("oauth:")}
     for line in lines:
         assert line["source"] == "system"
         assert set(line["data"]) <= set(EVENTS[line["type"]]), line

@@ -12,6 +12,7 @@ from jackfield import __version__
 from jackfield.agents.agents import Agents
 from jackfield.agents.chats import ToolChats
 from jackfield.agents.loop import ToolLoop
+from jackfield.app.accounts import OpenAccounts
 from jackfield.app.installing import open_shelf
 from jackfield.app.isolation import Grounds, make_readers
 from jackfield.app.lifetime import own
@@ -25,6 +26,7 @@ from jackfield.control.directory import Directory
 from jackfield.control.objects import ControlObjects
 from jackfield.control.prices import PriceTable
 from jackfield.control.recorder import Recorder
+from jackfield.control.responses import KeptResponses
 from jackfield.control.secret import load_secret
 from jackfield.control.usage import UsageHistory
 from jackfield.dialects.rings.store import OwnValues
@@ -34,6 +36,7 @@ from jackfield.host.following import follow
 from jackfield.host.host import Host
 from jackfield.host.installer import Installer
 from jackfield.host.links import Links
+from jackfield.host.revocations import Revocations
 from jackfield.host.sealed import SealedCode
 from jackfield.host.stage import Stage
 from jackfield.host.survey import Surveyor
@@ -56,6 +59,8 @@ from jackfield.server.mcp import McpEndpoint
 from jackfield.server.operations import Operations
 from jackfield.server.plugin_paths import PluginPaths
 from jackfield.server.readiness import Readiness
+from jackfield.server.responses import ResponseDesk
+from jackfield.server.sign_in import SignInPaths
 from jackfield.services.embedding import Embedder
 from jackfield.services.events import EventBus
 from jackfield.services.grants import ServiceFactory
@@ -64,6 +69,7 @@ from jackfield.services.memory import Recollection
 from jackfield.services.producers import announce_shutdown, announce_startup, announce_switch
 from jackfield.services.secrets import Secrets
 from jackfield.services.tool_gate import ToolGate
+from jackfield.services.usage import Books
 from jackfield.settings import Settings
 from jackfield.settings.store_urls import is_postgres
 from jackfield.stores.audit import AuditLog
@@ -108,7 +114,7 @@ class Gateway:
         self.clock = SystemClock()
         self.metrics = Metrics()
         self.in_flight = InFlight()
-        self.links = Links(settings.upstreams, self.clock)
+        self.links = Links(settings.upstreams, self.clock, lambda: self.signed_in.accounts)
         self.prices = PriceTable.load(*settings.usage.prices)
         self.world = World()
         self.bus = EventBus(self.clock, self.world.stats_of)
@@ -156,9 +162,12 @@ class Gateway:
         secret = load_secret(data_dir, self._environ)
         self.credentials = Credentials(self.database, secret, clock)
         self.people = people.People(kv, clock)
-        directory = Directory(self.database, secret, clock, followers=(self.access, self.people))
+        self.kept = KeptResponses(self.database, settings.responses, clock)
+        followers = (self.access, self.people, self.kept)
+        directory = Directory(self.database, secret, clock, followers=followers)
         self.directory = await stack.enter_async_context(directory)
         await stack.enter_async_context(self.people)
+        await stack.enter_async_context(self.kept)
         self.gate = ToolGate(self.bus, self.access.allows, self.world.stats_of, self.people.note)
         self.objects = ControlObjects(self.database, clock, {**access.BODIES, **people.BODIES})
         return kv
@@ -192,17 +201,25 @@ class Gateway:
     async def _share(self, stack: AsyncExitStack, kv: KeyValues) -> Shared:
         egress = open_egress()
         stack.push_async_callback(egress.aclose)
+        leases = Leases(self.database)
+        opening = OpenAccounts(
+            self.settings, self._environ, self.database, self.clock, self.world, shared=self._has_others
+        )
+        self.signed_in = await stack.enter_async_context(opening.open(egress, leases, self.bus.announce))
         return Shared(
             kv=kv,
             egress=egress,
             secrets=Secrets(self.settings.secrets),
             bus=self.bus,
-            leases=Leases(self.database),
+            leases=leases,
             recollection=await self._recall(),
             people=self.people,
             gate=self.gate,
             servers=McpServers(self.settings.mcp.servers),
             world=self.world,
+            accounts=self.signed_in.accounts,
+            lent=self.settings.accounts.plugins,
+            books=Books(self.usage, self.prices, self.recorder.flush),
             clock=self.clock,
         )
 
@@ -248,6 +265,8 @@ class Gateway:
         )
         host = Host(surveyor, stage, generations, plugins.config)
         self.installer = Installer(host, dialects, plugins, settings.install, shelf, self.grounds.prepare)
+        stops = settings.install.stop_revoked
+        self.revocations = Revocations(host, shelf, AuditLog(self.database), clock, stops=stops)
         stack.push_async_callback(host.stop)
         return host
 
@@ -262,6 +281,7 @@ class Gateway:
         if shared.recollection.embedder is not None:
             own(stack, shared.recollection.keep_embedded(shared.leases), "memory-embedding")
         own(stack, self.installer.shelf.run(), "catalogues")
+        own(stack, self.revocations.run(), "revocations")
         own(stack, self.grounds.sweep(), "environments")
         own(stack, self._sweep_conversations(), "conversations")
         own(stack, self.board.run(), "worker-board")
@@ -284,14 +304,16 @@ class Gateway:
         self._add_gauges()
         loop = ToolLoop(pipeline, self.gate, self.settings.server.request_timeout_s)
         agents = AgentServer(pipeline, host, in_flight, limit, Agents(loop))
-        inference = Inference(pipeline, host, in_flight, limit, ToolChats(loop, self.access.loops), agents)
+        desk = ResponseDesk(pipeline, self.kept) if self.kept.enabled else None
+        inference = Inference(pipeline, host, in_flight, limit, ToolChats(loop, self.access.loops), agents, desk)
         readiness = Readiness(host, self.recorder, self.directory)
         operations = Operations(readiness.reasons, readiness.notes, self.board.snapshots)
         records = CallRecords(self.recorder, self.meter, self.board.name)
         door = Door(self.settings.server.host, self.settings.mcp.hosts, self.settings.mcp.origins)
         mcp = McpEndpoint(pipeline, host, in_flight, self.gate, records, door, limit)
         paths = PluginPaths(host, self.directory, limit)
-        server = GatewayServer(host, inference, operations, self._make_admin, mcp, paths)
+        sign_in = SignInPaths(self.signed_in.accounts, self.signed_in.desk, self.directory)
+        server = GatewayServer(host, inference, operations, self._make_admin, mcp, paths, sign_in)
         origins = self.settings.server.cors_origins
         if not origins:
             return server
@@ -312,8 +334,14 @@ class Gateway:
         gauge("jackfield_hook_events_dropped", "Events that factory plugins were too slow to be told of").read_with(
             lambda: self.factory.dropped
         )
+        gauge("jackfield_plugins_revoked", "Plugins that run in a version that was revoked").read_with(
+            lambda: self.revocations.running
+        )
         gauge("jackfield_records_waiting", "Usage records not durable yet").read_with(lambda: self.recorder.depth)
         gauge("jackfield_records_lost", "Usage records dropped").read_with(lambda: self.recorder.lost)
+        gauge("jackfield_responses_lost", "Responses that were to be kept and could not be").read_with(
+            lambda: self.kept.lost
+        )
         gauge("jackfield_upstream_connections", "Open connections to upstreams").read_with(
             lambda: sum(stats.open for stats in self.links.stats())
         )

@@ -9,11 +9,14 @@ from functools import partial
 import msgspec
 
 from jackfield.clock import Clock
+from jackfield.control.accounts.accounts import Accounts
 from jackfield.control.people import People
 from jackfield.hooks.guard import PluginStats
 from jackfield.host.host import Host
+from jackfield.host.plugin import LoadedPlugin
 from jackfield.mcp.mounts import CONNECT, make_mounts
 from jackfield.mcp.servers import McpServers
+from jackfield.services.credentials import USE, PluginCredentials
 from jackfield.services.events import EventBus, GrantedEvents, PluginEvents
 from jackfield.services.grants import Grant, Offer
 from jackfield.services.http import OUTBOUND, PluginHttp
@@ -24,6 +27,8 @@ from jackfield.services.secrets import Secrets
 from jackfield.services.tool_gate import ToolGate
 from jackfield.services.tool_table import ToolDirectory
 from jackfield.services.tools import EXECUTE, REGISTER, PluginTools
+from jackfield.services.usage import READ as READ_USAGE
+from jackfield.services.usage import Books, PluginLedger
 from jackfield.services.users import READ as READ_USERS
 from jackfield.services.users import PluginUsers
 from jackfield.stores.kv_base import KeyValues
@@ -44,6 +49,9 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     gate: ToolGate
     servers: McpServers
     world: World
+    accounts: Accounts
+    lent: Mapping[str, tuple[str, ...]]
+    books: Books
     clock: Clock
 
 
@@ -55,6 +63,9 @@ class World:
     def stats_of(self, plugin: str) -> PluginStats | None:
         found = self.host.snapshot.plugins.get(plugin) if self.host.has_begun else None
         return found.guard.stats if found is not None else None
+
+    def plugins(self) -> tuple[LoadedPlugin, ...]:
+        return tuple(self.host.snapshot.plugins.values()) if self.host.has_begun else ()
 
     @contextmanager
     def tools(self) -> Iterator[ToolDirectory]:
@@ -79,6 +90,8 @@ def make_offers(shared: Shared) -> Mapping[str, Offer]:
         "memory": Offer(MEMORY, lambda grant: PluginMemories(grant.allowance, shared.recollection)),
         "users": Offer(frozenset({READ_USERS}), lambda grant: PluginUsers(grant.allowance, shared.people)),
         "tools": Offer(frozenset({REGISTER, EXECUTE}), partial(_tools, shared)),
+        "usage": Offer(frozenset({READ_USAGE}), lambda grant: PluginLedger(grant.allowance, shared.books)),
+        "credentials": Offer(frozenset({USE}), partial(_credentials, shared)),
         "mcp": Offer(frozenset({CONNECT}), partial(make_mounts, shared.servers)),
     }
 
@@ -86,6 +99,10 @@ def make_offers(shared: Shared) -> Mapping[str, Offer]:
 def _http(shared: Shared, grant: Grant) -> PluginHttp:
     asker = grant.asker
     return PluginHttp(grant.allowance, shared.egress, shared.secrets, asker.http_hosts, agent=asker.agent)
+
+
+def _credentials(shared: Shared, grant: Grant) -> PluginCredentials:
+    return PluginCredentials(grant.allowance, shared.accounts, shared.lent)
 
 
 def _events(shared: Shared, grant: Grant) -> GrantedEvents:

@@ -133,7 +133,7 @@ def _mask_secrets(settings: Settings, environ: Mapping[str, str]) -> None:
     for secret in settings.secrets.values():
         if secret.value is not None:
             mask(secret.value)
-    for name in ("JACKFIELD_ADMIN_KEY", "JACKFIELD_API_KEY", "JACKFIELD_SECRET"):
+    for name in ("JACKFIELD_ADMIN_KEY", "JACKFIELD_API_KEY", "JACKFIELD_SECRET", "JACKFIELD_ACCOUNTS_KEY"):
         if environ.get(name):
             mask(environ[name])
 

@@ -22,6 +22,7 @@ PICO = 1_000_000
 PICO_PER_NANO = 1000
 CACHED_LOOKUPS = 4096
 
+
 class _Tariff(msgspec.Struct, frozen=True):
     """Rates in picodollars a token, ready to multiply."""
 

@@ -17,7 +17,7 @@ import structlog
 from jackfield.clock import Clock
 from jackfield.errors import Malformed
 from jackfield.stores.database import Database
-from jackfield.stores.ledger import BUCKETS, GROUPS, Cursor, Ledger, Page, Sums, UsageFilter
+from jackfield.stores.ledger import BUCKETS, GROUPS, MEASURES, Cursor, Ledger, Page, Ranks, Sums, UsageFilter
 
 MOST = 1000
 DAY_S = 86400.0
@@ -62,7 +62,7 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
             since=_instant(parameters, "from"),
             until=_instant(parameters, "to"),
         )
-        groups = tuple(name for name in parameters.get("group_by", "").split(",") if name)
+        groups = tuple(dict.fromkeys(name for name in parameters.get("group_by", "").split(",") if name))
         for name in groups:
             if name not in GROUPS and name not in BUCKETS:
                 hint = _nearest(name, (*GROUPS, *BUCKETS))
@@ -87,11 +87,22 @@ class UsageHistory:
             return _show_sums(await self.sums(query))
         return _show_page(await self.page(query))
 
+    async def tell(self, query: UsageQuery) -> dict[str, Any]:
+        """As `answer`, with the `totals` of all that the filters leave."""
+        totals = (await self.sums(msgspec.structs.replace(query, group_by=()))).groups
+        return {"totals": totals[0] if totals else {}} | await self.answer(query)
+
     async def page(self, query: UsageQuery) -> Page:
         return await self._ledger.page(query.chosen, limit=query.limit, after=query.cursor)
 
     async def sums(self, query: UsageQuery) -> Sums:
         return await self._ledger.sums(query.chosen, group_by=query.group_by, limit=query.limit)
+
+    async def rank(self, query: UsageQuery, measure: str) -> Ranks:
+        """Raises `Malformed` where that cannot be measured."""
+        if measure not in MEASURES:
+            raise Malformed(f"cannot measure {measure!r:.100}{_nearest(measure, MEASURES)}", param="measure")
+        return await self._ledger.ranks(query.chosen, measure, group_by=query.group_by, limit=query.limit)
 
     async def forget_old(self) -> int:
         return await self._ledger.delete_older_than(self._clock.wall() - self._retention_s)

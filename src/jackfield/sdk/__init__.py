@@ -20,16 +20,18 @@ from jackfield.errors import (
 )
 from jackfield.sdk.agents import AgentSpec, agent
 from jackfield.sdk.caller import Caller, current_caller
-from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, InboundRequest, Timings
+from jackfield.sdk.context import Attempt, Candidate, Exchange, Head, HookCall, InboundRequest, Timings
 from jackfield.sdk.events import EVENTS, Event, Events, ToolRefusal, subscribe
+from jackfield.sdk.formats import ChatFormat, FormatSpec
 from jackfield.sdk.hooks import POINTS, HookPoint, HookSpec, hook
 from jackfield.sdk.http import Http, HttpResponse
 from jackfield.sdk.manifest import Manifest
-from jackfield.sdk.masking import mask_text, mask_value
+from jackfield.sdk.masking import mask_text, mask_value, secrets_of
 from jackfield.sdk.mcp import Mcp, MountedServer
 from jackfield.sdk.memory import Memories, Memory, MemoryType, TooManyMemories
 from jackfield.sdk.outcomes import Answer, Continue, Drop, Identity, Outcome, Reject, Replace
 from jackfield.sdk.plugin import Health, Plugin, PluginConfig
+from jackfield.sdk.prices import LongRates, Price, Rates
 from jackfield.sdk.providers import (
     AnswerReader,
     ChatProvider,
@@ -38,6 +40,8 @@ from jackfield.sdk.providers import (
     HttpProvider,
     LiveProvider,
     ManyFormats,
+    PatientProvider,
+    PreparedRequest,
     PricedProvider,
     Provider,
     ReadAnswer,
@@ -50,7 +54,9 @@ from jackfield.sdk.routes import MiddlewareLayer, MiddlewareSpec, RouterSpec, ro
 from jackfield.sdk.scheduler import ScheduledTask, Scheduler, task
 from jackfield.sdk.services import KeyValue, NotGranted, QuotaExceeded, Services
 from jackfield.sdk.shared import SharedServices
+from jackfield.sdk.sign_in import CredentialHeader, Credentials, SignIn
 from jackfield.sdk.tools import ToolContext, ToolFailed, ToolReply, Tools, ToolSpec, tool
+from jackfield.sdk.usage import Ledger
 from jackfield.sdk.users import User, Users
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.chat import (
@@ -89,6 +95,7 @@ from jackfield.wire.chat import (
     Usage,
     UsageReport,
 )
+from jackfield.wire.sse import write_event
 
 __all__ = [
     "EVENTS",
@@ -101,12 +108,15 @@ __all__ = [
     "Caller",
     "Candidate",
     "ChatEvent",
+    "ChatFormat",
     "ChatProvider",
     "ChatRequest",
     "ChatResponse",
     "Choice",
     "ConnectFailed",
     "Continue",
+    "CredentialHeader",
+    "Credentials",
     "Drop",
     "EgressRefused",
     "EmbeddingsProvider",
@@ -120,8 +130,10 @@ __all__ = [
     "File",
     "Finish",
     "FinishReason",
+    "FormatSpec",
     "Head",
     "Health",
+    "HookCall",
     "HookPoint",
     "HookSpec",
     "Http",
@@ -131,7 +143,9 @@ __all__ = [
     "Image",
     "InboundRequest",
     "KeyValue",
+    "Ledger",
     "LiveProvider",
+    "LongRates",
     "Manifest",
     "ManyFormats",
     "Mcp",
@@ -148,12 +162,16 @@ __all__ = [
     "Outcome",
     "OutgoingRequest",
     "Part",
+    "PatientProvider",
     "Plugin",
     "PluginConfig",
+    "PreparedRequest",
+    "Price",
     "PricedProvider",
     "Provider",
     "QuotaExceeded",
     "RateLimited",
+    "Rates",
     "ReadAnswer",
     "Reasoning",
     "Refusal",
@@ -167,6 +185,7 @@ __all__ = [
     "Scheduler",
     "Services",
     "SharedServices",
+    "SignIn",
     "StreamEnd",
     "StreamReader",
     "StreamStart",
@@ -204,7 +223,9 @@ __all__ = [
     "mask_text",
     "mask_value",
     "route",
+    "secrets_of",
     "subscribe",
     "task",
     "tool",
+    "write_event",
 ]

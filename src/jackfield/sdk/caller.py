@@ -12,7 +12,8 @@ import msgspec
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """`user` is whoever the request is made for: the identity's user, else whom the app names as its own end user, with
-    the app before it (`app/alice`), else the credential. `depth` counts the tool calls that this one stands in."""
+    the app before it (`app/alice`), else the credential. `admin` is whether a plugin's path is asked with an admin's
+    key. `depth` counts the tool calls that this one stands in."""
 
     user: str | None = None
     app: str | None = None
@@ -20,6 +21,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str | None = None
     request: str | None = None
     models: frozenset[str] = frozenset()
+    admin: bool = False
     depth: int = 0
 
 

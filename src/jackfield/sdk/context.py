@@ -10,7 +10,7 @@ import msgspec
 from jackfield.errors import JackfieldError
 from jackfield.sdk.outcomes import Headers, Identity
 from jackfield.transport.messages import OutgoingRequest
-from jackfield.wire.base import Operation
+from jackfield.wire.base import Operation, WireFormat
 from jackfield.wire.chat import FinishReason, Request, Response, Usage
 
 T = TypeVar("T")
@@ -77,6 +77,17 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: float = 0
 
 
+class HookCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A hook that ran, of whichever plugin. Those at `response_chunk` that ended alike are one, with `times`."""
+
+    point: str
+    plugin: str
+    hook: str
+    outcome: str
+    ms: float
+    times: int = 1
+
+
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds. `first_byte` is from receipt to the first byte sent; `hooks` is what plugins took on the way."""
 
@@ -111,6 +122,10 @@ class ExchangeState(Protocol):
     behind: str
     synthetic: bool
 
+    @property
+    def calls(self) -> tuple[HookCall, ...]: ...
+    @property
+    def wire_format(self) -> WireFormat: ...
     @property
     def route_name(self) -> str: ...
     @property
@@ -159,6 +174,11 @@ class Exchange:
     def client_format(self) -> str:
         """The name of the wire format the client speaks, such as `openai_chat`."""
         return self._state.client_format
+
+    @property
+    def wire_format(self) -> WireFormat:
+        """The format of that name, which may be a plugin's."""
+        return self._state.wire_format
 
     @property
     def inbound(self) -> InboundRequest:
@@ -251,6 +271,11 @@ class Exchange:
     def decided_by(self) -> str | None:
         """The id of the plugin that rejected or answered."""
         return self._state.decided_by
+
+    @property
+    def calls(self) -> tuple[HookCall, ...]:
+        """The hooks that ran until now, those of other plugins too. Nothing in a process of its own."""
+        return self._state.calls
 
     @property
     def timings(self) -> Timings | None:

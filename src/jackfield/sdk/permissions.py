@@ -24,6 +24,9 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "tools:refuse": "Refuse tool calls before they run, those of other plugins too",
         "users:any": "Deal with what is stored of users other than the one who asks",
         "routes:public": "Answer requests at paths of its own without asking for a key",
+        "formats:register": "Read and write the bodies of requests and answers in formats of its own",
+        "usage:read": "See what everybody has asked for, and what it cost",
+        "credentials:use": "Use accounts that the operator signed in with, at providers that it declares or is lent",
         "mcp:connect": "Connect to the MCP servers that the operator configured, and offer their tools",
     }
 )

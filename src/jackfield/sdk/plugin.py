@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 
 from jackfield.sdk.hooks import HookSpec
 from jackfield.sdk.services import NO_SERVICES, Services
+from jackfield.sdk.sign_in import SignIn
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -45,6 +46,8 @@ class Plugin(Generic[C]):
     description: str = ""
     # What it asks for where it has no manifest.
     permissions: tuple[str, ...] = ()
+    # How operators sign in to the providers that it knows.
+    sign_ins: tuple[SignIn, ...] = ()
     # Tells what the gateway has counted of its hooks; nothing outside of one.
     counted: Callable[[], Mapping[str, Any]] = dict
     # Call it when its health changes while it runs: whether it is well, and for operators why not.

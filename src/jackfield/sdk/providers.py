@@ -102,6 +102,28 @@ class RequestShaper(Protocol):
         upstream is asked."""
 
 
+class PreparedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`credentials` are headers that no hook sees: they join after the last one, where the request still goes to the
+    origin of `url`."""
+
+    url: str
+    headers: Headers
+    body: bytes
+    credentials: Headers = ()
+
+
+@runtime_checkable
+class PatientProvider(Protocol):
+    """An `HttpProvider` that makes each request itself, and reads each whole answer, and may wait for something
+    meanwhile, such as a token. What they raise that is no `UpstreamError` is an upstream that broke."""
+
+    async def prepare_request(self, url: str, headers: Headers, body: bytes, format: str) -> PreparedRequest:  # noqa: A002
+        """`url` and `headers` are those of its `target`; the body is in the wire format of that name."""
+
+    async def read_whole(self, status: int, headers: Headers, body: bytes, format: str) -> bytes:  # noqa: A002
+        """A whole answer that is a success, as one in the wire format of that name."""
+
+
 @runtime_checkable
 class ErrorReader(Protocol):
     """An `HttpProvider` that speaks of its failures in words of its own. What these give is the client's to see."""

@@ -13,7 +13,9 @@ from jackfield.sdk.memory import Memories
 from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.sdk.scheduler import Scheduler
 from jackfield.sdk.shared import SharedServices
+from jackfield.sdk.sign_in import Credentials
 from jackfield.sdk.tools import Tools
+from jackfield.sdk.usage import Ledger
 from jackfield.sdk.users import Users
 
 # Each service with a permission that brings it; without any of its permissions a service is absent.
@@ -26,7 +28,9 @@ NEEDED: Mapping[str, str] = MappingProxyType(
         "memory": "memory:read",
         "users": "users:read",
         "tools": "tools:register",
+        "usage": "usage:read",
         "mcp": "mcp:connect",
+        "credentials": "credentials:use",
     }
 )
 
@@ -162,9 +166,21 @@ class Services:
         return found
 
     @property
+    def usage(self) -> Ledger:
+        """Needs `usage:read`. Raises `NotGranted`."""
+        found: Ledger = self._get("usage")
+        return found
+
+    @property
     def mcp(self) -> Mcp:
         """Needs `mcp:connect`. Raises `NotGranted`."""
         found: Mcp = self._get("mcp")
+        return found
+
+    @property
+    def credentials(self) -> Credentials:
+        """Needs `credentials:use`. Raises `NotGranted`."""
+        found: Credentials = self._get("credentials")
         return found
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from jackfield.sdk.context import Candidate, Head, InboundRequest
-from jackfield.sdk.providers import Target
+from jackfield.sdk.providers import PreparedRequest, Target
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.chat import (
     ChatRequest,
@@ -81,6 +81,12 @@ def _target(value: Target) -> bool:
     return _texts(value.url) and all(isinstance(pair, tuple) and len(pair) == 2 and _all(pair, bytes) for pair in pairs)
 
 
+def _prepared(value: PreparedRequest) -> bool:
+    return (
+        _texts(value.url) and isinstance(value.body, bytes) and all(map(_headers, (value.headers, value.credentials)))
+    )
+
+
 def _head(value: Head) -> bool:
     return type(value.status) is int and 200 <= value.status <= 599 and _headers(value.headers)
 
@@ -105,6 +111,7 @@ _CHECKS: Mapping[type, Callable[[Any], bool]] = {
     InboundRequest: _inbound,
     OutgoingRequest: _outgoing,
     Target: _target,
+    PreparedRequest: _prepared,
     Head: _head,
     Candidate: lambda value: _texts(value.upstream, value.model, value.provider),
     ChatRequest: _chat_request,

@@ -75,6 +75,7 @@ class PluginPaths:
             app=identity.app,
             credential=identity.credential,
             models=identity.models,
+            admin=identity.role == "admin",
         )
 
 

@@ -36,7 +36,7 @@ class Readiness:
             if link.breaker.state != "closed":
                 yield f"upstream {link.name} is paused after repeated failures"
         for plugin in snapshot.plugins.values():
-            if plugin.state in ("failed", "degraded"):
+            if plugin.state in ("failed", "degraded", "loading"):
                 yield f"plugin {plugin.id} is {plugin.state}"
             elif plugin.guard.quarantined:
                 yield f"plugin {plugin.id} is quarantined"

@@ -14,7 +14,9 @@ from jackfield.sources.base import Found, tell_nothing
 
 class BuiltinSource:
     def find(self) -> tuple[Found, ...]:
-        return tuple(_found(module.name, has_manifest=module.ispkg) for module in pkgutil.iter_modules(plugins.__path__))
+        return tuple(
+            _found(module.name, has_manifest=module.ispkg) for module in pkgutil.iter_modules(plugins.__path__)
+        )
 
 
 def _found(name: str, *, has_manifest: bool) -> Found:

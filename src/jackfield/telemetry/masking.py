@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from urllib.parse import quote
 
 from jackfield.settings import Secret
@@ -22,7 +23,21 @@ _HEADERS = (
 )
 _COOKIES = rf"\b((?:set-)?cookie){_SEPARATOR}[^\r\n\"'\\]{{4,}}"
 _URL_PASSWORDS = r"(://[^/@\s:\"']*)(:)[^/@\s\"']+(?=@)"
-_PATTERN = re.compile("|".join((_KEYS, _BEARER, _HEADERS, _COOKIES, _URL_PASSWORDS)), re.IGNORECASE)
+_KINDS = tuple(f"{kind}{joint}" for kind in ("sk", "jf", "pk", "rk", "xai", "ghp", "hf") for joint in "-_")
+# Each with what stands, in lower case, wherever it matches: to look for that is a hundred times as quick, and most long
+# texts have little of it.
+_FORMS = (
+    (_KEYS, _KINDS),
+    (_BEARER, ("bearer", "basic")),
+    (_HEADERS, ("authorization", "api")),
+    (_COOKIES, ("cookie",)),
+    (_URL_PASSWORDS, ("://",)),
+)
+
+
+@cache
+def _pattern_of(forms: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(forms), re.IGNORECASE)
 
 
 class Masker:
@@ -35,14 +50,28 @@ class Masker:
         value = secret.reveal() if isinstance(secret, Secret) else secret
         if len(value) < SHORTEST_SECRET:
             return
-        self._secrets.update((value, json.dumps(value)[1:-1], quote(value, safe="")))
+        self._secrets.update(_forms_of(value))
+        self._prepare()
+
+    def forget(self, secret: str) -> None:
+        """One that is worth nothing any more."""
+        self._secrets.difference_update(_forms_of(secret))
+        self._prepare()
+
+    def _prepare(self) -> None:
         longest_first = sorted(self._secrets, key=len, reverse=True)
-        self._exact = re.compile("|".join(re.escape(known) for known in longest_first))
+        self._exact = re.compile("|".join(re.escape(known) for known in longest_first)) if longest_first else None
 
     def clean(self, text: str) -> str:
         if self._exact:
             text = self._exact.sub(MASK, text)
-        return _PATTERN.sub(_keep_frame, text)
+        lowered = text.lower()
+        forms = tuple(form for form, words in _FORMS if any(word in lowered for word in words))
+        return _pattern_of(forms).sub(_keep_frame, text) if forms else text
+
+
+def _forms_of(value: str) -> tuple[str, str, str]:
+    return value, json.dumps(value)[1:-1], quote(value, safe="")
 
 
 def _keep_frame(match: re.Match[str]) -> str:
@@ -52,4 +81,5 @@ def _keep_frame(match: re.Match[str]) -> str:
 
 _masker = Masker()
 mask = _masker.add
+unmask = _masker.forget
 masked = _masker.clean

@@ -39,8 +39,7 @@ async def usage(request: Request, who: Caller, services: Services) -> dict[str, 
     """Usage records, newest first, or sums where `group_by` is given. `totals` sums all that the filters leave."""
     query = UsageQuery.parse(_once(request))
     await services.flush()
-    totals = (await services.usage.sums(msgspec.structs.replace(query, group_by=()))).groups
-    return {"totals": totals[0] if totals else {}} | await services.usage.answer(query)
+    return await services.usage.tell(query)
 
 
 @router.get("/api/v1/traces", responses=QUERY_ERRORS)

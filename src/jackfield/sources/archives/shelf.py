@@ -70,6 +70,8 @@ class Shelf:
         self._folder, self.fetcher, self._clock = folder, fetcher, clock
         # What of each was seen last: the bytes as they came, and what is in them.
         self._seen: dict[str, tuple[bytes, Index]] = {}
+        # Set when a catalogue tells something else than before.
+        self.news = asyncio.Event()
         for one in self.catalogues.values():
             self._recall(one)
 
@@ -94,6 +96,8 @@ class Shelf:
         if index.expires_at <= self.now:
             told = f"has expired on {index.expires_at:%Y-%m-%d}: nobody can tell what was revoked since"
             raise ManifestError(told, file=catalogue.place)
+        if self._seen.get(name, (b"",))[0] != data:
+            self.news.set()
         self._seen[name] = data, index
         return index
 

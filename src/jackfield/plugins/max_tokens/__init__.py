@@ -1,0 +1,1 @@
+"""How much a model may write in one answer."""

@@ -1,0 +1,1 @@
+"""Numbers of plugins and upstreams, for Prometheus."""

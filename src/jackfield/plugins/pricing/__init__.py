@@ -1,0 +1,1 @@
+"""What tokens cost, for other plugins and whoever asks."""
