@@ -11,10 +11,17 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 from tests.dialects.factory.guide import SKELETON
 from tests.dialects.factory.house import put
+from typer.testing import CliRunner
 
 from jackfield.app import gateway as composition
 from jackfield.dialects.factory.dialect import FactoryDialect
-from jackfield.testing.factory_app import Settings, create_app, initialize_plugins_startup, shutdown_plugins
+from jackfield.testing.factory_app import (
+    Settings,
+    create_app,
+    create_cli,
+    initialize_plugins_startup,
+    shutdown_plugins,
+)
 
 ROUTED = SKELETON.replace("# context[", "context[").replace(
     "router = APIRouter()", 'router = APIRouter()\nrouter.add_api_route("/x", lambda: "mine")'
@@ -76,3 +83,47 @@ def test_the_names_are_there_in_pytest(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "tests"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout
+
+
+COMMANDS = """
+import typer
+from ccproxy.core.plugins import PluginManifest, SystemPluginFactory
+from ccproxy.core.plugins.declaration import AuthCommandSpec, CliCommandSpec
+from pydantic import BaseModel
+
+class Config(BaseModel):
+    limit: int = 1
+
+def hello(context: typer.Context, name: str = "you"):
+    typer.echo(f"hello {name} {context.obj['config'].limit}")
+
+async def login(force):
+    typer.echo(f"login {force}")
+
+factory = SystemPluginFactory(PluginManifest(
+    "greet", "1.0.0", config_class=Config,
+    cli_commands=[CliCommandSpec("hello", hello, "Say hello."), CliCommandSpec("deep", hello, parent_command="shop")],
+    auth_commands=[AuthCommandSpec("login", "Sign in.", login, {"force": False})],
+))
+"""
+
+
+def test_commands_of_plugins_are_shown_and_run(tmp_path: Path) -> None:
+    put(tmp_path / "plugins", "broken", "import ccproxy.plugins\n1 / 0")
+    put(tmp_path / "plugins", "greet", COMMANDS)
+    folders: Any = {"directories": [tmp_path / "plugins"]}
+    settings = Settings(plugin_discovery=folders, plugins={"greet": {"limit": 7}})
+    runner = CliRunner()
+    shown = runner.invoke(create_cli(settings), ["--help"], env={"COLUMNS": "200"})
+    assert all(word in shown.output for word in ("hello", "Say hello.", "shop", "auth"))
+    assert runner.invoke(create_cli(settings), ["hello", "--name", "ann"]).output.endswith("hello ann 7\n")
+    assert runner.invoke(create_cli(settings), ["shop", "deep"]).exit_code == 0
+    assert "login True" in runner.invoke(create_cli(settings), ["auth", "greet", "login", "--force"]).output
+    off = Settings(plugin_discovery=folders, disabled_plugins=["greet", "broken"])
+    assert "hello" not in runner.invoke(create_cli(off), ["--help"]).output
+
+
+def test_one_that_cannot_be_imported_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "plugins", "broken", "import ccproxy.plugins\n1 / 0")
+    create_cli(Settings(plugin_discovery={"directories": [tmp_path / "plugins"]}))  # type: ignore[arg-type]
+    assert "plugin broken: ZeroDivisionError" in capsys.readouterr().err

@@ -4,12 +4,14 @@ app = create_app(Settings(plugin_discovery={"directories": ["plugins"]}))
 await initialize_plugins_startup(app, app.state.settings)
 async with AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client: ...
 await shutdown_plugins(app)
+
+`create_cli` gives the commands that plugins add to the command line.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from secrets import token_urlsafe
 from types import SimpleNamespace
@@ -20,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jackfield import settings as own
 from jackfield.app.gateway import Gateway
 from jackfield.app.serving import prepare
-from jackfield.errors import Unavailable
+from jackfield.errors import PluginFailed, Unavailable
 from jackfield.server.asgi import send_error
 
 
@@ -94,6 +96,52 @@ async def initialize_plugins_startup(app: FactoryApp, settings: Settings | None 
 async def shutdown_plugins(app: FactoryApp) -> None:
     """Ends them. More than once is no error."""
     await app.aclose()
+
+
+def create_cli(settings: Settings | None = None) -> Any:
+    """The commands that plugins add to the command line, as one application for `typer.testing.CliRunner`. What is
+    wrong with a plugin is told on standard error."""
+    # Imported here: most tests have nothing to do with these.
+    import typer
+
+    from jackfield.dialects.factory.commands import add_command, list_commands
+
+    groups: dict[tuple[str, ...], Any] = {(): typer.Typer(add_completion=False, pretty_exceptions_enable=False)}
+    groups[()].callback()(lambda: None)
+    for adding, config in _list_adding(settings or Settings()):
+        for command in list_commands(adding):
+            add_command(_group(groups, command.path[:-1]), command, adding.plugin, config)
+    return groups[()]
+
+
+def _group(groups: dict[tuple[str, ...], Any], path: tuple[str, ...]) -> Any:
+    if path not in groups:
+        import typer
+
+        groups[path] = typer.Typer(no_args_is_help=True)
+        _group(groups, path[:-1]).add_typer(groups[path], name=path[-1])
+    return groups[path]
+
+
+def _list_adding(settings: Settings) -> Iterator[tuple[Any, BaseModel]]:
+    import typer
+
+    from jackfield.dialects.factory.commands import add_from
+    from jackfield.dialects.factory.dialect import FactoryDialect
+    from jackfield.host.loader import NO_CONFIG, read_config
+
+    loaded = own.load(None, _translate(settings, "."), {})
+    dialect = FactoryDialect(loaded)
+    for found in (found for folder in loaded.plugins.dirs for found in dialect.find(folder)):
+        config = loaded.plugins.config.get(found.name, NO_CONFIG)
+        if config.enabled is False:
+            continue
+        try:
+            adding = add_from(dialect, found)
+        except PluginFailed as error:
+            typer.echo(str(error), err=True)
+            continue
+        yield adding, read_config(adding.model, adding.plugin, config)
 
 
 def _translate(settings: Settings, folder: str) -> dict[str, Any]:

@@ -141,8 +141,10 @@ def _arrange(folder: Path, port: int, upstreams: Sequence[Table], plugins: Mappi
     """Writes the config of a gateway that keeps everything inside `folder`."""
     server = {"host": "127.0.0.1", "port": port, **sections.get("server", {})}
     store = {"data_dir": folder / "data", **sections.get("store", {})}
+    # However busy the machine: tests mean a gateway whose plugins are there.
+    own = {"start_patience_s": START_S}
     listed = {"upstreams": list(upstreams)} if upstreams else {}
-    return write_setup(folder, {**sections, "server": server, "store": store, **listed}, plugins)
+    return write_setup(folder, {**sections, "server": server, "store": store, "plugins": own, **listed}, plugins)
 
 
 def find_free_port() -> int:

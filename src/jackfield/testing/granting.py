@@ -12,6 +12,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from jackfield.control.prices import PriceTable
+from jackfield.control.usage import UsageHistory
 from jackfield.errors import EgressRefused, UpstreamBroken
 from jackfield.hooks.guard import PluginStats
 from jackfield.sdk.caller import Caller
@@ -31,6 +33,8 @@ from jackfield.services.shared import SharedDirectory, SharedTable
 from jackfield.services.tool_gate import ToolGate
 from jackfield.services.tool_table import ToolDirectory
 from jackfield.services.tools import EXECUTE, REGISTER, PluginTools
+from jackfield.services.usage import READ as READ_USAGE
+from jackfield.services.usage import Books, PluginLedger
 from jackfield.stores.database import Database
 from jackfield.stores.kv import KeyValueStore
 from jackfield.stores.leases import Leases
@@ -141,6 +145,10 @@ class KnownUsers:
         self._allowance.check_user(user)
 
 
+async def _flush_nothing() -> None:
+    """A trial's exchanges leave no records in its ledger."""
+
+
 class Granting:
     """The services of one plugin on trial, and the ways to call it from outside."""
 
@@ -169,7 +177,7 @@ class Granting:
             "events": Offer(frozenset({"events:subscribe", "events:emit"}), self._events),
             "tools": Offer(frozenset({REGISTER, EXECUTE}), self._make_tools),
         }
-        if asker.approved & (SCHEDULER | MEMORY):
+        if asker.approved & (SCHEDULER | MEMORY | {READ_USAGE}):
             offers |= await self._stored()
         self.grant = ServiceFactory(offers, self._clock).build(asker)
         return self.grant
@@ -191,6 +199,8 @@ class Granting:
         await stored.open()
         recollection = Recollection(stored, self.bus, self._clock)
         leases = Leases(database)
+        history = UsageHistory(database, self._clock, retention_days=1)
+        books = Books(history, PriceTable.load(), _flush_nothing)
 
         def scheduler(grant: Grant) -> GrantedScheduler:
             made = PluginScheduler(grant.allowance, leases, self.bus, self._clock, self._stats_of)
@@ -200,6 +210,7 @@ class Granting:
         return {
             "scheduler": Offer(SCHEDULER, cast(Maker, scheduler)),
             "memory": Offer(MEMORY, lambda grant: PluginMemories(grant.allowance, recollection)),
+            "usage": Offer(frozenset({READ_USAGE}), lambda grant: PluginLedger(grant.allowance, books)),
         }
 
     def _events(self, grant: Grant) -> GrantedEvents:

@@ -76,9 +76,9 @@ class FakeHost:
     `UpstreamError` to raise, options of the `echo` provider, or a function of the request; without one they repeat
     what the user said. `upstream` is the API that they speak. `models` limits the models there are; by default
     every name is one. `http` answers what the plugin sends outside: an `HttpResponse`, a status, or a JSON value
-    for each `HttpRequest`; "real" lets it go out. `users` are their preferences, by user; `shared` are services
-    that other plugins give. `clock` is time for quarantine and storage, moved by hand; deadlines are the event
-    loop's.
+    for each `HttpRequest`; "real" lets it go out. `users` are their preferences, by user; `shared` are services that
+    other plugins give. The ledger of a trial is empty. `clock` is time for quarantine and storage, moved by hand;
+    deadlines are the event loop's.
 
     Raises `ConfigError` and `ManifestError` as the gateway would tell them, and `PluginBroke` where `on_load` or
     `health` fails.
@@ -141,12 +141,12 @@ class FakeHost:
             provides=declared_names(manifest.provides),
         )
         grant = await self._granting.open(asker)
-        grant.shared.join(among(grant.shared, self._shared))
-        services = grant.services if self._services is None else self._services
-        self._life = Life(prepared.blueprint, self._read_settings(manifest.id), services, self.guard)
-        self.plugin = self._life.plugin
-        self._meddling.plugin(self.plugin)
         try:
+            grant.shared.join(among(grant.shared, self._shared))
+            services = grant.services if self._services is None else self._services
+            self._life = Life(prepared.blueprint, self._read_settings(manifest.id), services, self.guard)
+            self.plugin = self._life.plugin
+            self._meddling.plugin(self.plugin)
             self.degraded = await self._life.start()
         except BaseException:
             await self._granting.aclose()

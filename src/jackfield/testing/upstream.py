@@ -190,6 +190,8 @@ def _bind(port: int) -> socket.socket:
     """Bound but not listening: the port is kept, and connections to it are refused."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Those that are accepted take it over: asyncio sets it only where the protocol was named.
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bound.bind(("127.0.0.1", port))
     bound.setblocking(False)
     return bound

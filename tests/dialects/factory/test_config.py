@@ -32,6 +32,8 @@ def load(folder: Path, environ: dict[str, str], extra: str = "", **overrides: An
         ({"plugins__my__limit": "4", "PLUGINS__MY__LIMIT": "3"}, "4", {"a": 1, "b": {"c": 2}}),
         ({"PLUGINS__MY__NESTED__B__C": "5"}, 2, {"a": 1, "b": {"c": "5"}}),
         ({"PLUGINS__MY__NESTED": '{"b": {"c": 6}}'}, 2, {"a": 1, "b": {"c": 6}}),
+        ({"PLUGINS__MY": '{"limit": 8, "nested": {"a": 0}}'}, 8, {"a": 0, "b": {"c": 2}}),
+        ({"plugins__my": '{"limit": 8}', "plugins__my__limit": "9"}, "9", {"a": 1, "b": {"c": 2}}),
         ({"PLUGINS__MY__LIMIT": "3", "JACKFIELD_PLUGINS__CONFIG__MY__LIMIT": "7"}, 7, {"a": 1, "b": {"c": 2}}),
     ],
 )
@@ -40,6 +42,31 @@ def test_the_environment_stands_over_the_file(
 ) -> None:
     own = load(tmp_path, environ).plugins.config["my"].own
     assert (own["limit"], own["nested"]) == (limit, nested)
+
+
+LAYERS = ("defaults", "file", "environment", "command line")
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(low, high) for n, low in enumerate(LAYERS) for high in LAYERS[n + 1 :]])
+@pytest.mark.parametrize("field", ["limit", "nested.deep.c"])
+async def test_of_any_two_layers_the_upper_one_counts(tmp_path: Path, lower: str, upper: str, field: str) -> None:
+    class Deep(BaseModel):
+        deep: dict[str, int] = {"c": 1}
+
+    class Model(BaseModel):
+        limit: int = 1
+        nested: Deep = Deep()
+
+    given = {lower, upper}
+    top, _, below = field.rpartition(".")
+    file = f"[plugins.config.my{top and f'.{top}'}]\n{below} = 2\n" if "file" in given else "[plugins.config.my]\n"
+    environ = {f"PLUGINS__MY__{field.replace('.', '__').upper()}": "3"} if "environment" in given else {}
+    overrides = {f"plugins.config.my.{field}": 4} if "command line" in given else {}
+    (tmp_path / "jackfield.toml").write_text(file)
+    loaded = settings.load(tmp_path / "jackfield.toml", overrides, KEYS | environ)
+    found: Any = loader.read_config(Model, "my", loaded.plugins.config["my"])
+    value = found.limit if field == "limit" else found.nested.deep["c"]
+    assert value == 1 + LAYERS.index(upper)
 
 
 def test_the_command_line_stands_over_both(tmp_path: Path) -> None:

@@ -50,8 +50,11 @@ class Watched:
         return list(self.house.module("watcher").seen)
 
     async def names(self) -> list[str]:
-        """Each chunk after the first left out."""
-        names = [context.event.value for context in await self.told()]
+        """Each chunk after the first left out. What has to do with the provider names it, whatever became of it."""
+        told = await self.told()
+        assert {one.provider for one in told if one.event.value.startswith("provider.")} <= {"openai"}
+        assert [one.provider for one in told[:2]] == [None, None]
+        names = [context.event.value for context in told]
         return [name for place, name in enumerate(names) if name != CHUNK or names[place - 1] != CHUNK]
 
 

@@ -152,7 +152,16 @@ async def test_what_a_plugin_emits_the_others_hear(open_house: Any) -> None:
     assert data["heard"] == ["bob", "ann"]
     await emit(module.HookEvent.OAUTH_ERROR, {"n": 2}, provider="x")
     await house.settle()
-    assert house.module("bob").seen == [("CUSTOM_EVENT", 1, "ann"), ("OAUTH_ERROR", 2, "ann")]
+    heard = house.module("bob").seen
+    assert heard == [("CUSTOM_EVENT", 1, "ann"), ("OAUTH_ERROR", 2, "ann")]
+    await house.gateway.admin("/api/v1/plugins/toggle", "POST", {"name": "bob", "enabled": False})
+    for waits in (True, False):
+        await emit(module.HookEvent.CUSTOM_EVENT, {"n": 3}, fire_and_forget=not waits)
+    await house.settle()
+    assert len(heard) == 2
+    await house.gateway.admin("/api/v1/plugins/toggle", "POST", {"name": "bob", "enabled": True})
+    await emit(module.HookEvent.CUSTOM_EVENT, {"n": 4}, fire_and_forget=False)
+    assert heard[2:] == [("CUSTOM_EVENT", 4, "ann")]
 
 
 LIVES = """

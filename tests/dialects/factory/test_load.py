@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jackfield.dialects.factory.names.events import HookContext, HookEvent, HookRegistry
-from jackfield.dialects.factory.observers import EventCounts, Observers
-from jackfield.testing import Upstream
+from jackfield.testing import Upstream, until
 from jackfield.testing.setup import link
 
 from .guide import system
@@ -25,43 +23,64 @@ class Logs(Hook):
 """
 
 
-async def test_ten_thousand_requests_with_twenty_subscribers() -> None:
-    total = EventCounts()
-    told = [0] * 20
-    lanes = [Observers(f"p{n}", _counting(told, n), total, lambda context: None, _now) for n in range(20)]
-    for lane in lanes:
-        lane.open()
-    for number in range(10_000):
-        context = HookContext(HookEvent.REQUEST_STARTED, _now(), {"request_id": str(number)})
-        for lane in lanes:
-            lane.post(context)
-        if number % 500 == 0:
-            await asyncio.sleep(0)
-    for lane in lanes:
-        await lane.settle(20.0)
-    assert total.delivered + total.dropped == 10_000 * 20
-    assert sum(told) == total.delivered
-    for lane in lanes:
-        await lane.close()
-        lane.post(HookContext(HookEvent.REQUEST_STARTED, _now()))
-    assert sum(told) == total.delivered
+COUNTS = """
+class Counts(Hook):
+    events = [HookEvent.REQUEST_COMPLETED]
+
+    def __init__(self, name):
+        self.name, self.ids, self.told = name, set(), 0
+        seen.append(self)
+
+    async def __call__(self, context):
+        self.told += 1
+        self.ids.add(context.data["request_id"])
+"""
+REQUESTS, CALLERS, PLUGINS, HOOKS = 10_000, 40, 4, 5
+BODY = b'{"model":"echo","messages":[{"role":"user","content":"hello"}]}'
 
 
-def _now() -> datetime:
-    return datetime(2030, 1, 1, tzinfo=UTC)
+async def ask(gateway: Any, times: int) -> int:
+    """Through the gateway's own application, without a socket; how many were served."""
+    headers = [(b"authorization", b"Bearer " + gateway.api_key.encode()), (b"content-type", b"application/json")]
+    path = "/v1/chat/completions"
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": path}
+    scope |= {"raw_path": path.encode(), "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1)}
+    served = 0
+
+    async def send(message: Any) -> None:
+        nonlocal served
+        served += message.get("status") == 200
+
+    for _ in range(times):
+        receive = [{"type": "http.request", "body": BODY, "more_body": False}]
+        await gateway.app(dict(scope), partial(_next, receive), send)
+    return served
 
 
-def _counting(told: list[int], place: int) -> HookRegistry:
-    registry = HookRegistry()
+async def _next(messages: list[Any]) -> Any:
+    return messages.pop() if messages else await asyncio.get_running_loop().create_future()
 
-    class Counts:
-        name, events, priority = f"counts{place}", (HookEvent.REQUEST_STARTED,), 500
 
-        def __call__(self, context: HookContext) -> None:
-            told[place] += 1
+async def test_ten_thousand_requests_with_twenty_subscribers(open_house: Any) -> None:
+    specs = ", ".join(f'HookSpec(Counts, {{"name": "hook {n}"}})' for n in range(HOOKS))
+    plugins = {f"p{n}": system(f"p{n}", fields=f"hooks=[{specs}]", before=COUNTS) for n in range(PLUGINS)}
+    house = await open_house(plugins=plugins, logs={"level": "warning"})
+    hooks = [hook for name in plugins for hook in house.module(name).seen]
+    assert sum(await asyncio.gather(*(ask(house.gateway, REQUESTS // CALLERS) for _ in range(CALLERS)))) == REQUESTS
+    counts = house.world.counts
 
-    registry.register(Counts())
-    return registry
+    async def count() -> int:
+        """What has become of the events; the last follow the last answer."""
+        return int(counts.delivered + counts.dropped * HOOKS)
+
+    await until(count, lambda found: found == REQUESTS * len(hooks), within=30.0)
+    assert (counts.failed, sum(hook.told for hook in hooks)) == (0, counts.delivered)
+    assert [len(hook.ids) for hook in hooks] == [hook.told for hook in hooks]
+    for name in plugins:
+        await house.gateway.admin("/api/v1/plugins/toggle", "POST", {"name": name, "enabled": False})
+    assert await ask(house.gateway, 20) == 20
+    assert sum(hook.told for hook in hooks) == counts.delivered
+    assert await count() == REQUESTS * len(hooks)
 
 
 async def test_a_key_reaches_no_event_no_log_and_no_record(

@@ -258,3 +258,19 @@ async def test_what_waits_is_told_before_the_end(open_house: Any) -> None:
 
 async def _copy(seen: list[str]) -> list[str]:
     return list(seen)
+
+
+VALIDATE = """
+    async def _on_validate(self):
+        return {valid}
+"""
+
+
+@pytest.mark.parametrize(
+    ("valid", "state", "reason"),
+    [("True", "active", None), ("False", "degraded", "its validate() says that it is not in order")],
+)
+async def test_validate_is_asked(open_house: Any, valid: str, state: str, reason: str | None) -> None:
+    house = await open_house(plugins={"my": system("my", VALIDATE.format(valid=valid))})
+    told = await house.described("my")
+    assert (told["state"], told["reason"]) == (state, reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,13 @@ MODELS = ("scripted", "small", "dear", "tiny", "rare", "golden", "control", "var
 class House:
     def __init__(self, gateway: RunningGateway, upstream: Upstream, caller: Caller) -> None:
         self.gateway, self.upstream, self._caller = gateway, upstream, caller
+
+    @asynccontextmanager
+    async def for_another(self) -> AsyncIterator[House]:
+        """The same one, for a caller with a key of its own."""
+        made = await self.gateway.admin("/api/v1/credentials", "POST", {"name": secrets.token_hex(8)})
+        async with self.gateway.caller(made.json["key"]) as caller:
+            yield House(self.gateway, self.upstream, caller)
 
     async def chat(self, text: str, *, headers: dict[str, str] | None = None, **fields: Any) -> Called:
         body = {"model": "scripted", "messages": [{"role": "user", "content": text}], **fields}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from jackfield.testing import Answer, Upstream
 from jackfield.testing.waiting import until
@@ -20,20 +21,39 @@ TOOLS = [
 ]
 
 
-@pytest.fixture
-async def house(tmp_path: Path, upstream: Upstream) -> AsyncIterator[House]:
-    async with open_house(tmp_path, upstream) as house:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with Upstream() as upstream, open_house(tmp_path_factory.mktemp("house"), upstream) as house:
         yield house
 
 
-async def test_all_of_them_are_active_and_a_request_passes_them_all(house: House) -> None:
-    plugins = await house.plugins()
+@pytest_asyncio.fixture(loop_scope="module")
+async def house(shared: House) -> AsyncIterator[House]:
+    """For a caller whom nobody knows yet: what the plugins remember, they remember of one caller."""
+    shared.upstream.requests.clear()
+    shared.upstream._script.clear()
+    async with shared.for_another() as house:
+        yield house
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def new_house(tmp_path: Path) -> AsyncIterator[House]:
+    """Where nobody has asked for anything."""
+    async with Upstream() as upstream, open_house(tmp_path, upstream) as house:
+        yield house
+
+
+async def test_all_of_them_are_active_and_a_request_passes_them_all(new_house: House) -> None:
+    plugins = await new_house.plugins()
     assert len(plugins) == 32
     assert {plugin["id"]: plugin["reason"] for plugin in plugins if plugin["state"] != "active"} == {}
-    house.upstream.script(Answer.text("a perfectly fine answer"))
-    called = await house.chat("all of you")
+    new_house.upstream.script(Answer.text("a perfectly fine answer"))
+    called = await new_house.chat("all of you")
     assert text_of(called) == "a perfectly fine answer"
-    after = await until(house.plugins, lambda found: all(plugin["stats"]["calls"] for plugin in found), within=5.0)
+    after = await until(new_house.plugins, lambda found: all(plugin["stats"]["calls"] for plugin in found), within=5.0)
     assert {plugin["id"]: plugin["stats"] for plugin in after if plugin["stats"]["errors"]} == {}
 
 
@@ -69,12 +89,12 @@ async def test_a_closed_topic_is_refused(house: House, api: str) -> None:
     assert "This topic is closed" in called.body.decode()
 
 
-async def test_a_spent_budget_is_refused_and_kept_in_the_store(house: House) -> None:
-    called = await house.chat("cheap")
-    told = await house.told(called)
+async def test_a_spent_budget_is_refused_and_kept_in_the_store(new_house: House) -> None:
+    called = await new_house.chat("cheap")
+    told = await new_house.told(called)
     assert 0 < told["_estimated_cost_usd"] < 0.02
-    assert list(await house.kept("budget:sessions")) == [told["api_key"]]
-    assert error_of(await house.chat("dear " * 12_000)) == (429, "session_budget_exceeded")
+    assert list(await new_house.kept("budget:sessions")) == [told["api_key"]]
+    assert error_of(await new_house.chat("dear " * 12_000)) == (429, "session_budget_exceeded")
 
 
 async def test_an_agent_that_repeats_itself_is_stopped(house: House) -> None:
@@ -112,9 +132,9 @@ async def test_a_session_tries_the_other_model(house: House, api: str) -> None:
     assert "_ab_meta" not in house.asked
 
 
-async def test_the_router_chooses_the_upstream(house: House) -> None:
-    called = await house.chat("route")
-    told = await house.told(called)
+async def test_the_router_chooses_the_upstream(new_house: House) -> None:
+    called = await new_house.chat("route")
+    told = await new_house.told(called)
     assert called.headers["x-jackfield-upstream"] == "spare"
     assert (told["target_endpoint"], told["_routing_strategy"], told["_provider"]) == ("spare", "score", "openai")
     assert told["_chosen"] == {"spare": 1}
@@ -224,21 +244,22 @@ async def test_numbers_are_right_also_for_streams(house: House, stream: bool) ->
     assert ("_stream_usage" in told) is stream
 
 
-async def test_the_set_is_swapped_as_one_and_serves_on(house: House) -> None:
-    before = {plugin["id"]: plugin["generation"] for plugin in await house.plugins()}
-    swapped = await house.gateway.admin("/api/v1/plugins/hot-swap", "POST", {"force": True})
+async def test_the_set_is_swapped_as_one_and_serves_on(new_house: House) -> None:
+    before = {plugin["id"]: plugin["generation"] for plugin in await new_house.plugins()}
+    swapped = await new_house.gateway.admin("/api/v1/plugins/hot-swap", "POST", {"force": True})
     assert swapped.status == 200, swapped.body
-    plugins = await house.plugins()
+    plugins = await new_house.plugins()
     assert {plugin["id"] for plugin in plugins if plugin["state"] == "active"} == set(before)
-    house.upstream.script(Answer.text("to [PII_EMAIL_1]"))
-    assert text_of(await house.chat(f"after the swap {MAIL}")) == f"to {MAIL}"
-    assert (await house.kept("budget:sessions")) != {}
+    new_house.upstream.script(Answer.text("to [PII_EMAIL_1]"))
+    assert text_of(await new_house.chat(f"after the swap {MAIL}")) == f"to {MAIL}"
+    assert (await new_house.kept("budget:sessions")) != {}
 
 
-async def test_what_plugins_keep_survives_a_restart(tmp_path: Path, upstream: Upstream) -> None:
-    async with open_house(tmp_path, upstream) as first:
-        await first.chat("spend")
-        spent = await first.kept("budget:sessions")
-    async with open_house(tmp_path, upstream) as second:
-        (kept,) = (await second.kept("budget:sessions")).values()
+async def test_what_plugins_keep_survives_a_restart(tmp_path: Path) -> None:
+    async with Upstream() as upstream:
+        async with open_house(tmp_path, upstream) as first:
+            await first.chat("spend")
+            spent = await first.kept("budget:sessions")
+        async with open_house(tmp_path, upstream) as second:
+            (kept,) = (await second.kept("budget:sessions")).values()
     assert kept >= next(iter(spent.values())) > 0

@@ -96,11 +96,13 @@ SERVICES = [
     ("memory:read", "await self.services.memory.search('tea', 'ada')"),
     ("memory:write", "await self.services.memory.create('ada', 'likes tea', 'semantic')"),
     ("users:read", "await self.services.users.preferences('ada')"),
+    ("usage:read", "await self.services.usage.query({})"),
     ("tools:register", "self.services.tools.unregister('look')"),
     ("tools:execute", "await self.services.tools.execute('plugin_other_look', {})"),
     ("mcp:connect", "return self.services.mcp.servers"),
     ("tools:refuse", "return sdk.ToolRefusal('no')"),
     ("routes:public", "return sdk.RouterSpec(router=None, public=True)"),
+    ("formats:register", "return sdk.FormatSpec(format=None)"),
 ]
 
 

@@ -19,13 +19,17 @@ from jackfield.dialects.factory.names.declarations import PluginManifest
 from jackfield.dialects.factory.names.events import HookContext, HookEmitter, HookEvent, HookRegistry
 from jackfield.dialects.factory.names.factories import AuthFactory, ProviderFactory, type_name_of
 from jackfield.dialects.factory.names.log import get_plugin_logger
+from jackfield.dialects.factory.names.mapping import ModelMapper
 from jackfield.dialects.factory.names.registries import FormatRegistry, PluginRegistry
 from jackfield.dialects.factory.names.requests import RequestTracer, StreamingHandler
 from jackfield.dialects.factory.names.tasks import TaskScheduler
 from jackfield.dialects.factory.observers import Observers
 from jackfield.dialects.factory.preparing import prepare
+from jackfield.dialects.factory.providing import AdapterProvider, find_spoken, is_http_adapter
+from jackfield.dialects.factory.signing_in import AccountTokens, read_sign_in
 from jackfield.dialects.factory.telling import Teller
 from jackfield.dialects.factory.world import FactoryWorld, make_hook_failure
+from jackfield.errors import ManifestError
 from jackfield.sdk.context import Exchange
 from jackfield.sdk.events import Event
 from jackfield.sdk.hooks import MARK, HookSpec, PointName
@@ -53,6 +57,13 @@ TELLS: Mapping[str, frozenset[HookEvent]] = {
     "note_answer": frozenset({_E.HTTP_RESPONSE}),
 }
 _LIVES = {"plugin:loaded": _E.PLUGIN_LOADED, "plugin:unloaded": _E.PLUGIN_UNLOADED}
+_SIGN_INS = {
+    "oauth:token_request": _E.OAUTH_TOKEN_REQUEST,
+    "oauth:token_response": _E.OAUTH_TOKEN_RESPONSE,
+    "oauth:refresh_request": _E.OAUTH_REFRESH_REQUEST,
+    "oauth:refresh_response": _E.OAUTH_REFRESH_RESPONSE,
+    "oauth:error": _E.OAUTH_ERROR,
+}
 
 M = TypeVar("M", bound=BaseModel, default=PluginConfig)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,11 +115,18 @@ class FactoryPlugin(Plugin[M]):
         self._announce(_E.APP_STARTUP, phase="startup")
 
     async def on_enable(self) -> None:
+        self.observers.open()
         if not self._ready:
             self._ready = True
             self._announce(_E.APP_READY)
 
+    async def on_disable(self) -> None:
+        """One that is loaded and disabled hears of nothing."""
+        await self.observers.settle(DRAIN_S)
+        self.observers.rest()
+
     async def on_unload(self) -> None:
+        self.observers.open()
         self._announce(_E.APP_SHUTDOWN, phase="shutdown")
         await self.observers.settle(DRAIN_S)
         try:
@@ -123,7 +141,9 @@ class FactoryPlugin(Plugin[M]):
         if missing:
             return Health(False, f"it declares that it provides {', '.join(map(repr, missing))}, and does not")
         with self._container.entered():
-            return read_health(await self.runtime.health_check())
+            if not await _is_valid(self.runtime):
+                return Health(False, "its validate() says that it is not in order")
+            return read_health(await _settle(self.runtime.health_check()))
 
     def diagnose(self) -> Mapping[str, Any]:
         return {"hooks": self.observers.report(), "type": self.factory_type}
@@ -178,6 +198,7 @@ class FactoryPlugin(Plugin[M]):
         self._teller = Teller(self.observers, world.now)
         self._registry = PluginRegistry(self.id, self.services.shared, world.members)
         self._scheduler = TaskScheduler(self.services.scheduler)
+        self._formats = FormatRegistry(self.declared.format_adapters)
         self._app = PluginApplication(self._registry.get_service)
         self._client = open_client(self.services.http)
         log = get_plugin_logger(self.id)
@@ -195,7 +216,7 @@ class FactoryPlugin(Plugin[M]):
             hook_registry=hooks,
             hook_manager=HookEmitter(world.emit, world.now, self.id),
             oauth_registry=world.oauth,
-            format_registry=FormatRegistry(self.declared.format_adapters),
+            format_registry=self._formats,
         )
         for name in ("hook_registry", "hook_manager", "plugin_registry", "oauth_registry", "settings"):
             setattr(self._app.state, name, getattr(self._container, name))
@@ -203,6 +224,9 @@ class FactoryPlugin(Plugin[M]):
         self.observers.open()
 
     async def _initialize(self) -> None:
+        for source, target in self._formats.lacks(self.declared.requires_format_adapters):
+            raise ManifestError(f"requires an adapter of formats from {source!r} to {target!r}, which nobody has")
+        await self._formats.make_all()
         context: PluginContext = await _settle(self.factory.create_context(self._container))
         self.runtime = await _settle(self.factory.create_runtime())
         await self._make_parts(context)
@@ -215,10 +239,20 @@ class FactoryPlugin(Plugin[M]):
                 task.task_name, task.task_type, task.interval_seconds, task.enabled, **task.kwargs
             )
         self.routers = self._list_routers(context)
+        self._offer_models(context)
         self.middleware = tuple(
             MiddlewareSpec(kind=spec.middleware_class, layer=int(spec.priority), options=spec.kwargs)
             for spec in self.declared.get_sorted_middleware()
         )
+
+    def _offer_models(self, context: PluginContext) -> None:
+        """One whose adapter speaks HTTP in a format that the gateway knows is a provider like any other."""
+        adapter = context.get("adapter")
+        routers = (*(spec.router for spec in self.declared.routes), context.get("router"), self._app.router)
+        spoken = find_spoken(adapter, self.config, routers)
+        if spoken is not None and is_http_adapter(adapter):
+            mapper, entered = context.get("model_mapper"), self._container.entered
+            vars(self).update(AdapterProvider(self.id, adapter, spoken, self.config, mapper, entered).face())
 
     async def _make_parts(self, context: PluginContext) -> None:
         """What its factory makes for the context, in the order in which one needs the other."""
@@ -227,10 +261,19 @@ class FactoryPlugin(Plugin[M]):
             context["token_manager"] = await _settle(factory.create_token_manager())
             context["storage"] = await _settle(factory.create_storage())
             context["auth_provider"] = await _settle(factory.create_auth_provider(context))
+            sign_in = read_sign_in(context["auth_provider"], self.config)
+            self.sign_ins = () if sign_in is None else (sign_in,)
         if isinstance(factory, ProviderFactory):
+            context["model_mapper"] = ModelMapper(getattr(self.config, "model_mappings", None))
             context["detection_service"] = await _settle(factory.create_detection_service(context))
-            context["credentials_manager"] = await _settle(factory.create_credentials_manager(context))
+            given = await _settle(factory.create_credentials_manager(context))
+            context["credentials_manager"] = self._account_tokens() if given is None else given
             context["adapter"] = await _settle(factory.create_adapter(context))
+
+    def _account_tokens(self) -> AccountTokens | None:
+        """Of the sign-in that its config or its factory names, if it names one."""
+        name = getattr(self.config, "auth_manager", None) or getattr(self.factory, "auth_manager_name", None)
+        return AccountTokens(self.services, str(name), self.world.sign_in_of) if name else None
 
     def _list_routers(self, context: PluginContext) -> tuple[RouterSpec, ...]:
         tag = self.id.replace("_", "-")
@@ -240,16 +283,22 @@ class FactoryPlugin(Plugin[M]):
         return listed if own is None else (*listed, list_own(self._app, own, tag))
 
     def _subscribe(self) -> None:
-        """To the lives of other plugins, where it wants to hear of them."""
+        """To the lives of other plugins and to sign-ins, where it wants to hear of them."""
         wanted = self.observers.registry.events()
-        for type_, event in _LIVES.items():
-            if event in wanted:
-                self.services.events.on(type_, self._hear_of_plugin)
+        for events, hear in ((_LIVES, self._hear_of_plugin), (_SIGN_INS, self._hear_of_sign_in)):
+            for type_, event in events.items():
+                if event in wanted:
+                    self.services.events.on(type_, hear)
 
     async def _hear_of_plugin(self, event: Event) -> None:
         plugin = str(event.data.get("pluginId", ""))
         told = {"plugin": plugin, "plugin_name": plugin}
         self.observers.post(HookContext(_LIVES[event.type], self.world.now(), told, plugin=plugin))
+
+    async def _hear_of_sign_in(self, event: Event) -> None:
+        told = dict(event.data)
+        provider = str(told.get("provider", ""))
+        self.observers.post(HookContext(_SIGN_INS[event.type], self.world.now(), told, provider=provider))
 
     def _announce(self, event: HookEvent, **data: Any) -> None:
         self.observers.post(HookContext(event, self.world.now(), data, plugin=self.id))
@@ -273,6 +322,12 @@ def make_kind(factory: Any, declared: PluginManifest, model: type[BaseModel], wo
         "description": declared.description,
     }
     return new_class(f"Factory_{declared.name}", (parent,), {}, lambda namespace: namespace.update(fields))
+
+
+async def _is_valid(runtime: Any) -> bool:
+    """One that has no `validate` is."""
+    validate = getattr(runtime, "validate", None)
+    return not callable(validate) or await _settle(validate()) is not False
 
 
 async def _settle(answer: Any) -> Any:

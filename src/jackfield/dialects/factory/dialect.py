@@ -117,8 +117,8 @@ class FactoryDialect:
             code = _locate(EntryPoint(found.name, found.place, GROUP), "")
         except ManifestError:
             return None
-        if code.module_file is not None:
-            return code.module_file
+        if code.root.name != code.shown:
+            return code.root / f"{code.entry}.py"
         return code.root.joinpath(*code.entry.split(".")[:-1])
 
     def read(self, found: Found) -> Blueprint:
@@ -141,7 +141,7 @@ class FactoryDialect:
                 told = f"exports a {type(factory).__name__} as `{loaded.code.attribute}`, which is no PluginFactory"
                 raise ManifestError(told, file=found.place)
             declared = factory.get_manifest()
-            manifest = read_manifest(declared, found.place)
+            manifest = read_manifest(declared, found.place, signs_in=_signs_in(factory))
             kind = make_kind(factory, declared, config_of(declared, found.place), self.world)
         except BaseException:
             found.forget()
@@ -205,6 +205,18 @@ def _module_name(name: str) -> str:
 def _behaves(factory: Any) -> bool:
     """Whether it can do all that is asked of a factory."""
     return all(callable(getattr(factory, name, None)) for name in ("get_manifest", "create_runtime", "create_context"))
+
+
+def _signs_in(factory: Any) -> bool:
+    """Whether it has to do with accounts."""
+    from jackfield.dialects.factory.names.factories import AuthFactory
+
+    fields = getattr(factory.get_manifest().config_class, "model_fields", {})
+    return (
+        isinstance(factory, AuthFactory)
+        or bool(getattr(factory, "auth_manager_name", None))
+        or "auth_manager" in fields
+    )
 
 
 def _locate(point: EntryPoint, module: str) -> Code:

@@ -99,9 +99,20 @@ class FactoryImport:
         except ModuleNotFoundError as error:
             if error.name is None or not name.startswith(error.name):
                 raise
-            told = f"No module named {name!r}: of {TOP} the gateway has {', '.join(sorted(self._modules))}"
-            raise ModuleNotFoundError(told, name=name) from None
+            raise ModuleNotFoundError(
+                f"No module named {name!r}: {self._tell_what_there_is(name)}", name=name
+            ) from None
         return found if wanted else self._modules[TOP]
+
+    def _tell_what_there_is(self, name: str) -> str:
+        below = name.removeprefix(f"{PLUGINS}.")
+        if below != name:
+            return f"there is no folder {below.partition('.')[0]!r} beside this plugin's, and no plugin of that name"
+        near = ".".join(name.split(".")[:2])
+        known = [one for one in self._modules if one.startswith(f"{near}.")] or [
+            one for one in self._modules if one.count(".") == 1
+        ]
+        return f"of {TOP} the gateway has {', '.join(sorted(known))}"
 
 
 def _import_below(module: ModuleType, name: str) -> None:

@@ -12,6 +12,7 @@ from jackfield.sdk.manifest import Manifest, Needs
 
 # Its guide promises every plugin a client and a scheduler, and to be told of what happens.
 PERMISSIONS = ("http:outbound", "events:subscribe", "scheduler:read", "scheduler:write")
+SIGNS_IN = "credentials:use"
 _FIELDS = {"id": "name", "requires.plugins": "dependencies", "requires.services": "requires"}
 
 
@@ -23,8 +24,8 @@ class OpenConfig(BaseModel):
     enabled: bool = True
 
 
-def read_manifest(declared: Any, place: str) -> Manifest:
-    """Raises `ManifestError` naming the field."""
+def read_manifest(declared: Any, place: str, *, signs_in: bool = False) -> Manifest:
+    """`signs_in` is whether it has to do with accounts. Raises `ManifestError` naming the field."""
     if not isinstance(declared, PluginManifest):
         raise ManifestError(f"the factory's manifest is a {type(declared).__name__}, no PluginManifest", file=place)
     try:
@@ -33,7 +34,7 @@ def read_manifest(declared: Any, place: str) -> Manifest:
             version=str(declared.version),
             name=declared.name,
             description=declared.description,
-            permissions=PERMISSIONS,
+            permissions=(*PERMISSIONS, SIGNS_IN) if signs_in else PERMISSIONS,
             provides=tuple(declared.provides),
             requires=Needs(plugins=tuple(declared.dependencies), services=tuple(declared.requires)),
             optional=Needs(services=tuple(declared.optional_requires)),

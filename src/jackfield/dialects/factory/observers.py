@@ -117,11 +117,15 @@ class Observers:
         if len(self._waiting) < FEW:
             await self.settle(MOMENT_S)
 
-    async def close(self) -> None:
-        """From now on nobody is told of anything; what still waits counts as dropped."""
+    def rest(self) -> None:
+        """From now on, until it is open again, nobody is told of anything; what still waits counts as dropped."""
         self._is_open = False
         while self._waiting:
             self._drop()
+
+    async def close(self) -> None:
+        """Rests for good; what is being told is ended."""
+        self.rest()
         task = self._task
         if task is not None and not task.done() and task is not asyncio.current_task():
             task.cancel("the plugin is gone")

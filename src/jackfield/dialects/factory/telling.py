@@ -13,7 +13,6 @@ from jackfield.dialects.factory.observers import Observers
 from jackfield.errors import JackfieldError, UpstreamError
 from jackfield.sdk.context import Attempt, Exchange
 from jackfield.sdk.outcomes import Headers
-from jackfield.wire import format_named
 from jackfield.wire.chat import ChatEvent, ErrorResponse, Usage
 
 CLIENT_GONE = 499
@@ -77,7 +76,7 @@ class Teller:
     def chunk(self, exchange: Exchange, event: ChatEvent) -> None:
         notes = exchange.local(self._notes)
         if notes.encoder is None:
-            notes.encoder = format_named(exchange.client_format).stream_encoder(model=exchange.model, usage=True)
+            notes.encoder = exchange.wire_format.stream_encoder(model=exchange.model, usage=True)
         data: bytes = notes.encoder.encode(event)
         if not data:
             return
@@ -170,7 +169,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
     if exchange.trying is not None:
         told |= {"client_model": exchange.model, "provider_model": exchange.trying.model}
         told["_model_alias_map"] = {exchange.trying.model: exchange.model}
-    return told
+    return told | _tokens(exchange) if exchange.usage is not None else told
 
 
 def as_texts(headers: Headers) -> dict[str, str]:
@@ -222,7 +221,7 @@ def _client_response(exchange: Exchange) -> dict[str, Any]:
     if isinstance(response, ErrorResponse):
         told["response_body"] = {"error": {"code": response.code, "message": response.message}}
     elif response is not None:
-        encoded = format_named(exchange.client_format).encode_response(response)
+        encoded = exchange.wire_format.encode_response(response)
         told["response_body"] = msgspec.json.decode(encoded.body)
     return {**told, "is_client_response": True}
 
@@ -246,7 +245,8 @@ def _completed(exchange: Exchange, notes: Notes) -> dict[str, Any]:
         "status_code": exchange.status,
         "duration": total_ms / 1000,
         "service_type": provider_of(exchange),
-        "usage": _count(exchange),
+        # Of a stream its last event has told them: who adds both up would count them twice.
+        "usage": {} if notes.streaming else _count(exchange),
         "cost_usd": exchange.cost_usd,
         "streaming_completed": notes.streaming and exchange.error is None,
     }
@@ -257,6 +257,19 @@ def _completed(exchange: Exchange, notes: Notes) -> dict[str, Any]:
     if exchange.error is not None:
         told["error"] = exchange.error.message
     return told
+
+
+def _tokens(exchange: Exchange) -> dict[str, Any]:
+    """As metadata name them."""
+    counted = _count(exchange)
+    names = {
+        "tokens_input": "input_tokens",
+        "tokens_output": "output_tokens",
+        "cache_read_tokens": "cache_read_input_tokens",
+        "cache_write_tokens": "cache_creation_input_tokens",
+        "cost_usd": "cost_usd",
+    }
+    return {name: counted[field] for name, field in names.items()} | {"model": exchange.model}
 
 
 def _count(exchange: Exchange) -> dict[str, Any]:

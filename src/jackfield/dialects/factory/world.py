@@ -12,6 +12,7 @@ from jackfield.dialects.factory.names.declarations import PluginManifest
 from jackfield.dialects.factory.names.events import HookContext
 from jackfield.dialects.factory.names.registries import OAuthRegistry
 from jackfield.dialects.factory.observers import EventCounts, Observers
+from jackfield.sdk.sign_in import SignIn
 from jackfield.settings import Settings
 
 
@@ -26,6 +27,8 @@ class Member(Protocol):
     def runtime(self) -> Any: ...
     @property
     def observers(self) -> Observers: ...
+    @property
+    def sign_ins(self) -> tuple[SignIn, ...]: ...
 
 
 def tell_settings(settings: Settings) -> dict[str, Any]:
@@ -59,6 +62,11 @@ class FactoryWorld:
     def members(self) -> Iterator[Member]:
         return iter(tuple(self._members))
 
+    def sign_in_of(self, name: str) -> str:
+        """The sign-in of the plugin that is called so; else it is the name of one itself."""
+        declared = (one.sign_ins for one in self._members if one.id == name)
+        return next((sign_ins[0].name for sign_ins in declared if sign_ins), name)
+
     def join(self, member: Member) -> None:
         self._members.append(member)
 
@@ -74,6 +82,7 @@ class FactoryWorld:
         ranked = [
             (priority, place, number, member.observers, hook)
             for place, member in enumerate(self.members())
+            if member.observers.wants(context.event)
             for priority, number, hook in member.observers.registry.ranked(context.event)
         ]
         for _, _, _, observers, hook in sorted(ranked, key=lambda one: one[:3]):

@@ -101,4 +101,4 @@ def _without_messages(request: Request) -> Request:
 
 def write_inbound(exchange: Exchange, request: Request) -> bytes:
     """The edited request as the client could have sent it."""
-    return format_named(exchange.client_format).encode_request(request).body
+    return exchange.wire_format.encode_request(request).body

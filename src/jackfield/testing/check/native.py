@@ -73,14 +73,15 @@ def _read_manifest(subject: Subject, checked: Checked) -> tuple[Manifest | None,
         checked.add(manifest)
         return None, lines
     checked.ids.append(Stated(manifest.id, subject.manifest, lines.get(("id",), 1)))
-    checked.add(_check_words(manifest, subject.manifest))
+    checked.add(_check_words(manifest, subject.manifest, own=subject.own))
     return manifest, lines
 
 
-def _check_words(manifest: Manifest, file: Path) -> Iterator[Finding]:
+def _check_words(manifest: Manifest, file: Path, *, own: bool) -> Iterator[Finding]:
+    """What comes with Jackfield has its version."""
     if not manifest.description.strip():
         yield finding(file, 1, "description", "there is no description: operators choose by it")
-    if "version" not in manifest.model_fields_set:
+    if "version" not in manifest.model_fields_set and not own:
         yield finding(file, 1, "version", "there is no version: an upgrade cannot be told from what was there")
 
 

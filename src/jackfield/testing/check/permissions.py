@@ -30,11 +30,18 @@ NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "unregister": ("tools:register",),
             "execute": ("tools:execute",),
         },
+        "usage": dict.fromkeys(("query", "percentiles", "prices"), ("usage:read",)),
+        "credentials": dict.fromkeys(("header", "report"), ("credentials:use",)),
         "mcp": dict.fromkeys(("servers", "mount", "unmount", "mounted", "watch"), _CONNECT),
     }
 )
 _MARKS = {TOOL: "tools:register", SUBSCRIBE: "events:subscribe", TASK: "scheduler:write"}
-_REFUSAL = frozenset({"jackfield.sdk.ToolRefusal", "jackfield.sdk.events.ToolRefusal"})
+_NAMES: Mapping[str | None, str] = {
+    "jackfield.sdk.ToolRefusal": "tools:refuse",
+    "jackfield.sdk.events.ToolRefusal": "tools:refuse",
+    "jackfield.sdk.FormatSpec": "formats:register",
+    "jackfield.sdk.formats.FormatSpec": "formats:register",
+}
 _PATHS = frozenset(
     f"jackfield.sdk{place}" for place in (".route", ".RouterSpec", ".routes.route", ".routes.RouterSpec")
 )
@@ -93,8 +100,8 @@ def _note_declarations(source: Source, uses: Uses) -> None:
                 for marks, permission in _MARKS.items():
                     if origin in marks:
                         uses.add(permission, source.path, mark.lineno)
-        elif isinstance(node, ast.Name | ast.Attribute) and source.origin(node) in _REFUSAL:
-            uses.add("tools:refuse", source.path, node.lineno)
+        elif isinstance(node, ast.Name | ast.Attribute) and source.origin(node) in _NAMES:
+            uses.add(_NAMES[source.origin(node)], source.path, node.lineno)
         elif isinstance(node, ast.Call) and source.origin(node.func) in _PATHS and _is_public(node):
             uses.add("routes:public", source.path, node.lineno)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jackfield import plugins
 from jackfield.errors import ConfigError
+from jackfield.sdk.manifest import MANIFEST_FILE
 from jackfield.sources.entry_points import GROUP
 from jackfield.testing.check.report import check_subject
 from jackfield.testing.check.subjects import Subject, find_subjects
@@ -31,8 +32,9 @@ def _own() -> Iterator[tuple[str, Subject]]:
         for entry in sorted(Path(place).iterdir()):
             if entry.suffix == ".py" and not entry.name.startswith("_"):
                 yield entry.stem, Subject(dialect="native", entry=entry, own=True)
-            elif (entry / "__init__.py").is_file():
-                yield entry.name, Subject(dialect="native", entry=entry / "__init__.py", folder=entry, own=True)
+            elif (manifest := entry / MANIFEST_FILE).is_file():
+                file = entry / "plugin.py"
+                yield entry.name, Subject(dialect="native", entry=file, folder=entry, manifest=manifest, own=True)
 
 
 def _installed() -> Iterator[tuple[str, Subject]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["ModelCard", "ModelMapper", "ModelMappingRule"]
+__all__ = ["ModelCard", "ModelMapper", "ModelMappingRule", "ProviderConfig"]
 
 
 class ModelMappingRule(BaseModel):
@@ -26,6 +26,18 @@ class ModelCard(BaseModel):
     object: str = "model"
     created: int | None = None
     owned_by: str | None = None
+
+
+class ProviderConfig(BaseModel):
+    """What a provider's config is made of. `models_endpoint` are the models that it serves."""
+
+    name: str
+    base_url: str
+    supports_streaming: bool = False
+    requires_auth: bool = True
+    auth_type: str | None = None
+    model_mappings: list[ModelMappingRule] = []
+    models_endpoint: list[ModelCard] = []
 
 
 class Mapped(NamedTuple):

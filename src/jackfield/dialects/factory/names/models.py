@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from jackfield.sdk.context import CREDENTIAL_HEADERS
 
 __all__ = [
+    "Adapter",
     "AuthHealth",
     "CLIHealth",
     "ConfigHealth",
@@ -80,12 +81,21 @@ class ProfiledTokenManagerProtocol(TokenManagerProtocol, Protocol):
     async def get_profile_quick(self) -> Any: ...
 
 
-class HttpAdapter:
-    """The parent of a provider's adapter: it says where a request goes, how it is made, and what the answer is.
-    `config` and the like are what its constructor was given."""
+class Adapter:
+    """What serves a provider's own routes. `config` and the like are what its constructor was given."""
 
-    def __init__(self, **given: Any) -> None:
-        self.__dict__.update(given)
+    def __init__(self, config: Any = None, **given: Any) -> None:
+        self.__dict__.update(given, config=config)
+
+    async def handle_request(self, request: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}: write handle_request")
+
+    async def cleanup(self) -> None: ...
+
+
+class HttpAdapter(Adapter):
+    """The parent of an adapter that asks over HTTP: it says where a request goes, how it is made, and what the answer
+    is."""
 
     async def get_target_url(self, endpoint: str) -> str:
         raise NotImplementedError(f"{type(self).__name__}: write get_target_url")
@@ -98,12 +108,12 @@ class HttpAdapter:
     async def process_provider_response(self, response: Any, endpoint: str) -> Any:
         raise NotImplementedError(f"{type(self).__name__}: write process_provider_response")
 
-    async def cleanup(self) -> None: ...
-
     async def handle_request(self, request: Any) -> Any:
         """One request of a route, to the provider and back; the answer comes whole. The key that the caller showed the
         gateway is nobody else's business."""
-        endpoint, own = str(request.url.path), {name.decode("latin-1") for name in CREDENTIAL_HEADERS}
+        told = getattr(request.state, "context", None)
+        endpoint = str((told.metadata if told is not None else {}).get("endpoint") or request.url.path)
+        own = {name.decode("latin-1") for name in CREDENTIAL_HEADERS}
         given = {name: value for name, value in request.headers.items() if name not in own and name != "host"}
         body, headers = await self.prepare_provider_request(await request.body(), given, endpoint)
         url = await self.get_target_url(endpoint)

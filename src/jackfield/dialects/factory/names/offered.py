@@ -67,6 +67,17 @@ _ROUTES = {
     name: f"routes:{name}"
     for name in ("ConditionalAuthDep", "HTTPClientDep", "HookManagerDep", "SettingsDep", "get_plugin_adapter")
 }
+_CONSTANTS = {
+    name: f"formats:{name}"
+    for name in (
+        "FORMAT_ANTHROPIC_MESSAGES",
+        "FORMAT_OPENAI_CHAT",
+        "FORMAT_OPENAI_RESPONSES",
+        "UPSTREAM_ENDPOINT_ANTHROPIC_MESSAGES",
+        "UPSTREAM_ENDPOINT_OPENAI_CHAT_COMPLETIONS",
+        "UPSTREAM_ENDPOINT_OPENAI_RESPONSES",
+    )
+}
 _TASK = {"BaseScheduledTask": "tasks:ScheduledTask"}
 _CONTAINER = {"ServiceContainer": "container:ServiceContainer"}
 _ADAPTER = {"BaseHTTPAdapter": "models:HttpAdapter"}
@@ -95,7 +106,9 @@ OFFERED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "RawHTTPFormatter": "tracing:RawTrace",
         },
         "ccproxy.core": {"__version__": "jackfield:__version__"},
-        "ccproxy.models.provider": {name: f"mapping:{name}" for name in ("ModelCard", "ModelMappingRule")},
+        "ccproxy.models.provider": {
+            name: f"mapping:{name}" for name in ("ModelCard", "ModelMappingRule", "ProviderConfig")
+        },
         "ccproxy.utils.model_mapper": {"ModelMapper": "mapping:ModelMapper"},
         "ccproxy.core.logging": {**_LOGGING, "TraceBoundLogger": "log:PluginLogger"},
         "ccproxy.core.log_events": {},
@@ -106,10 +119,13 @@ OFFERED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "get_xdg_config_home": "folders:config_home",
         },
         "ccproxy.services.container": _CONTAINER,
+        "ccproxy.services.adapters.base": {"BaseAdapter": "models:Adapter"},
         "ccproxy.services.adapters.http_adapter": _ADAPTER,
         "ccproxy.scheduler.tasks": _TASK,
         "ccproxy.utils.command_line": _COMMANDS,
         "ccproxy.api.dependencies": _ROUTES,
+        "ccproxy.api.decorators": {"with_format_chain": "routes:with_format_chain"},
+        "ccproxy.core.constants": _CONSTANTS,
         "ccproxy.auth.dependencies": {"ConditionalAuthDep": _ROUTES["ConditionalAuthDep"]},
     }
 )

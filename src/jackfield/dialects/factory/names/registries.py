@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import structlog
 
 from jackfield.dialects.factory.names.declarations import FormatAdapterSpec, FormatPair, PluginManifest
+from jackfield.dialects.factory.names.translators import Translator, translates
 from jackfield.sdk.shared import SharedServices
 
 __all__ = ["FormatRegistry", "OAuthRegistry", "PluginRegistry"]
@@ -111,27 +112,39 @@ class OAuthRegistry:
 
 
 class FormatRegistry:
-    """The adapters of formats that one plugin declares: of two for a pair that with the lower priority counts."""
+    """The adapters of formats that one plugin declares, made when it starts: of two for a pair that with the lower
+    priority counts. For the formats that the gateway knows it has its own where nobody declares one."""
 
     def __init__(self, specs: Iterable[FormatAdapterSpec] = ()) -> None:
         self._specs: dict[FormatPair, FormatAdapterSpec] = {}
         self._made: dict[FormatPair, Any] = {}
         for spec in specs:
-            self.register(spec)
+            held = self._specs.get(spec.format_pair)
+            if held is None or spec.priority < held.priority:
+                self._specs[spec.format_pair] = spec
 
-    def register(self, spec: FormatAdapterSpec) -> None:
-        held = self._specs.get(spec.format_pair)
-        if held is None or spec.priority < held.priority:
-            self._specs[spec.format_pair] = spec
-            self._made.pop(spec.format_pair, None)
-
-    async def get(self, from_format: str, to_format: str) -> Any:
-        """Made on first use. Raises `KeyError` where nobody declares it."""
-        pair = (from_format, to_format)
-        if pair not in self._made:
-            made = self._specs[pair].adapter_factory()
+    async def make_all(self) -> None:
+        """Raises what their factories raise."""
+        for pair, spec in self._specs.items():
+            made = spec.adapter_factory()
             self._made[pair] = await made if inspect.isawaitable(made) else made
-        return self._made[pair]
 
-    def list(self) -> Mapping[FormatPair, FormatAdapterSpec]:
-        return dict(self._specs)
+    def get(self, from_format: str, to_format: str) -> Any:
+        """Raises `ValueError` where there is none."""
+        found = self.get_if_exists(from_format, to_format)
+        if found is None:
+            raise ValueError(f"there is no adapter of formats from {from_format!r} to {to_format!r}")
+        return found
+
+    def get_if_exists(self, from_format: str, to_format: str) -> Any:
+        pair = (from_format, to_format)
+        if pair not in self._made and translates(*pair):
+            self._made[pair] = Translator(*pair)
+        return self._made.get(pair)
+
+    def lacks(self, pairs: Iterable[FormatPair]) -> list[FormatPair]:
+        return [pair for pair in pairs if pair not in self._specs and not translates(*pair)]
+
+    def list_pairs(self) -> list[str]:
+        """Of those that were declared."""
+        return [f"{source}->{target}" for source, target in self._specs]

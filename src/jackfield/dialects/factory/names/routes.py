@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from types import SimpleNamespace
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from fastapi import Depends, HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
-__all__ = ["ConditionalAuthDep", "HTTPClientDep", "HookManagerDep", "SettingsDep", "get_plugin_adapter"]
+__all__ = [
+    "ConditionalAuthDep",
+    "HTTPClientDep",
+    "HookManagerDep",
+    "SettingsDep",
+    "get_plugin_adapter",
+    "with_format_chain",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _container(connection: HTTPConnection) -> Any:
@@ -48,3 +60,25 @@ def get_plugin_adapter(plugin_name: str) -> Callable[..., Any]:
         return adapter
 
     return find
+
+
+def with_format_chain(
+    formats: Sequence[str], *, endpoint: str | None = None
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+    """Says of a route which formats lie between its callers and the provider, whose own is the last. `endpoint` is the
+    provider's."""
+
+    def mark(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        @wraps(function)
+        async def run(*args: P.args, **given: P.kwargs) -> R:
+            for one in (*args, *given.values()):
+                if isinstance(one, Request):
+                    told = {} if endpoint is None else {"endpoint": endpoint}
+                    one.state.context = SimpleNamespace(format_chain=list(formats), metadata=told)
+            return await function(*args, **given)
+
+        told: Any = run
+        told.__format_chain__, told.__endpoint__ = tuple(formats), endpoint
+        return run
+
+    return mark
