@@ -32,6 +32,7 @@ from jackfield.server.agents import AGENTS
 from jackfield.server.inference import MODELS, ROUTES
 from jackfield.server.mcp import MCP_PATH
 from jackfield.server.operations import PATHS
+from jackfield.server.responses import RESPONSES
 from jackfield.services.kv import QUOTA, VERBS
 from jackfield.services.limits import OPERATIONS, WINDOW_S
 from jackfield.settings.fields import variable_paths
@@ -99,6 +100,8 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[secrets.<name>]", "secrets.<name>", settings.NamedSecret),
     ("[mcp]", "mcp", settings.McpSettings),
     ("[[mcp.servers]]", "mcp.servers[]", settings.McpServer),
+    ("[sign_in.<name>]", "sign_in.<name>", settings.SignInSettings),
+    ("[accounts]", "accounts", settings.AccountSettings),
     ("[memory]", "memory", settings.MemorySettings),
     ("[isolation]", "isolation", settings.IsolationSettings),
     ("[isolation.plugins.<id>]", "isolation.plugins.<id>", settings.PluginIsolation),
@@ -333,6 +336,9 @@ def http_page(facts: Facts) -> str:
     told = meanings("operations", PATHS)
     inference = [(code(route.name), code(route.format.name)) for route in ROUTES.values()]
     inference += [(code(f"GET {MODELS}"), "both"), (code(f"GET {MODELS}/{{model}}"), "both")]
+    kept = "of answers that the gateway keeps: see [wire formats](formats.md)"
+    inference += [(code(f"{pair} {RESPONSES}/{{id}}"), kept) for pair in ("GET", "DELETE")]
+    inference.append((code(f"GET {RESPONSES}/{{id}}/input_items"), kept))
     agents = "of its own: see [Let models use tools](../how-to/agents.md)"
     inference += [(code(f"POST {AGENTS}/{{id}}"), agents), (code(f"GET {AGENTS}"), agents)]
     mcp = "JSON-RPC, with an inference key: see [Speak MCP, both ways](../how-to/mcp.md)"
@@ -343,6 +349,7 @@ def http_page(facts: Facts) -> str:
         for method, operation in methods.items()
     ]
     admin += [
+        (code("GET, POST /oauth/…"), "Signing in: see [Sign in with an account](../how-to/sign-in.md)"),
         (code("GET /api/docs"), "The admin API, for people"),
         (code("GET /api/openapi.json"), "The same, for programs"),
     ]

@@ -123,6 +123,28 @@ func (s hookServer) HandleChunks(stream grpc.BidiStreamingServer[pb.HookCall, pb
 	}
 }
 
+// Converse is Handle for many exchanges: each hook runs by itself, and answers when it is done.
+func (s hookServer) Converse(stream grpc.BidiStreamingServer[pb.HookRequest, pb.HookReply]) error {
+	talk := &conversation{server: s, stream: stream, running: map[string]context.CancelFunc{}}
+	for {
+		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch kind := request.Kind.(type) {
+		case *pb.HookRequest_Hook:
+			go talk.answer(talk.begin(request.Call), request.Call, kind.Hook)
+		case *pb.HookRequest_Cancelled:
+			talk.end(request.Call)
+		case *pb.HookRequest_End:
+			s.registry.end(kind.End.Exchange)
+		}
+	}
+}
+
 func (s hookServer) End(_ context.Context, end *pb.ExchangeEnd) (*pb.Empty, error) {
 	s.registry.end(end.Exchange)
 	return &pb.Empty{}, nil

@@ -247,6 +247,93 @@ func TestChunksMayComeInOneStream(t *testing.T) {
 	}
 }
 
+func TestHooksOfManyExchangesGoOverOneStream(t *testing.T) {
+	w := begin(t).loaded()
+	w.expect("ready for nobody")
+	stream, err := pb.NewHooksClient(w.connection).Converse(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := call("e2", "")
+	unknown.OpeningJson = nil
+	strange := call("e3", "")
+	strange.Name = "strange"
+	sent := map[string]*pb.HookCall{"1": call("e1", "HELP"), "2": unknown, "3": strange}
+	for number, hook := range sent {
+		if err := stream.Send(&pb.HookRequest{Call: number, Kind: &pb.HookRequest_Hook{Hook: hook}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replies := map[string]*pb.HookReply{}
+	for range sent {
+		reply, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		replies[reply.Call] = reply
+	}
+	if replies["1"].GetOutcome().GetReject().GetStatus() != 429 {
+		t.Fatalf("%v", replies["1"])
+	}
+	if replies["2"].GetFailure().GetCode() != unknownExchange {
+		t.Fatalf("%v", replies["2"])
+	}
+	if told := replies["3"].GetFailure(); told.GetCode() != "not_found" || told.Message != "there is no hook strange" {
+		t.Fatalf("%v", told)
+	}
+}
+
+func TestAHookOverTheStreamRunsForItsCallAndUntilItIsCancelled(t *testing.T) {
+	w := begin(t).loaded()
+	w.expect("ready for nobody")
+	stream, err := pb.NewHooksClient(w.connection).Converse(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(request *pb.HookRequest) {
+		t.Helper()
+		if err := stream.Send(request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(&pb.HookRequest{Call: "17", Kind: &pb.HookRequest_Hook{Hook: call("e1", "hello")}})
+	w.expect("count for 17")
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	send(&pb.HookRequest{Kind: &pb.HookRequest_End{End: &pb.ExchangeEnd{Exchange: "e1"}}})
+	later := call("e1", "")
+	later.OpeningJson = nil
+	send(&pb.HookRequest{Call: "18", Kind: &pb.HookRequest_Cancelled{Cancelled: &pb.Empty{}}})
+	send(&pb.HookRequest{Call: "19", Kind: &pb.HookRequest_Hook{Hook: later}})
+	reply, err := stream.Recv()
+	if err != nil || reply.GetFailure().GetCode() != unknownExchange {
+		t.Fatalf("%v %v", reply, err)
+	}
+}
+
+func TestWhatIsCancelledEndsForItsHookToo(t *testing.T) {
+	w := begin(t)
+	ctx, cancel := context.WithCancel(w.ctx)
+	talk := &conversation{stream: idleStream{ctx: ctx}, running: map[string]context.CancelFunc{}}
+	one, other := talk.begin("1"), talk.begin("2")
+	talk.end("1")
+	if one.Err() == nil || other.Err() != nil || len(talk.running) != 1 {
+		t.Fatalf("%v %v %v", one.Err(), other.Err(), talk.running)
+	}
+	cancel()
+	if <-other.Done(); other.Err() == nil {
+		t.Fatal("the stream is over, and it runs on")
+	}
+}
+
+type idleStream struct {
+	pb.Hooks_ConverseServer
+	ctx context.Context
+}
+
+func (s idleStream) Context() context.Context { return s.ctx }
+
 func TestWhatAServiceRefusesHasItsCode(t *testing.T) {
 	w := begin(t)
 	host := pb.NewHostClient(serveHost(t, w.host))

@@ -113,7 +113,7 @@ func (s *server) Describe(context.Context, *pb.Empty) (*pb.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	told := &pb.Description{Protocol: 1, ManifestJson: manifest, Hooks: describeHooks(s.plugin, s.hooks), Serves: serves(s.plugin)}
+	told := &pb.Description{Protocol: 1, ManifestJson: manifest, Hooks: describeHooks(s.plugin, s.hooks), Serves: serves(s.plugin), Converses: true}
 	if configurable, ok := s.plugin.(Configurable); ok {
 		told.ConfigSchemaJson = configurable.ConfigSchema()
 	}

@@ -29,8 +29,11 @@ SIDES = ("inprocess", "compact", "plain")
 
 
 def find(name: str, folder: Path = PLUGINS, world: RingWorld | None = None) -> Found:
-    found = [one for dialect in make_dialects(world).values() for one in dialect.find(folder)]
-    return next(one for one in found if one.name == name)
+    return next(one for one in find_all(folder, world) if one.name == name)
+
+
+def find_all(folder: Path, world: RingWorld | None = None) -> list[Found]:
+    return [one for dialect in make_dialects(world).values() for one in dialect.find(folder)]
 
 
 def code_of(found: Found, form: Form = COMPACT) -> Code:
@@ -79,10 +82,16 @@ class Place:
 
 @asynccontextmanager
 async def host_plugin(
-    place: str, name: str, *, folder: Path = PLUGINS, rings: RingWorld | None = None, **options: Any
+    place: str,
+    name: str,
+    *,
+    folder: Path = PLUGINS,
+    found: Found | None = None,
+    rings: RingWorld | None = None,
+    **options: Any,
 ) -> AsyncIterator[FakeHost]:
-    """`rings` is what ring plugins share, in process and isolated."""
-    found = find(name, folder, rings)
+    """`rings` is what ring plugins share, in process and isolated; `found` it already."""
+    found = found or find(name, folder, rings)
     with tempfile.TemporaryDirectory(prefix="jackfield-guests-") as scratch:
         where = Place(place, Path(scratch), rings)
         try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from tests.dialects.rings.house import THIRTY
-from tests.guests.places import host_plugin
+from tests.guests.places import find_all, host_plugin
 
 from jackfield.dialects.rings.world import RingWorld
 from jackfield.testing.host import FakeHost
@@ -59,20 +59,22 @@ def tell_links() -> tuple[Any, ...]:
 
 
 @asynccontextmanager
-async def open_ring_house(folder: Path, names: Iterable[str], isolated: Iterable[str]) -> AsyncIterator[RingHouse]:
+async def open_ring_house(folder: Path, names: Collection[str], isolated: Iterable[str]) -> AsyncIterator[RingHouse]:
     shutil.copytree(THIRTY, folder / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
     world = RingWorld(links=tell_links, prices=known_prices())
     apart = frozenset(isolated)
+    found = {one.name: one for one in find_all(folder / "plugins", world)}
     async with AsyncExitStack() as stack:
 
-        async def start(name: str) -> tuple[str, FakeHost]:
+        async def start(name: str) -> FakeHost:
             place = "isolated" if name in apart else "inprocess"
             opened = host_plugin(
-                place, name, folder=folder / "plugins", rings=world, upstreams=("main", "spare"), answer="fine"
+                place, name, found=found[name], rings=world, upstreams=("main", "spare"), answer="fine"
             )
-            return name, await stack.enter_async_context(opened)
+            return await stack.enter_async_context(opened)
 
-        hosts = dict([await start(name) for name in names])
-        yield RingHouse(hosts, world)
+        # Each process takes its time to begin: they begin side by side.
+        hosts = await asyncio.gather(*map(start, names))
+        yield RingHouse(dict(zip(names, hosts, strict=True)), world)
         await asyncio.sleep(0)
     await world.aclose()

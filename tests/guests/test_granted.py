@@ -56,6 +56,14 @@ async def test_what_is_stored_for_a_user_is_theirs(granted: FakeHost) -> None:
     assert await ask(granted, "others", user="bob") == ["tester", 1, "users:any", "granted"]
 
 
+async def test_it_reads_the_ledger_and_the_prices(granted: FakeHost) -> None:
+    page, spread, refused, kind, dated = await ask(granted, "books")
+    assert (page["records"], page["next"], page["totals"]["requests"]) == ([], None, 0)
+    assert spread == {"groups": [], "truncated": False, "sampled": False}
+    assert "the nearest is 'model'" in refused
+    assert (kind, dated) == ("Price", True)
+
+
 async def test_it_reaches_the_hosts_of_its_manifest(granted: FakeHost) -> None:
     url = "https://api.example.com/v1"
     status, json, kind, from_ = await ask(granted, "send", url=url)

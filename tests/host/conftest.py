@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from .shop import Shop
 from .world import World
 
 
@@ -13,3 +14,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     world = World(tmp_path / "plugins")
     yield world
     await world.stop()
+
+
+@pytest.fixture
+async def shop(world: World, tmp_path: Path) -> Shop:
+    made = Shop(world, tmp_path / "shop")
+    await made.open()
+    return made

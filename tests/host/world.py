@@ -51,6 +51,10 @@ class World:
         self.granted: dict[str, frozenset[str]] = {}
         self.withdrawn: Withdrawn = keep_all
         self.troubles: dict[str, list[Trouble]] = {}
+        # Who reads plugins whose code runs elsewhere, by runtime; how long the start waits for these.
+        self.readers: dict[str, Any] = {}
+        self.patience_s = 5.0
+        self.required: tuple[str, ...] = ()
         self.made_routes: list[tuple[list[str], frozenset[str]]] = []
         folder.mkdir(exist_ok=True)
 
@@ -89,11 +93,13 @@ class World:
         self, database: Database, configs: Mapping[str, Mapping[str, Any]], sources: Iterable[Source] | None
     ) -> Host:
         made = {name: PluginConfig.model_validate(config) for name, config in configs.items()}
-        settings = PluginSettings(config=made, approve=self.approve)
+        settings = PluginSettings(
+            config=made, approve=self.approve, required=self.required, start_patience_s=self.patience_s
+        )
         dialects = {"native": NativeDialect()}
         sources = [self.source()] if sources is None else sources
         surveyor = Surveyor(sources, dialects, SealedCode(self.data / "code"), lambda origin: self.withdrawn(origin))
-        builder = Builder(dialects, settings, self._grant, self._probe, StillClock())
+        builder = Builder(dialects, settings, self._grant, self._probe, StillClock(), self.readers)
         generations = Generations(database)
         return Host(surveyor, Stage(builder, generations, self._make_routes, StillClock(), 5.0), generations, made)
 
@@ -104,7 +110,7 @@ class World:
     async def _probe(self, plugin: LoadedPlugin) -> list[Trouble]:
         return self.troubles.get(plugin.id, [])
 
-    def _make_routes(self, running: Mapping[str, Any], absent: frozenset[str]) -> Routes:
+    def _make_routes(self, running: Mapping[str, Any], absent: frozenset[str], formats: Any) -> Routes:
         self.made_routes.append((list(running), absent))
         return Routes(())
 

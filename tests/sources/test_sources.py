@@ -63,6 +63,31 @@ def test_installed_packages_offer_plugins_by_entry_point(distribution: Path) -> 
     assert zeta.load().__name__ == "Zeta"
 
 
+def test_what_is_installed_anew_is_found_as_it_is_now(distribution: Path) -> None:
+    source, info = EntryPointSource(), distribution / "fake_plugins-1.0.dist-info"
+    assert found_in(source, "zeta").version == "1.0"
+    newer = info.rename(distribution / "fake_plugins-1.1.dist-info")
+    newer.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: fake-plugins\nVersion: 1.1\n")
+    assert found_in(source, "zeta").version == "1.1"
+    newer.joinpath("entry_points.txt").unlink()
+    assert not {"zeta", "broken"} & set(names(source))
+
+
+def test_what_is_installed_meanwhile_is_found(
+    distribution: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = EntryPointSource()
+    assert {"zeta", "broken"} <= set(names(source))
+    info = tmp_path / "more" / "more_plugins-1.0.dist-info"
+    info.mkdir(parents=True)
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: more-plugins\nVersion: 1.0\n")
+    info.joinpath("entry_points.txt").write_text("[jackfield.plugins]\neta = fake_plugins:Zeta\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "more"))
+    assert {"zeta", "broken", "eta"} <= set(names(source))
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(distribution)])
+    assert {"zeta", "broken", "eta"} & set(names(source)) == {"eta"}
+
+
 def test_one_that_cannot_be_imported_is_found_all_the_same(distribution: Path) -> None:
     with pytest.raises(ModuleNotFoundError):
         found_in(EntryPointSource(), "broken").load()

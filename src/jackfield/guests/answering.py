@@ -12,6 +12,7 @@ import msgspec
 
 from jackfield.guests.registered import Registered
 from jackfield.sdk.services import Services
+from jackfield.sdk.sign_in import CredentialHeader
 
 _ABSENT = object()
 
@@ -58,15 +59,25 @@ async def _unmount(services: Services, registered: Registered, given: Mapping[st
     return {"mounted": services.mcp.mounted()}
 
 
+async def _report(services: Services, registered: Registered, given: Mapping[str, Any]) -> bool:
+    """Of a header that it was given before: which account's, and which of its tokens."""
+    told = dict(given)
+    used = CredentialHeader(name="", value="", account=str(told.pop("account", "")), issue=told.pop("issue", 0))
+    return await services.credentials.report(used, **told)
+
+
 _PLAIN = (
     *(("kv", verb) for verb in ("set", "delete", "list", "clear", "increment", "compare_and_set")),
     ("http", "request"),
     *(("scheduler", verb) for verb in ("cancel", "list")),
     *(("memory", verb) for verb in ("search", "create")),
     *(("users", verb) for verb in ("get", "preferences")),
+    *(("usage", verb) for verb in ("query", "percentiles", "prices")),
+    ("credentials", "header"),
     ("tools", "execute"),
 )
 _METHODS: Mapping[str, Answer] = MappingProxyType(
     {f"{service}.{verb}": _of(service, verb) for service, verb in _PLAIN}
     | {"kv.get": _get, "scheduler.schedule": _schedule, "mcp.mount": _mount, "mcp.unmount": _unmount}
+    | {"credentials.report": _report}
 )

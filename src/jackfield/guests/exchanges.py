@@ -17,12 +17,12 @@ from jackfield.errors import JackfieldError, Malformed
 from jackfield.guests.values import reader
 from jackfield.hooks.caller import caller_of
 from jackfield.sdk.caller import Caller, FindCaller, known_caller
-from jackfield.sdk.context import Attempt, Candidate, Exchange, ExchangeState, Head, InboundRequest, Timings
+from jackfield.sdk.context import Attempt, Candidate, Exchange, ExchangeState, Head, HookCall, InboundRequest, Timings
 from jackfield.sdk.hooks import PointName
 from jackfield.sdk.outcomes import Headers, Identity
 from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire import format_named
-from jackfield.wire.base import Operation, Peek
+from jackfield.wire.base import Operation, Peek, WireFormat
 from jackfield.wire.chat import FinishReason, Request, Response, Usage
 
 # Where the body is the request, in the format of the path. Elsewhere the gateway itself is asked, and what hooks are
@@ -376,12 +376,16 @@ class GuestExchange:
 
     def _peeked(self) -> Peek:
         if self._peek is None:
-            self._peek = format_named(self.opening.client_format).peek(self.opening.inbound.body)
+            self._peek = self.wire_format.peek(self.opening.inbound.body)
         return self._peek
+
+    @property
+    def wire_format(self) -> WireFormat:
+        return format_named(self.opening.client_format)
 
     def canonical_request(self) -> Request:
         if self._request is None:
-            self._request = format_named(self.opening.client_format).decode_request(self.opening.inbound.body)
+            self._request = self.wire_format.decode_request(self.opening.inbound.body)
         return self._request
 
     def canonical_response(self) -> Response | None:
@@ -438,6 +442,11 @@ class GuestExchange:
     @property
     def decided_by(self) -> str | None:
         return self.seen.decided_by
+
+    @property
+    def calls(self) -> tuple[HookCall, ...]:
+        """What others do is not told."""
+        return ()
 
     @property
     def timings(self) -> Timings | None:

@@ -125,7 +125,7 @@ class GuestPlugin(Plugin[BaseModel]):
         except BaseException:
             await guest.stop(0)
             raise
-        self.agents, self.jackfield_guest = loaded.agents, guest
+        self.agents, self.sign_ins, self.jackfield_guest = loaded.agents, loaded.sign_ins, guest
         keeps = keeps_exchanges(code.description.hooks)
         self.jackfield_hooks = HookLine(guest.session, code.form, code.share, keeps=keeps)
 

@@ -31,11 +31,13 @@ from jackfield.sdk.agents import agents_of
 from jackfield.sdk.caller import Caller, act_for
 from jackfield.sdk.context import Exchange, ExchangeState
 from jackfield.sdk.events import Event, ToolRefusal
+from jackfield.sdk.formats import formats_of
 from jackfield.sdk.hooks import hooks_of
 from jackfield.sdk.outcomes import Reject
 from jackfield.sdk.plugin import Health, Plugin
 from jackfield.sdk.providers import Upstream
 from jackfield.sdk.routes import middleware_of
+from jackfield.sdk.sign_in import sign_ins_of
 from jackfield.sdk.tools import ToolContext, ToolFailed, ToolReply
 from jackfield.settings import PluginConfig
 
@@ -97,10 +99,13 @@ class Program:
         self._plugin = plugin
         await _finish(loader.enlist(plugin))
         await _finish(plugin.on_load())
-        refuse_middleware(plugin)
+        refuse_inner(plugin)
         self._paths = open_paths(plugin, asked.granted)
         loaded = Loaded(
-            config=plugin.config.model_dump(mode="json"), agents=agents_of(plugin), endpoints=self._paths.endpoints
+            config=plugin.config.model_dump(mode="json"),
+            agents=agents_of(plugin),
+            endpoints=self._paths.endpoints,
+            sign_ins=sign_ins_of(plugin),
         )
         told: dict[str, Any] = msgspec.to_builtins(loaded)
         return told
@@ -308,14 +313,14 @@ def deaf_of(plugin: Plugin[Any]) -> frozenset[tuple[str, str]]:
         raise own(error) from None
 
 
-def refuse_middleware(plugin: Plugin[Any]) -> None:
-    """Raises `ConfigError` for one that would stand around the gateway: that is elsewhere."""
+def refuse_inner(plugin: Plugin[Any]) -> None:
+    """Raises `ConfigError` for one that would stand around the gateway, or read its bodies: that is elsewhere."""
     try:
-        found = middleware_of(plugin)
+        offers = "middleware" if middleware_of(plugin) else "wire formats" if formats_of(plugin) else None
     except BaseException as error:  # noqa: BLE001 - the boundary: raised again as what can be told
         raise own(error) from None
-    if found:
-        told = "it offers middleware of its own, which is there only in process"
+    if offers is not None:
+        told = f"it offers {offers} of its own, which is there only in process"
         raise ConfigError(told, field=f"plugins.config.{plugin.id}.runtime", plugin=plugin.id)
 
 

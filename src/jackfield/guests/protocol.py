@@ -50,6 +50,7 @@ import msgspec
 
 from jackfield.sdk.agents import AgentSpec
 from jackfield.sdk.hooks import HookSpec
+from jackfield.sdk.sign_in import SignIn
 from jackfield.wire.base import Operation
 
 PROTOCOL_VERSION = 1
@@ -97,11 +98,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """`config` is what its model made of it, defaults included; `agents` and `endpoints` are known only now."""
+    """`config` is what its model made of it, defaults included; what follows is known only now."""
 
     config: Mapping[str, Any]
     agents: tuple[AgentSpec, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    sign_ins: tuple[SignIn, ...] = ()
 
 
 class Enabled(msgspec.Struct, frozen=True, kw_only=True):

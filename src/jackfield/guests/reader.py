@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from jackfield.guests.ring_share import RingShare
 from jackfield.host.loader import PluginBroke
 from jackfield.runtimes.base import Answerer, Session
 from jackfield.runtimes.isolated.program import GuestProgram
+from jackfield.runtimes.isolated.scratch import sweep_scratch
 from jackfield.runtimes.isolated.session import IsolatedSession
 from jackfield.runtimes.limits import Limits
 from jackfield.settings import IsolationSettings, PluginIsolation
@@ -109,11 +111,14 @@ class IsolatedReader:
         self._clock, self._isolation, self._ground = clock, isolation, ground
         self._scratch, self._development = data_dir.resolve() / "scratch", development
         self._rings = rings or RingWorld()
-        self._opened = Opened()
+        self._opened, self._swept = Opened(), False
         self._told = {"settings": dict(settings), "prices": _read_shelves(prices)}
 
     async def read(self, found: Found) -> Blueprint:
         root = _refuse_foreign(found)
+        if not self._swept:
+            self._swept = True
+            await asyncio.to_thread(sweep_scratch, self._scratch)
         ground = await self._ground(found)
         arguments = describe_place(found, root) | {"development": self._development}
         share = None

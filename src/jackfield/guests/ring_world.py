@@ -20,6 +20,7 @@ from jackfield.guests.exchanges import GuestExchange
 from jackfield.guests.faults import revive
 from jackfield.guests.ring_share import LinkFacts, Shared
 from jackfield.guests.services import Rpc
+from jackfield.sdk.prices import Price
 
 _read = msgspec.json.Decoder(Shared).decode
 _write = msgspec.json.Encoder().encode

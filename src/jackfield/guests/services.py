@@ -18,8 +18,10 @@ from jackfield.sdk.events import EventHandler
 from jackfield.sdk.http import HTTP_TIMEOUT_S, HttpResponse
 from jackfield.sdk.mcp import MountedServer
 from jackfield.sdk.memory import Memory, MemoryType
+from jackfield.sdk.prices import Price
 from jackfield.sdk.scheduler import ScheduledTask, TaskHandler
 from jackfield.sdk.services import NEEDED, NotGranted, Services
+from jackfield.sdk.sign_in import CredentialHeader
 from jackfield.sdk.tools import ToolHandler, ToolReply, ToolSpec
 from jackfield.sdk.users import User
 from jackfield.services.event_data import CopiedData, copy_emitted
@@ -37,6 +39,8 @@ BROUGHT_BY: Mapping[str, frozenset[str]] = MappingProxyType(
         "memory": frozenset({"memory:read", "memory:write"}),
         "users": frozenset({"users:read"}),
         "tools": frozenset({"tools:register", "tools:execute"}),
+        "usage": frozenset({"usage:read"}),
+        "credentials": frozenset({"credentials:use"}),
         "mcp": frozenset({"mcp:connect"}),
     }
 )
@@ -261,6 +265,44 @@ class GuestUsers:
         return dict(await self._line.ask("users.preferences", user=user))
 
 
+class GuestLedger:
+    """`Ledger`."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def query(self, asked: Mapping[str, str]) -> Mapping[str, Any]:
+        return dict(await self._line.ask("usage.query", asked=dict(asked)))
+
+    async def percentiles(self, measure: str, asked: Mapping[str, str]) -> Mapping[str, Any]:
+        return dict(await self._line.ask("usage.percentiles", measure=measure, asked=dict(asked)))
+
+    async def prices(self) -> tuple[tuple[Price, ...], ...]:
+        found: tuple[tuple[Price, ...], ...] = read_as(
+            tuple[tuple[Price, ...], ...], await self._line.ask("usage.prices")
+        )
+        return found
+
+
+class GuestCredentials:
+    """`Credentials`."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def header(self, name: str) -> CredentialHeader:
+        found: CredentialHeader = read_as(CredentialHeader, await self._line.ask("credentials.header", name=name))
+        return found
+
+    async def report(self, used: CredentialHeader, status: int, retry_after_s: float | None = None) -> bool:
+        told = {"account": used.account, "issue": used.issue, "status": status, "retry_after_s": retry_after_s}
+        return bool(await self._line.ask("credentials.report", **told))
+
+
 class GuestTools:
     """`Tools`. What is wrong with a tool is found here, by what the host finds it by."""
 
@@ -346,6 +388,8 @@ class GuestServices:
             "scheduler": self.scheduler,
             "memory": GuestMemories(line),
             "users": GuestUsers(line),
+            "usage": GuestLedger(line),
+            "credentials": GuestCredentials(line),
             "tools": self.tools,
             "mcp": self.mcp,
         }

@@ -22,16 +22,20 @@ from jackfield.host.drafts import (
     ELSEWHERE,
     Built,
     Draft,
+    check_approved,
     find_anew,
     gives_way,
     ids_of_builtins,
     lacking_service,
     mark,
     needs_of,
+    refuse_late_choice,
+    refuse_reserved,
     spare_name,
     version_of,
     with_manifest,
 )
+from jackfield.host.late import STARTING, Late, Readings, start_in_order
 from jackfield.host.paths import Paths, collect_middleware, collect_paths, refuse_clash
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.resolve import Node, Resolved, resolve
@@ -39,13 +43,12 @@ from jackfield.host.snapshot import shared_by
 from jackfield.host.strays import end_strays
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Entry, World
-from jackfield.sdk.events import SYSTEM
-from jackfield.sdk.permissions import PERMISSIONS, check_permission
+from jackfield.sdk.permissions import PERMISSIONS
 from jackfield.sdk.plugin import Plugin, config_model
 from jackfield.services.grants import Asker, Grant, GrantServices
 from jackfield.services.shared import SharedDirectory, declared_names
 from jackfield.settings import PluginConfig, PluginSettings
-from jackfield.sources.base import Form, Found
+from jackfield.sources.base import Form
 
 log = structlog.get_logger("jackfield.host")
 
@@ -81,11 +84,16 @@ class Builder:
     ) -> None:
         self._dialects, self._settings, self._readers = dialects, settings, readers
         self._grant, self._probe, self._clock = grant, probe, clock
+        self.readings = Readings()
 
     @property
     def required(self) -> tuple[str, ...]:
         """The ids of plugins without which nothing is served."""
         return self._settings.required
+
+    @property
+    def start_patience_s(self) -> float:
+        return self._settings.start_patience_s
 
     async def build(
         self,
@@ -98,10 +106,12 @@ class Builder:
         forced: Collection[str] | Literal["all"] = (),
         retried: Collection[str] | Literal["all"] = (),
         probed: bool = True,
+        patience_s: float | None = None,
     ) -> Built:
         """Starts what is not there yet; of those `resting`, which are loaded but disabled, it enables what is as it
-        was. Whatever is wrong with a plugin makes only that plugin `failed`."""
-        making = _Making(self, world, former, stats, resting, forced, retried, probed=probed)
+        was. Whatever is wrong with a plugin makes only that plugin `failed`; with `patience_s` one that does not come
+        up within it is left `loading`."""
+        making = _Making(self, world, former, stats, resting, forced, retried, probed=probed, patience_s=patience_s)
         try:
             await making.run(sightings)
         except BaseException:
@@ -131,7 +141,7 @@ class Builder:
         approved."""
         asked = draft.sighting.manifest.permissions if draft.sighting.manifest else ()
         word = draft.settings.approve if draft.settings.approve is not None else self._settings.approve
-        _check_approved(draft.id, word)
+        check_approved(draft.id, word)
         if word == "auto" and not draft.entry.installed and draft.entry.approved is None:
             return asked
         allowed = {*(word if isinstance(word, tuple) else ()), *(draft.entry.approved or ())}
@@ -151,11 +161,12 @@ class Builder:
     async def probe(self, plugin: LoadedPlugin) -> list[Trouble]:
         return await self._probe(plugin)
 
-    async def read(self, found: Found) -> Blueprint:
+    async def read(self, seen: Sighting) -> Blueprint:
         """Raises `ConfigError` where its code may not run here and nothing is there that runs it elsewhere."""
+        found = seen.found
         reader = self._readers.get(found.runtime)
         if reader is not None:
-            return await reader.read(found)
+            return await self.readings.read(mark(found.place, seen.digest, seen), partial(reader.read, found))
         if found.runtime in ELSEWHERE:
             raise ConfigError(f"nothing here runs plugins in {loader.RUNTIMES[found.runtime]}", file=found.place)
         return await loader.read_blueprint(found, self._dialects)
@@ -178,8 +189,9 @@ class _Making:
         retried: Collection[str] | Literal["all"],
         *,
         probed: bool,
+        patience_s: float | None,
     ) -> None:
-        self._resting = resting
+        self._resting, self._patience_s = resting, patience_s
         self._retried, self._builtins = retried, frozenset[str]()
         self._builder, self._world, self._former, self._stats = builder, world, former, stats
         self._forced, self._probed = forced, probed
@@ -202,28 +214,21 @@ class _Making:
         self.built.plugins = started | self.built.plugins
 
     async def _start_in_order(self, resolved: Resolved, drafts: Mapping[str, Draft]) -> None:
-        """One after the other; but those in processes of their own side by side, since each takes its time to begin."""
-        starting: dict[str, asyncio.Task[None]] = {}
-        try:
-            for name in resolved.order:
-                for need in resolved.needs[name] & starting.keys():
-                    await starting[need]
-                begun = self._begin(drafts[name], resolved.needs[name])
-                if drafts[name].sighting.found.runtime == "inprocess":
-                    await begun
-                else:
-                    starting[name] = asyncio.create_task(begun, name=f"start-{name}")
-            for task in starting.values():
-                await task
-        except BaseException:
-            for task in starting.values():
-                task.cancel()
-            await asyncio.gather(*starting.values(), return_exceptions=True)
-            raise
+        late = await start_in_order(
+            resolved.order,
+            resolved.needs,
+            lambda name: self._begin(drafts[name], resolved.needs[name]),
+            lambda name: drafts[name].sighting.found.runtime != "inprocess",
+            self._patience_s,
+        )
+        for name in late:
+            self._fail(drafts[name], Late(STARTING))
 
     async def _begin(self, draft: Draft, needs: frozenset[str]) -> None:
         lost = next((need for need in needs if not self.built.plugins[need].running), None)
-        if lost is not None:
+        if lost is not None and self.built.plugins[lost].state in ("discovered", "loading"):
+            self._fail(draft, Late(f"it waits for the plugin {lost!r}, which is starting"))
+        elif lost is not None:
             self._fail(draft, Conflict(f"requires the plugin {lost!r}, which failed", plugin=draft.id))
         elif (lack := lacking_service(draft, self.built.plugins)) is not None:
             self._fail(draft, Conflict(lack, plugin=draft.id))
@@ -243,7 +248,7 @@ class _Making:
                 return None
             if seen.problem is not None:
                 raise ConfigError(seen.problem)
-            _refuse_reserved(name)
+            refuse_reserved(name)
             if name in self._builtins and seen.found.dialect != "native":
                 raise ConfigError(f"the id {name!r} is a built-in plugin's: give it another name")
             if same is not None and seen.manifest is None and self._stays_failed(same):
@@ -252,16 +257,16 @@ class _Making:
             if draft.sighting.manifest is None:
                 draft.choose_runtime()
                 draft.sighting = await find_anew(draft.sighting)
-                draft.blueprint = await self._builder.read(draft.sighting.found)
+                draft.blueprint = await self._read_soon(draft)
                 draft = self._renamed(draft)
                 ran_in = draft.sighting.found.runtime
-                _refuse_reserved(draft.id)
+                refuse_reserved(draft.id)
                 if draft.id not in self.built.plugins and await self._rests(draft):
                     draft.sighting.found.forget()
                     return None
-                _refuse_late_choice(draft, ran_in)
+                refuse_late_choice(draft, ran_in)
             draft.choose_runtime()
-        except (JackfieldError, loader.PluginBroke) as error:
+        except (JackfieldError, loader.PluginBroke, Late) as error:
             draft.id = spare_name(draft.id, seen, self.built.plugins)
             self._fail(draft, _as_error(error, draft.id))
             return None
@@ -273,11 +278,22 @@ class _Making:
         self._list(draft)
         return draft
 
+    async def _read_soon(self, draft: Draft) -> Blueprint:
+        """Raises `Late`, and what reading it raises."""
+        try:
+            async with asyncio.timeout(self._patience_s) as patience:
+                return await self._builder.read(draft.sighting)
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise Late(STARTING) from None
+
     def _stays_failed(self, former: LoadedPlugin) -> bool:
-        """Whether it failed, and nobody has asked to try again what has not changed: that may take its time, each
-        time."""
+        """Whether it failed or is starting, and nobody has asked to try again what has not changed: that may take its
+        time, each time."""
         asked = self._retried == "all" or former.id in self._retried or self._is_forced(former.id)
-        return former.state == "failed" and not asked
+        is_anew = self._world.entry(former.id).anew != former.anew
+        return former.state in ("failed", "loading") and not asked and not is_anew
 
     def _is_forced(self, plugin_id: str) -> bool:
         return self._forced == "all" or plugin_id in self._forced
@@ -331,7 +347,7 @@ class _Making:
         except (ConfigError, loader.PluginBroke) as error:
             former = self._former.get(draft.id)
             if former is not None and former.settings != draft.settings:
-                self.built.worse[draft.id] = _as_error(error, draft.id)
+                self.built.worse[draft.id] = error if isinstance(error, JackfieldError) else Conflict(str(error))
 
     def _form_in_memory(self, plugin: LoadedPlugin) -> Form | None:
         """That of one whose code runs here already, or has run and is kept: none is run for it."""
@@ -345,7 +361,7 @@ class _Making:
             draft.id, draft.sighting.found, self._builder.guard(draft.id, self._stats), draft.sighting.digest
         )
         plugin.manifest, plugin.settings, plugin.overlay = draft.sighting.manifest, draft.settings, draft.entry.config
-        plugin.approved = draft.approved
+        plugin.approved, plugin.anew = draft.approved, draft.entry.anew
         draft.plugin = self.built.plugins[draft.id] = plugin
         if draft.sighting.code is not None:
             self.built.codes[draft.id] = draft.sighting.code
@@ -371,7 +387,8 @@ class _Making:
             self._fail(draft, _as_error(error, draft.id))
 
     def _is_same(self, former: LoadedPlugin, plugin: LoadedPlugin) -> bool:
-        return (former.running or self._stays_failed(former)) and self._is_alike(former, plugin)
+        stays = former.running or self._stays_failed(former)
+        return stays and former.anew == plugin.anew and self._is_alike(former, plugin)
 
     def _rests_as(self, resting: LoadedPlugin, plugin: LoadedPlugin) -> bool:
         """Whether one that was disabled is still as it is to be now."""
@@ -401,7 +418,9 @@ class _Making:
     async def _start(self, draft: Draft, plugin: LoadedPlugin) -> None:
         if draft.blueprint is None:
             plugin.found = (await find_anew(draft.sighting)).found
-        blueprint = draft.blueprint or await self._builder.read(plugin.found)
+        blueprint = draft.blueprint or await self._builder.read(
+            msgspec.structs.replace(draft.sighting, found=plugin.found)
+        )
         plugin.manifest, plugin.aliases = blueprint.manifest, blueprint.aliases
         grant = self._builder.grant(plugin, blueprint)
         grant.shared.join(self._shared)
@@ -447,11 +466,15 @@ class _Making:
                 self.built.worse[plugin.id] = Conflict(told, plugin=plugin.id)
         return "; ".join(f"{trouble.hook} failed when it was tried: {trouble.told}" for trouble in troubles) or None
 
-    def _fail(self, draft: Draft, error: JackfieldError, *, displaced: bool = False) -> None:
-        """Lists it as failed; that is worse than before unless it had failed before, as it is now."""
+    def _fail(self, draft: Draft, error: JackfieldError | Late, *, displaced: bool = False) -> None:
+        """Lists it as failed, or as one that is still starting; that is worse than before unless it had failed before,
+        as it is now."""
         plugin = self.built.plugins.get(draft.id)
-        if plugin is None or plugin is not draft.plugin:
+        if plugin is None or plugin is not draft.plugin or isinstance(error, Late):
             plugin = self._list(draft)
+        if isinstance(error, Late):
+            plugin.move("loading", str(error))
+            return
         plugin.move("failed", str(error))
         plugin.let_go()
         plugin.spare = draft.id != draft.sighting.stated_id and "@" in draft.id
@@ -466,34 +489,10 @@ class _Making:
             log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=str(error))
 
 
-def _refuse_late_choice(draft: Draft, ran_in: str) -> None:
-    """Raises `ConfigError` where the operator chose another runtime by an id that only the code could tell: it has run
-    by then."""
-    wanted = draft.settings.runtime
-    if wanted not in (None, ran_in):
-        told = "its code had to run to tell this id: name the plugin's folder in its place, or give it a manifest"
-        raise ConfigError(told, field=f"plugins.config.{draft.id}.runtime", plugin=draft.id)
-
-
-def _refuse_reserved(plugin_id: str) -> None:
-    """Raises `ConfigError` for the name under which the gateway itself speaks to plugins."""
-    if plugin_id == SYSTEM:
-        raise ConfigError(f"the id {plugin_id!r} is the gateway's own: give it another name", plugin=plugin_id)
-
-
-def _check_approved(plugin_id: str, word: object) -> None:
-    """Raises `ConfigError` for a permission that there is not."""
-    try:
-        for name in word if isinstance(word, tuple) else ():
-            check_permission(name)
-    except ValueError as error:
-        raise ConfigError(str(error), field=f"plugins.config.{plugin_id}.approve", plugin=plugin_id) from error
-
-
 def _tell_missing(grant: Grant) -> str | None:
     missing = ", ".join(map(repr, grant.shared.missing))
     return f"it declares that it provides {missing}, and does not" if missing else None
 
 
-def _as_error(error: JackfieldError | loader.PluginBroke, plugin_id: str) -> JackfieldError:
-    return error if isinstance(error, JackfieldError) else Conflict(str(error), plugin=plugin_id)
+def _as_error(error: JackfieldError | loader.PluginBroke | Late, plugin_id: str) -> JackfieldError | Late:
+    return Conflict(str(error), plugin=plugin_id) if isinstance(error, loader.PluginBroke) else error

@@ -15,6 +15,8 @@ from jackfield.host.endings import put_to_rest, stop_all
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.survey import Sighting
 from jackfield.host.world import Code, Entry
+from jackfield.sdk.events import SYSTEM
+from jackfield.sdk.permissions import check_permission
 from jackfield.sdk.shared import read_need, read_offer
 from jackfield.settings import PluginConfig
 
@@ -133,3 +135,27 @@ def lacking_service(draft: Draft, plugins: Mapping[str, LoadedPlugin]) -> str | 
             names = ", ".join(plugin.id for plugin in declaring)
             return f"requires the service {need!r}, which {names} declares and does not provide"
     return None
+
+
+def refuse_late_choice(draft: Draft, ran_in: str) -> None:
+    """Raises `ConfigError` where the operator chose another runtime by an id that only the code could tell: it has run
+    by then."""
+    wanted = draft.settings.runtime
+    if wanted not in (None, ran_in):
+        told = "its code had to run to tell this id: name the plugin's folder in its place, or give it a manifest"
+        raise ConfigError(told, field=f"plugins.config.{draft.id}.runtime", plugin=draft.id)
+
+
+def refuse_reserved(plugin_id: str) -> None:
+    """Raises `ConfigError` for the name under which the gateway itself speaks to plugins."""
+    if plugin_id == SYSTEM:
+        raise ConfigError(f"the id {plugin_id!r} is the gateway's own: give it another name", plugin=plugin_id)
+
+
+def check_approved(plugin_id: str, word: object) -> None:
+    """Raises `ConfigError` for a permission that there is not."""
+    try:
+        for name in word if isinstance(word, tuple) else ():
+            check_permission(name)
+    except ValueError as error:
+        raise ConfigError(str(error), field=f"plugins.config.{plugin_id}.approve", plugin=plugin_id) from error

@@ -19,12 +19,13 @@ from jackfield.hooks.guard import PluginStats
 from jackfield.host.approvals import approving, check_known, refuse_overridden
 from jackfield.host.aside import run_aside
 from jackfield.host.installing import NO_WISH, Wish, draw_up, is_approved
+from jackfield.host.late import take_in
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import UpstreamLink
 from jackfield.host.snapshot import Snapshot
 from jackfield.host.stage import Changed, Draft, Stage
-from jackfield.host.survey import Settled, Sighting, Surveyor
-from jackfield.host.world import NOTHING, Origin, World, decode, roll_back
+from jackfield.host.survey import Sighting, Surveyor, mixed, notes
+from jackfield.host.world import NOTHING, Origin, World, decode, lift, roll_back
 from jackfield.sources.archives.parcel import Parcel
 from jackfield.stores.generations import Generation, Generations
 
@@ -102,17 +103,28 @@ class Host:
         world = decode(latest.body) if latest is not None else World()
         if joins and latest is not None:
             await self._stage.join(world, await self._restored(world), latest)
+            self._await_late()
             return self.snapshot
         seen = await self._look()
         settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
         try:
-            await self._stage.begin(_lift(world, settled.lifted), settled.sightings, latest)
+            await self._stage.begin(lift(world, settled.lifted), settled.sightings, latest)
         except Conflict:
             # Several workers start at once, and another was first.
             return await self.start(joins=True)
         self._warn_of_strangers()
         await self._tidy()
+        self._await_late()
         return self.snapshot
+
+    def _await_late(self) -> None:
+        """Those that were not waited for are taken in as they come."""
+        for plugin in self.snapshot.plugins.values():
+            if plugin.state == "loading":
+                self._own(take_in(plugin, self._stage.readings, self._settle), f"late-{plugin.id}")
+
+    async def _settle(self, plugin_id: str) -> None:
+        await self._alone(self._stage.settle(plugin_id))
 
     async def stop(self) -> None:
         self._stopping = True
@@ -213,14 +225,16 @@ class Host:
             return await self._take([one.found.place for one in chosen], actor, action, seen, forced)
         world = self._stage.world
         settled = await self._aside(lambda: self._surveyor.settle(seen, world.entries, ()))
+        plugins = self.snapshot.plugins.values()
+        forced = [one.id for one in plugins if force and one.state != "disabled" and not one.spare]
         return await self._change(
-            _lift(world, settled.lifted),
+            lift(world, settled.lifted).with_anew(forced),
             settled.sightings,
             actor,
             action,
             forced="all" if force else (),
             retried="all",
-            notes=_notes(settled),
+            notes=notes(settled),
         )
 
     async def _take(
@@ -233,9 +247,9 @@ class Host:
     ) -> Changed:
         """Takes in only what stands at these places."""
         seen = await self._look() if seen is None else seen
-        sightings = _mixed(self._stage.sightings, seen, places)
+        sightings = mixed(self._stage.sightings, seen, places)
         names = [self._id_of(one) for one in sightings if one.found.place in places]
-        world = _lift(self._stage.world, names)
+        world = lift(self._stage.world, names).with_anew(forced)
         return await self._change(world, sightings, actor, action, forced=tuple(forced), retried=names)
 
     async def _toggle(self, name: str, actor: str, *, enabled: bool) -> Changed:
@@ -245,6 +259,9 @@ class Host:
         world = self._stage.world.with_entry(plugin.id, enabled=enabled)
         if plugin.running == enabled and world == self._stage.world:
             return self._unchanged()
+        if enabled and not plugin.running:
+            # Another worker may not have seen that it was disabled.
+            world = world.with_anew((plugin.id,))
         action, must_run = ("enable", (plugin.id,)) if enabled else ("disable", ())
         return await self._change(world, self._stage.sightings, actor, action, must_run=must_run, retried=must_run)
 
@@ -266,8 +283,8 @@ class Host:
         seen = await self._look()
         chosen = self._sighting(name, seen)
         plugin_id = self._id_of(chosen)
-        world = approving(_lift(self._stage.world, [plugin_id]), plugin_id, approve)
-        sightings = _mixed(self._stage.sightings, seen, [chosen.found.place])
+        world = approving(lift(self._stage.world, [plugin_id]), plugin_id, approve)
+        sightings = mixed(self._stage.sightings, seen, [chosen.found.place])
         world = world.with_entry(plugin_id, enabled=True)
         # The id of one without a manifest is known only when its code has run.
         listed = any(plugin.place == chosen.found.place for plugin in self.snapshot.plugins.values())
@@ -372,9 +389,7 @@ class Host:
                 finally:
                     await self._drop_copies()
 
-        task = asyncio.create_task(wait_for_turn(), name="plugin-change")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._own(wait_for_turn(), "plugin-change")
         task.add_done_callback(lambda _: work.close())
         try:
             return await asyncio.shield(task)
@@ -385,6 +400,12 @@ class Host:
             if self._stopping:
                 raise Unavailable("the gateway is stopping: nothing has changed") from None
             raise Conflict("a plugin broke off the change by cancelling its task") from None
+
+    def _own(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _drop_copies(self) -> None:
         """A refused change leaves no copies behind; one that was taken has settled them before."""
@@ -468,31 +489,3 @@ class Host:
 
 async def _nothing() -> None:
     """The change of one that only catches up."""
-
-
-def _mixed(current: list[Sighting], seen: list[Sighting], places: Iterable[str]) -> list[Sighting]:
-    """What is, but for what stands at `places`: that is as it was seen now, or gone."""
-    chosen = set(places)
-    fresh = {one.found.place: one for one in seen if one.found.place in chosen}
-    mixed = [
-        fresh.pop(one.found.place, one) for one in current if one.found.place not in chosen or one.found.place in fresh
-    ]
-    # Of two with one id the earlier wins: what is new in a folder comes before what is installed and built in.
-    order = {one.found.place: rank for rank, one in enumerate(seen)}
-    return sorted([*mixed, *fresh.values()], key=lambda one: order.get(one.found.place, len(order)))
-
-
-def _lift(world: World, names: Iterable[str]) -> World:
-    """Without what held these plugins at an earlier version."""
-    for name in names:
-        if world.entry(name).hold is not None:
-            world = world.with_entry(name, hold=None)
-    return world
-
-
-def _notes(settled: Settled) -> tuple[str, ...]:
-    return tuple(
-        f"{name} stays at the version that was rolled back to: its folder has not changed since;"
-        f" reload it by name to take what is there"
-        for name in sorted(settled.held)
-    )

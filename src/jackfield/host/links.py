@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,18 @@ import structlog
 
 from jackfield.breaker import Breaker
 from jackfield.clock import Clock
+from jackfield.control.accounts.accounts import Accounts, AccountUse
 from jackfield.errors import ConfigError
+from jackfield.host.formats import NO_FORMATS, Formats
 from jackfield.host.routes import Routes, UpstreamLink
 from jackfield.sdk.plugin import Plugin
-from jackfield.sdk.providers import PROVIDERS, LiveProvider, Provider, Upstream
+from jackfield.sdk.providers import PROVIDERS, HttpProvider, LiveProvider, Provider, Upstream
+from jackfield.sdk.sign_in import sign_ins_of
 from jackfield.settings import Upstream as UpstreamSettings
 from jackfield.transport.check import EgressPolicy
 from jackfield.transport.client import HttpClient, Stats
 from jackfield.transport.messages import Deadlines, Limits
+from jackfield.wire import FORMATS
 
 # Upstreams that the operator has configured come before those that come with a provider.
 IMPLICIT_PRIORITY = 100
@@ -33,22 +37,34 @@ log = structlog.get_logger("jackfield.upstreams")
 class Links:
     """Owns what outlives a snapshot: connections and breakers."""
 
-    def __init__(self, upstreams: tuple[UpstreamSettings, ...], clock: Clock) -> None:
-        self._upstreams, self._clock = upstreams, clock
+    def __init__(
+        self,
+        upstreams: tuple[UpstreamSettings, ...],
+        clock: Clock,
+        accounts: Callable[[], Accounts] | None = None,
+    ) -> None:
+        """`accounts` are asked for when an upstream uses one."""
+        self._upstreams, self._clock, self._accounts = upstreams, clock, accounts
         self._clients: dict[Path | Limits | None, HttpClient] = {}
         self.breakers = {upstream.name: Breaker(clock.monotonic) for upstream in upstreams}
 
-    def routes(self, plugins: Mapping[str, Plugin[Any]], failed: frozenset[str]) -> Routes:
-        """Raises `ConfigError` where an upstream names a provider that does not exist; one that failed to load leaves
-        only its own upstreams out."""
+    def routes(
+        self, plugins: Mapping[str, Plugin[Any]], failed: frozenset[str], formats: Formats = NO_FORMATS
+    ) -> Routes:
+        """Raises `ConfigError` where an upstream names a provider, or a wire format, that does not exist; a plugin that
+        failed to load leaves only its own upstreams out."""
         called = _by_name(plugins)
         links: list[UpstreamLink] = []
         without_provider: list[str] = []
         for upstream in self._upstreams:
             plugin_id = called.get(upstream.provider, upstream.provider)
             provider = plugins.get(plugin_id)
-            if isinstance(provider, PROVIDERS):
-                links.append(self._link(upstream, plugin_id, provider))
+            if failed and _lacks_format(upstream, formats):
+                log.error("upstream_without_format", upstream=upstream.name, format=upstream.format)
+                without_provider += upstream.models
+            elif isinstance(provider, PROVIDERS):
+                self._check_account(upstream, provider, plugins, failed)
+                links.append(self._link(upstream, plugin_id, provider, formats))
             elif upstream.provider in failed:
                 log.error("upstream_without_provider", upstream=upstream.name, provider=upstream.provider)
                 without_provider += upstream.models
@@ -86,7 +102,7 @@ class Links:
             priority=IMPLICIT_PRIORITY,
         )
 
-    def _link(self, upstream: UpstreamSettings, plugin_id: str, provider: Provider) -> UpstreamLink:
+    def _link(self, upstream: UpstreamSettings, plugin_id: str, provider: Provider, formats: Formats) -> UpstreamLink:
         own_authorities = upstream.tls_ca_file is not None
         is_live = isinstance(provider, LiveProvider) and not own_authorities
         return UpstreamLink(
@@ -103,6 +119,7 @@ class Links:
             ),
             breaker=self.breakers[upstream.name],
             credential=upstream.api_key.reveal() if upstream.api_key else None,
+            account=self._account(upstream),
             headers=tuple(
                 (name.lower().encode("latin-1"), value.reveal().encode("latin-1"))
                 for name, value in upstream.header_values
@@ -110,7 +127,34 @@ class Links:
             weight=upstream.weight,
             priority=upstream.priority,
             max_retries=upstream.max_retries,
+            formats=formats,
+            only=upstream.format,
         )
+
+    def _account(self, upstream: UpstreamSettings) -> AccountUse | None:
+        if upstream.account is None or self._accounts is None:
+            return None
+        return AccountUse(self._accounts(), upstream.account)
+
+    def _check_account(
+        self, upstream: UpstreamSettings, provider: Provider, plugins: Mapping[str, Plugin[Any]], failed: frozenset[str]
+    ) -> None:
+        """That of a plugin which does not run is missing for now: requests are told so."""
+        if upstream.account is None:
+            return
+        field = f"upstream {upstream.name}.account"
+        if self._accounts is None or not isinstance(provider, HttpProvider):
+            raise ConfigError(f"provider {upstream.provider} does not ask over HTTP, and needs no account", field=field)
+        name = upstream.account.partition("/")[0]
+        of_plugins = (one.name for plugin in plugins.values() for one in sign_ins_of(plugin))
+        known = {*self._accounts().sign_ins.own, *of_plugins}
+        if name in known:
+            return
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; the nearest is {close[0]!r}" if close else ""
+        if not failed:
+            raise ConfigError(f"there is no sign-in {name!r}{hint}", field=field)
+        log.error("upstream_without_sign_in", upstream=upstream.name, sign_in=name, hint=hint.removeprefix("; "))
 
     def _client(self, upstream: UpstreamSettings) -> HttpClient:
         """One client, and so one pool, for all upstreams that trust the same authorities."""
@@ -131,6 +175,10 @@ class Links:
         if LIVE_LIMITS not in self._clients:
             self._clients[LIVE_LIMITS] = HttpClient(policy=EgressPolicy.anywhere(), limits=LIVE_LIMITS)
         return self._clients[LIVE_LIMITS]
+
+
+def _lacks_format(upstream: UpstreamSettings, formats: Formats) -> bool:
+    return upstream.format is not None and upstream.format not in formats and upstream.format not in FORMATS.names
 
 
 def _by_name(plugins: Mapping[str, Plugin[Any]]) -> dict[str, str]:

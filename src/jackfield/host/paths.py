@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from jackfield.errors import ConfigError, Conflict
+from jackfield.host.formats import AddedFormat, collect_formats, refuse_same
 from jackfield.sdk.plugin import Plugin
 from jackfield.sdk.routes import MiddlewareSpec, RouterSpec, middleware_of, routers_of
+from jackfield.sdk.sign_in import sign_ins_of
 
 PUBLIC = "routes:public"
 BELOW = "/plugins/"
@@ -35,12 +37,18 @@ class Mounted(NamedTuple):
 
 
 class Paths:
-    """`offered` are method and path of each, with its parameters unnamed."""
+    """`offered` are method and path of each, with its parameters unnamed; `formats` have their own below `/v1`."""
 
-    __slots__ = ("mounts", "offered", "plugin")
+    __slots__ = ("formats", "mounts", "offered", "plugin")
 
-    def __init__(self, plugin: str, mounts: tuple[Mounted, ...], offered: frozenset[tuple[str, str]]) -> None:
-        self.plugin, self.mounts, self.offered = plugin, mounts, offered
+    def __init__(
+        self,
+        plugin: str,
+        mounts: tuple[Mounted, ...],
+        offered: frozenset[tuple[str, str]],
+        formats: tuple[AddedFormat, ...] = (),
+    ) -> None:
+        self.plugin, self.mounts, self.offered, self.formats = plugin, mounts, offered, formats
 
     def __iter__(self) -> Iterator[Mounted]:
         return iter(self.mounts)
@@ -56,9 +64,10 @@ def slug_of(plugin_id: str) -> str:
 def collect_paths(plugin: Plugin[Any], plugin_id: str, approved: Iterable[str]) -> Paths:
     """Takes its time: not for the event loop. Raises `ConfigError` for a path that is the gateway's own, or that is
     open without leave, `TypeError` and `ValueError` for what is no router, and what FastAPI raises."""
-    specs = routers_of(plugin)
+    approved = tuple(approved)
+    formats, specs = collect_formats(plugin, plugin_id, approved), routers_of(plugin)
     if not specs:
-        return Paths(plugin_id, (), frozenset())
+        return Paths(plugin_id, (), frozenset(), formats)
     if any(spec.public for spec in specs) and PUBLIC not in approved:
         raise ConfigError(f"offers paths without a key, for which it lacks the permission {PUBLIC!r}", plugin=plugin_id)
     mounts = tuple(_mount(spec, plugin_id) for spec in specs)
@@ -66,7 +75,7 @@ def collect_paths(plugin: Plugin[Any], plugin_id: str, approved: Iterable[str]) 
     for method, path in sorted(offered):
         if _is_reserved(path):
             raise ConfigError(f"{method} {path} is among the gateway's own paths", plugin=plugin_id)
-    return Paths(plugin_id, mounts, offered)
+    return Paths(plugin_id, mounts, offered, formats)
 
 
 def _mount(spec: RouterSpec, plugin_id: str) -> Mounted:
@@ -115,7 +124,9 @@ def _pairs(app: Any) -> Iterator[tuple[str, str]]:
 
 
 def refuse_clash(paths: Paths, others: Iterable[Paths]) -> None:
-    """Raises `Conflict` where one of the paths is another plugin's already."""
+    """Raises `Conflict` where one of the paths, or a wire format, is another plugin's already."""
+    others = tuple(others)
+    refuse_same(paths.formats, (format_ for other in others for format_ in other.formats))
     for other in others:
         for method, path in sorted(paths.offered & other.offered):
             raise Conflict(f"{method} {path} is offered by the plugin {other.plugin!r}", plugin=paths.plugin)
@@ -123,6 +134,8 @@ def refuse_clash(paths: Paths, others: Iterable[Paths]) -> None:
 
 def collect_middleware(plugin: Plugin[Any]) -> tuple[MiddlewareSpec, ...]:
     """Each can be made: one is, around nothing, and thrown away. Raises what its making raises."""
+    # The paths of its sign-ins are the gateway's, and no less read here.
+    sign_ins_of(plugin)
     specs = middleware_of(plugin)
     for spec in specs:
         spec.kind(_nothing, **spec.options)

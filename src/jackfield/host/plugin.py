@@ -31,6 +31,7 @@ class LoadedPlugin:
     __slots__ = (
         "_own",
         "aliases",
+        "anew",
         "approved",
         "dialect",
         "digest",
@@ -46,6 +47,7 @@ class LoadedPlugin:
         "overlay",
         "paths",
         "reason",
+        "revoked",
         "settings",
         "spare",
         "state",
@@ -60,9 +62,12 @@ class LoadedPlugin:
         self.aliases: tuple[str, ...] = ()
         self.settings = PluginConfig()
         self.overlay: Mapping[str, Any] = {}
+        self.anew = 0
         self.approved: tuple[str, ...] = ()
         self.state: PluginState = "discovered"
         self.reason: str | None = None
+        # Why the version that runs should not: it was revoked since it was started.
+        self.revoked: str | None = None
         self.instance: Plugin[Any] | None = None
         self.grant: Grant | None = None
         self.hooks: tuple[BoundHook, ...] = ()
@@ -120,6 +125,11 @@ class LoadedPlugin:
     def running(self) -> bool:
         return self.instance is not None
 
+    @property
+    def guards(self) -> bool:
+        """Whether something is refused where it fails."""
+        return any(hook.closed and not hook.spec.inner for hook in self.hooks)
+
     def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], grant: Grant) -> None:
         self.instance, self.grant = instance, grant
         self.hooks = tuple(hook for hook in hooks if _hears(instance, hook))
@@ -138,18 +148,25 @@ class LoadedPlugin:
 
     def wake(self, listed: LoadedPlugin) -> None:
         """Takes the place of itself as it was listed while it was disabled."""
-        self.settings, self.overlay = listed.settings, listed.overlay
+        self.settings, self.overlay, self.anew = listed.settings, listed.overlay, listed.anew
         self.guard.stats = listed.guard.stats
         self.move("loading")
 
     def note_health(self, ok: bool, detail: str = "") -> None:
-        """What the plugin says of itself while it runs."""
+        """What the plugin says of itself while it runs. One that was revoked is never well."""
+        if self.revoked is not None:
+            ok, detail = False, self.revoked
         if self.state == "active" and not ok:
             self.move("degraded", detail or "it says so itself")
         elif self.state == "degraded" and ok:
             self.move("active")
         elif self.state == "degraded":
             self.reason = conceal(escape_halves(detail or "it says so itself"))
+
+    def note_revoked(self, reason: str | None) -> None:
+        """Or that it is no longer."""
+        self.revoked = reason
+        self.note_health(reason is None, reason or "")
 
     def is_called(self, name: str) -> bool:
         return name in (self.id, self.name, self.found.name) or name in self.aliases or name in self.found.aliases

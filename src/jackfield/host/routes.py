@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from jackfield.breaker import Breaker
+from jackfield.control.accounts.accounts import AccountUse
 from jackfield.errors import ConfigError, Malformed, ModelNotFound, Unavailable, UpstreamError, UpstreamRejected
+from jackfield.host.formats import NO_FORMATS, AddedFormat, Formats
 from jackfield.sdk.context import Candidate
 from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import (
@@ -19,6 +21,7 @@ from jackfield.sdk.providers import (
     HttpProvider,
     LiveProvider,
     ManyFormats,
+    PatientProvider,
     PricedProvider,
     Provider,
     RequestShaper,
@@ -26,23 +29,25 @@ from jackfield.sdk.providers import (
     Upstream,
 )
 from jackfield.sdk.shapes import is_sound
+from jackfield.sdk.sign_in import CredentialHeader
 from jackfield.transport.client import HttpClient
 from jackfield.transport.messages import Deadlines, OutgoingRequest
-from jackfield.wire import format_named
 from jackfield.wire.base import OPERATIONS, Operation, WireFormat
 
 
 class UpstreamLink:
-    """One upstream with its provider, its breaker and its credential. Without `models` they are what the provider
-    offers. `live`, `shapes`, `answers` and `prices` are the provider itself where it does more than it must, and `None`
-    where it does not."""
+    """One upstream with its provider, its breaker and its credential, which with `account` is another for each request.
+    Without `models` they are what the provider offers. `live`, `shapes`, `answers`, `patient` and `prices` are the
+    provider itself where it does more than it must, and `None` where it does not."""
 
     __slots__ = (
+        "_added",
         "_credential",
         "_destinations",
         "_errors",
         "_models",
         "_spoken",
+        "account",
         "answers",
         "breaker",
         "client",
@@ -52,6 +57,7 @@ class UpstreamLink:
         "max_retries",
         "name",
         "operations",
+        "patient",
         "prices",
         "priority",
         "provider",
@@ -72,25 +78,45 @@ class UpstreamLink:
         deadlines: Deadlines,
         breaker: Breaker,
         credential: str | None = None,
+        account: AccountUse | None = None,
         headers: Headers = (),
         weight: float = 1,
         priority: int = 0,
         max_retries: int = 2,
+        formats: Formats = NO_FORMATS,
+        only: str | None = None,
     ) -> None:
         self.name, self.seen = seen.name, seen
         self.provider_id, self.provider = provider_id, provider
         self._models, self.client, self.deadlines, self.breaker = models, client, deadlines, breaker
         self.headers, self.weight, self.priority, self.max_retries = headers, weight, priority, max_retries
-        self._credential = credential
+        self._credential, self.account = credential, account
         # Asking whether something fits a protocol is slow: once is enough.
-        self._spoken = _formats_of(provider, seen)
+        self._spoken = _formats_of(provider, seen, formats)
+        self._added: AddedFormat | None = None
+        if only is not None:
+            self._speak_only(formats.named(only))
         self.operations = _operations_of(provider)
         self.live = provider if isinstance(provider, LiveProvider) else None
         self.shapes = provider if isinstance(provider, RequestShaper) else None
         self.answers = provider if isinstance(provider, AnswerReader) else None
+        self.patient = provider if isinstance(provider, PatientProvider) else None
         self.prices = provider if isinstance(provider, PricedProvider) else None
         self._errors = provider if isinstance(provider, ErrorReader) else None
         self._destinations: dict[tuple[Operation, str, str], Destination] = {}
+
+    def _speak_only(self, format_: WireFormat) -> None:
+        """What the operator says of the upstream. The provider knows where its own formats are taken; where one that a
+        plugin added is, that plugin does."""
+        operation, field = format_.operation, f"upstream {self.name}.format"
+        spoken = self._spoken.get(operation, {})
+        if isinstance(format_, AddedFormat) and format_.name not in spoken:
+            if not isinstance(self.provider, HttpProvider) or not self.seen.base_url:
+                raise ConfigError("needs a base_url, and a provider over HTTP for its credential", field=field)
+            self._added = format_
+        elif format_.name not in spoken:
+            raise ConfigError(f"the provider {self.provider_id} does not speak {format_.name}", field=field)
+        self._spoken = {**self._spoken, operation: {format_.name: format_}}
 
     def format_for(self, operation: Operation, client_format: str) -> WireFormat | None:
         """The format that the upstream is asked in over HTTP: the client's own wherever it speaks that. `None` where
@@ -131,10 +157,13 @@ class UpstreamLink:
         found = self._destinations.get(key)
         if found is None:
             assert isinstance(self.provider, HttpProvider)
-            seen = msgspec.structs.replace(self.seen, format=format_name)
+            added = self._added if self._added is not None and self._added.name == format_name else None
+            seen = msgspec.structs.replace(self.seen, format="" if added is not None else format_name)
             target = self.provider.target(seen, operation, model)
             if not isinstance(target, Target) or not is_sound(target):
                 raise TypeError(f"target gave {type(target).__name__}, and no sound Target")
+            if added is not None:
+                target = msgspec.structs.replace(target, url=self.seen.base_url + added.upstream_path)
             found = self._destinations[key] = Destination(target, self._own_headers(target))
         return found
 
@@ -157,6 +186,23 @@ class Destination:
         self._own_names = frozenset(name for name, _ in own)
         self.headers = self._join(target.headers)
 
+    def signed_in(self, used: CredentialHeader) -> Destination:
+        """The same for one request, with an account's credential."""
+        secret = tuple(
+            (name.lower().encode("ascii"), value.encode("ascii"))
+            for name, value in ((used.name, used.value), *used.headers)
+        )
+        names = {name for name, _ in secret}
+        return Destination(self.target, (*(pair for pair in self._own if pair[0] not in names), *secret))
+
+    def prepared(self, url: str, secret: Headers) -> Destination:
+        """The same for one request that its provider has made. What is the operator's goes only to the target's own
+        origin."""
+        own = self._own if origin_of(url) == origin_of(self.target.url) else ()
+        names = {name for name, _ in own}
+        target = msgspec.structs.replace(self.target, url=url)
+        return Destination(target, (*own, *(pair for pair in secret if pair[0] not in names)))
+
     def seal(self, outgoing: OutgoingRequest) -> OutgoingRequest:
         """The request as it leaves: what is secret joins only where it goes to the target's own origin."""
         if not self._own or origin_of(outgoing.url) != origin_of(self.target.url):
@@ -167,7 +213,9 @@ class Destination:
         return (*(pair for pair in headers if pair[0] not in self._own_names), *self._own)
 
 
-def _formats_of(provider: Provider, upstream: Upstream) -> Mapping[Operation, Mapping[str, WireFormat]]:
+def _formats_of(
+    provider: Provider, upstream: Upstream, formats: Formats
+) -> Mapping[Operation, Mapping[str, WireFormat]]:
     """What the provider speaks for each operation, the preferred format first; nothing for one in process. Raises
     `ConfigError` where the provider refuses the upstream's options."""
     if not isinstance(provider, HttpProvider):
@@ -178,7 +226,7 @@ def _formats_of(provider: Provider, upstream: Upstream) -> Mapping[Operation, Ma
             spoken = provider.speaks(upstream)
         except ValueError as error:
             raise ConfigError(str(error), field=f"upstream {upstream.name}.options") from error
-    return {operation: {name: format_named(name) for name in names} for operation, names in spoken.items()}
+    return {operation: {name: formats.named(name) for name in names} for operation, names in spoken.items()}
 
 
 def _operations_of(provider: Provider) -> frozenset[Operation]:

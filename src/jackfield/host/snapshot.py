@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jackfield.hooks.table import HookTable
+from jackfield.host.formats import NO_FORMATS, Formats
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import Routes
 from jackfield.sdk.routes import MiddlewareSpec
@@ -20,6 +21,7 @@ class Snapshot:
 
     __slots__ = (
         "_drained",
+        "formats",
         "front",
         "generation",
         "middleware",
@@ -33,9 +35,16 @@ class Snapshot:
     )
 
     def __init__(
-        self, *, generation: int, plugins: Mapping[str, LoadedPlugin], table: HookTable, routes: Routes
+        self,
+        *,
+        generation: int,
+        plugins: Mapping[str, LoadedPlugin],
+        table: HookTable,
+        routes: Routes,
+        formats: Formats = NO_FORMATS,
     ) -> None:
         self.generation, self.plugins, self.table, self.routes = generation, plugins, table, routes
+        self.formats = formats
         self.tools = ToolDirectory(plugin.grant.tools for plugin in plugins.values() if plugin.grant is not None)
         self.services = SharedDirectory(lambda: shared_by(plugins))
         self.serves_paths = any(plugin.paths.mounts for plugin in plugins.values())

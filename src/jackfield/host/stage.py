@@ -17,6 +17,8 @@ from jackfield.host.builder import Builder
 from jackfield.host.differences import Side, tell_differences
 from jackfield.host.drafts import Built
 from jackfield.host.endings import stop_all
+from jackfield.host.formats import Formats
+from jackfield.host.late import Readings
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.retired import Retired
 from jackfield.host.routes import Routes
@@ -29,7 +31,7 @@ from jackfield.stores.generations import Generation, Generations, Touched
 log = structlog.get_logger("jackfield.host")
 
 Switched = Callable[[Mapping[str, LoadedPlugin], Mapping[str, LoadedPlugin]], None]
-RouteMaker = Callable[[Mapping[str, Plugin[Any]], frozenset[str]], Routes]
+RouteMaker = Callable[[Mapping[str, Plugin[Any]], frozenset[str], Formats], Routes]
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -94,28 +96,65 @@ class Stage:
     async def begin(self, world: World, sightings: list[Sighting], latest: Generation | None) -> None:
         """Goes on from the latest generation; makes the next one where the disk tells something else by now. Raises
         `Conflict` where another worker has made it meanwhile."""
-        built = await self._builder.build(sightings, world, {}, self._stats, probed=False)
+        built = await self._build_first(world, sightings)
         try:
-            world = world.with_code(built.codes)
+            world = _with_built(world, built)
             known = decode(latest.body) if latest is not None else World()
             if latest is None or known != world:
                 back = latest.number if latest is not None else None
                 touched = _compared(world.changed_from(known), known, world, {}, built.plugins)
                 latest = self._describe((back or 0) + 1, "gateway", "start", touched, world, back)
                 await self._generations.append(latest, touched)
-            self._switch(self._snap(latest.number, built), world, sightings, latest.goes_back_to)
+            self._switch(self._snap(latest.number, built, world), world, sightings, latest.goes_back_to)
         except BaseException:
             await built.discard()
             raise
 
     async def join(self, world: World, sightings: list[Sighting], latest: Generation) -> None:
         """Serves what others serve: what the disk has by now is not taken in."""
-        built = await self._builder.build(sightings, world, {}, self._stats, probed=False)
+        built = await self._build_first(world, sightings)
         try:
-            self._switch(self._snap(latest.number, built), world, sightings, latest.goes_back_to)
+            self._switch(self._snap(latest.number, built, world), world, sightings, latest.goes_back_to)
         except BaseException:
             await built.discard()
             raise
+
+    @property
+    def readings(self) -> Readings:
+        return self._builder.readings
+
+    async def _build_first(self, world: World, sightings: list[Sighting]) -> Built:
+        patience_s = self._builder.start_patience_s
+        return await self._builder.build(sightings, world, {}, self._stats, probed=False, patience_s=patience_s)
+
+    async def settle(self, plugin_id: str) -> None:
+        """Takes in a plugin that was late at the start, however it has turned out. The generation stays the same,
+        unless something has to be remembered of it. Raises `Conflict` where another worker was first."""
+        former = self.snapshot
+        built = await self._builder.build(
+            self.sightings,
+            self.world,
+            former.plugins,
+            self._stats,
+            resting=self.retired.resting,
+            retried=(plugin_id,),
+            probed=False,
+        )
+        try:
+            world, number = _with_built(self.world, built), former.generation
+            if world == self.world and _listing(built.plugins) == _listing(former.plugins):
+                return
+            if world != self.world:
+                number += 1
+                names = world.changed_from(self.world)
+                touched = _compared(names, self.world, world, former.plugins, built.plugins)
+                generation = self._describe(number, "gateway", "start", touched, world, self.goes_back_to)
+                await self._generations.append(generation, touched)
+            snapshot = self._snap(number, built, world)
+        except BaseException:
+            await built.discard()
+            raise
+        self._switch(snapshot, world, self.sightings, self.goes_back_to)
 
     async def change(self, draft: Draft) -> Changed:
         """Raises what refuses it: `Conflict`, or a `ConfigError` of the one plugin that is wrong."""
@@ -133,11 +172,11 @@ class Stage:
         try:
             self._refuse_lack(built)
             _refuse_worse(built, draft.must_run, () if draft.retried == "all" else draft.retried)
-            world = draft.world.with_code(built.codes)
+            world = _with_built(draft.world, built)
             if world == self.world and not built.fresh and _listing(built.plugins) == _listing(former.plugins):
                 return Changed(former.generation, False, notes=draft.notes)
             notes = (*draft.notes, *_notes_on(built))
-            snapshot = self._snap(former.generation + 1, built)
+            snapshot = self._snap(former.generation + 1, built, world)
             names = _touched(self.world, world, built.plugins, former.plugins)
             touched = _compared(names, self.world, world, former.plugins, built.plugins)
             back = former.generation if draft.goes_back_to == "former" else draft.goes_back_to
@@ -161,13 +200,14 @@ class Stage:
         )
         try:
             _refuse_worse(built, ())
-            snapshot = self._snap(generation.number, built)
+            snapshot = self._snap(generation.number, built, world)
         except BaseException:
             await built.discard()
             raise
         self._switch(snapshot, world, sightings, generation.goes_back_to)
 
     async def stop(self) -> None:
+        await self.readings.aclose()
         await self.retired.end()
         if self._snapshot is not None:
             await stop_all(self._snapshot.plugins.values())
@@ -186,19 +226,21 @@ class Stage:
                 lost = Conflict("it is required, and would not run", plugin=name)
                 built.worse.setdefault(name, lost)
 
-    def _snap(self, number: int, built: Built) -> Snapshot:
+    def _snap(self, number: int, built: Built, world: World) -> Snapshot:
         plugins = built.plugins
         resting = {name: plugin for name, plugin in plugins.items() if plugin.instance is None}
         absent = frozenset(alias for name, plugin in resting.items() for alias in (name, *plugin.found.aliases))
         running = {name: plugin.instance for name, plugin in plugins.items() if plugin.instance is not None}
+        formats = Formats(format_ for plugin in plugins.values() for format_ in plugin.paths.formats)
         return Snapshot(
             generation=number,
             plugins=MappingProxyType(plugins),
             table=HookTable(
                 (hook for plugin in plugins.values() for hook in plugin.hooks),
-                {name: _lack(plugins.get(name)) for name in self._builder.required},
+                {**_awaited(plugins, world), **{name: _lack(plugins.get(name)) for name in self._builder.required}},
             ),
-            routes=self._make_routes(running, absent),
+            routes=self._make_routes(running, absent, formats),
+            formats=formats,
         )
 
     def _switch(self, snapshot: Snapshot, world: World, sightings: list[Sighting], back: int | None) -> None:
@@ -264,6 +306,21 @@ def _lack(plugin: LoadedPlugin | None) -> str | None:
     if plugin is None:
         return "it is not there"
     return None if plugin.running else f"it is {plugin.state}"
+
+
+def _awaited(plugins: Mapping[str, LoadedPlugin], world: World) -> dict[str, str | None]:
+    """Those that start yet, and that nothing may pass by: it is refused until they are there."""
+    return {
+        name: "it is starting"
+        for name, plugin in plugins.items()
+        if plugin.state == "loading" and (world.entry(name).guards or plugin.settings.on_failure == "closed")
+    }
+
+
+def _with_built(world: World, built: Built) -> World:
+    """What in the gateway's own process starts is always waited for."""
+    apart = [plugin for plugin in built.plugins.values() if plugin.running and plugin.runtime != "inprocess"]
+    return world.with_code(built.codes).with_guards({plugin.id: plugin.guards for plugin in apart})
 
 
 def _listing(plugins: Mapping[str, LoadedPlugin]) -> dict[str, tuple[str, str | None]]:

@@ -210,3 +210,23 @@ def _root_of(contents: Contents, found: Found) -> str:
         if isinstance(file, Path):
             return str(file).removesuffix(path).rstrip("/") or "/"
     return str(Path(found.place).parent)
+
+
+def mixed(current: list[Sighting], seen: list[Sighting], places: Iterable[str]) -> list[Sighting]:
+    """What is, but for what stands at `places`: that is as it was seen now, or gone."""
+    chosen = set(places)
+    fresh = {one.found.place: one for one in seen if one.found.place in chosen}
+    mixed = [
+        fresh.pop(one.found.place, one) for one in current if one.found.place not in chosen or one.found.place in fresh
+    ]
+    # Of two with one id the earlier wins: what is new in a folder comes before what is installed and built in.
+    order = {one.found.place: rank for rank, one in enumerate(seen)}
+    return sorted([*mixed, *fresh.values()], key=lambda one: order.get(one.found.place, len(order)))
+
+
+def notes(settled: Settled) -> tuple[str, ...]:
+    return tuple(
+        f"{name} stays at the version that was rolled back to: its folder has not changed since;"
+        f" reload it by name to take what is there"
+        for name in sorted(settled.held)
+    )

@@ -42,7 +42,8 @@ class Hold(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One plugin. `enabled`, `config` and `approved` are the operator's, through the API; `None` and empty where they
     have not spoken. `installed` is code that is on no disk but in the sealed copy, `runtime` where it was installed to
-    run."""
+    run. `guards` is whether, when it ran last, something was refused where it failed. `anew` counts how often the
+    operator had it started although nothing about it had changed: every worker does so then."""
 
     code: Code | None = None
     enabled: bool | None = None
@@ -51,6 +52,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     installed: bool = False
     runtime: str | None = None
     hold: Hold | None = None
+    guards: bool = False
+    anew: int = 0
 
 
 NOTHING = Entry()
@@ -74,6 +77,20 @@ class World(msgspec.Struct, frozen=True):
             changed[plugin] = _running(self.entry(plugin), codes.get(plugin))
         return World({name: entry for name, entry in changed.items() if entry != NOTHING})
 
+    def with_anew(self, plugins: Iterable[str]) -> World:
+        world = self
+        for plugin in plugins:
+            world = world.with_entry(plugin, anew=world.entry(plugin).anew + 1)
+        return world
+
+    def with_guards(self, guards: Mapping[str, bool]) -> World:
+        """With what is known of those now."""
+        world = self
+        for plugin, is_guard in guards.items():
+            if world.entry(plugin).guards != is_guard:
+                world = world.with_entry(plugin, guards=is_guard)
+        return world
+
     def digests(self) -> set[str]:
         return {entry.code.digest for entry in self.entries.values() if entry.code is not None}
 
@@ -93,8 +110,18 @@ def _running(entry: Entry, code: Code | None) -> Entry:
     return msgspec.structs.replace(entry, code=code, installed=entry.installed and not moved)
 
 
+def lift(world: World, names: Iterable[str]) -> World:
+    """Without what held these plugins at an earlier version."""
+    for name in names:
+        if world.entry(name).hold is not None:
+            world = world.with_entry(name, hold=None)
+    return world
+
+
 def roll_back(now: World, target: World) -> World:
-    """The target, holding each plugin whose code differs for as long as the disk has what `now` runs."""
+    """The target, holding each plugin whose code differs for as long as the disk has what `now` runs. What was learned
+    since stays known."""
+    target = World({name: _as_known(entry, now.entry(name)) for name, entry in target.entries.items()})
     entries = dict(target.entries)
     for name in {*now.entries, *target.entries}:
         former, wanted = now.entry(name), target.entry(name)
@@ -103,6 +130,10 @@ def roll_back(now: World, target: World) -> World:
             entries.pop(name, None)
             entries |= {name: held} if held != NOTHING else {}
     return World(entries)
+
+
+def _as_known(entry: Entry, now: Entry) -> Entry:
+    return msgspec.structs.replace(entry, guards=now.guards, anew=now.anew)
 
 
 def _hold(former: Entry, wanted: Entry) -> Hold | None:

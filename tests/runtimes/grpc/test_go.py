@@ -49,6 +49,8 @@ class Store:
         self.losses: list[Diagnosis] = []
         self.description: Any = None
         self.loaded: Any = None
+        self.granted: list[str] = []
+        self.starts = 0
 
     async def answer(self, method: str, params: Any) -> Any:
         caller = current_caller()
@@ -63,8 +65,11 @@ class Store:
         raise AssertionError(f"{method} was told")
 
     async def on_start(self, session: Session) -> None:
+        self.starts += 1
         self.description = await session.call("describe", deadline_s=9)
-        self.loaded = await session.call("load", {"id": "limiter", "config": self.config, "granted": []}, deadline_s=9)
+        self.loaded = await session.call(
+            "load", {"id": "limiter", "config": self.config, "granted": self.granted}, deadline_s=9
+        )
 
     def on_loss(self, diagnosis: Diagnosis) -> None:
         self.losses.append(diagnosis)

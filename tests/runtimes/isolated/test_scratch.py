@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from jackfield.runtimes.isolated import scratch as scratch_folders
-from jackfield.runtimes.isolated.scratch import Scratch, remove_tree
+from jackfield.runtimes.isolated.scratch import Scratch, remove_tree, sweep_scratch
 from jackfield.runtimes.limits import MB
 
 
@@ -33,6 +34,28 @@ async def test_each_has_its_own_and_those_of_who_is_gone_go(tmp_path: Path) -> N
     kept = {one.folder.name, other.folder.name, f"{os.getppid()}-1", "no number"}
     assert {entry.name for entry in tmp_path.iterdir()} == kept
     assert (one.folder / "mine").exists()
+
+
+async def test_a_plugin_without_any_leaves_nothing_and_others_keep_theirs(tmp_path: Path) -> None:
+    root = tmp_path / "scratch"
+    one, other, single = Scratch(root / "twin", 1), Scratch(root / "twin", 1), Scratch(root / "single", 1)
+    for scratch in (one, other, single):
+        await scratch.make()
+    await asyncio.gather(one.remove(), single.remove())
+    assert [entry.name for entry in root.iterdir()] == ["twin"]
+    assert other.folder.exists()
+    await asyncio.gather(one.make(), other.remove())
+    assert one.folder.exists()
+
+
+def test_what_a_killed_gateway_left_of_plugins_that_are_gone_is_swept(tmp_path: Path) -> None:
+    dead, living = f"{2**22 + 1}-3", f"{os.getpid()}-1"
+    for place in (f"gone/{dead}", f"shared/{dead}", f"shared/{living}", "empty", "strange/kept"):
+        (tmp_path / place / "deeper").mkdir(parents=True) if "/" in place else (tmp_path / place).mkdir()
+    sweep_scratch(tmp_path)
+    assert {f"{entry.relative_to(tmp_path)}" for entry in tmp_path.glob("*/*")} == {f"shared/{living}", "strange/kept"}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"shared", "strange"}
+    sweep_scratch(tmp_path / "nowhere")
 
 
 def build_deep_tree(root: Path, depth: int) -> None:

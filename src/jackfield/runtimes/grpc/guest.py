@@ -9,17 +9,21 @@ import sys
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
+import uvloop
 from grpc import aio
 
 from jackfield.errors import JackfieldError, SessionDenied
 from jackfield.rpc.codec import WrongShape, convert
 from jackfield.runtimes.grpc.calls import RPCS
 from jackfield.runtimes.grpc.connection import BROKER, OPEN_SESSION
+from jackfield.runtimes.grpc.conversation import CONVERSE
 from jackfield.runtimes.grpc.desk import CALL_KEY, CODE_KEY, OPTIONS, find
 from jackfield.runtimes.grpc.errands import SERVICE
 from jackfield.runtimes.grpc.generated import handshake_pb2 as wire
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 else:
     _GenericHandler = grpc.GenericRpcHandler
 
+_HOOK = SERVED["hook"]
 _CALL: ContextVar[str | None] = ContextVar("jackfield_grpc_call", default=None)
 
 
@@ -229,6 +234,42 @@ class Guest:
         finally:
             await items.aclose()
 
+    async def converse(self, requests: AsyncIterator[pb.HookRequest], context: Any) -> None:
+        running: dict[str, asyncio.Task[None]] = {}
+        turn, loop = asyncio.Lock(), asyncio.get_running_loop()
+        end = SERVED["over"]
+        try:
+            async for request in requests:
+                kind = request.WhichOneof("kind")
+                if kind == "hook":
+                    task = loop.create_task(self._reply(request, context, turn))
+                    running[request.call] = task
+                    task.add_done_callback(partial(_forget, running, request.call))
+                elif kind == "cancelled" and request.call in running:
+                    running.pop(request.call).cancel()
+                elif kind == "end" and (ended := self._find("over")(end.read(request.end), self.rpc)) is not None:
+                    await ended
+        finally:
+            for task in running.values():
+                task.cancel()
+
+    async def _reply(self, request: pb.HookRequest, context: Any, turn: asyncio.Lock) -> None:
+        _CALL.set(request.call)
+        reply = pb.HookReply(call=request.call)
+        try:
+            answer = await self._find("hook")(_HOOK.read(request.hook), self.rpc)
+            reply.outcome.CopyFrom(_HOOK.write(answer))
+            await self.rpc.flush()
+        except Exception as error:  # noqa: BLE001 - a boundary: it is what the host is told
+            reply.failure.CopyFrom(pb.Failure(code=_code_of(error), message=str(error) or type(error).__name__))
+        await asyncio.shield(self._write(reply, context, turn))
+
+    async def _write(self, reply: pb.HookReply, context: Any, turn: asyncio.Lock) -> None:
+        """One at a time. Whoever is no longer there needs none."""
+        async with turn:
+            with suppress(aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError):
+                await context.write(reply)
+
     def _find(self, name: str) -> Any:
         found = getattr(self._program, name, None)
         if found is None:
@@ -268,6 +309,9 @@ class _Handlers(_GenericHandler):
                 guest.open_session, pb.OpenSessionRequest.FromString, pb.Empty.SerializeToString
             ),
         }
+        self._known[CONVERSE] = grpc.stream_stream_rpc_method_handler(
+            guest.converse, pb.HookRequest.FromString, pb.HookReply.SerializeToString
+        )
         self._known |= {path: _bind(guest, name) for path, name in PATHS.items()}
 
     def service(self, handler_call_details: Any) -> Any:
@@ -290,8 +334,17 @@ def _bind(guest: Guest, name: str) -> Any:
     return grpc.unary_stream_rpc_method_handler(yield_all)
 
 
+def _forget(running: dict[str, asyncio.Task[None]], call: str, task: asyncio.Task[None]) -> None:
+    if running.get(call) is task:
+        del running[call]
+
+
+def _code_of(error: Exception) -> str:
+    return error.code if isinstance(error, JackfieldError) else type(error).__name__
+
+
 async def _abort(context: Any, error: Exception) -> NoReturn:
-    code = error.code if isinstance(error, JackfieldError) else type(error).__name__
+    code = _code_of(error)
     status = grpc.StatusCode.INVALID_ARGUMENT if code == "invalid_config" else grpc.StatusCode.UNKNOWN
     await context.abort(status, str(error) or type(error).__name__, ((CODE_KEY, code),))
     raise AssertionError("it was aborted")
@@ -299,4 +352,5 @@ async def _abort(context: Any, error: Exception) -> NoReturn:
 
 def run(program: object) -> None:
     """Returns when the host has it end."""
-    asyncio.run(Guest(program).serve(os.environ))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Guest(program).serve(os.environ))

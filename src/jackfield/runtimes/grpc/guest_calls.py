@@ -53,6 +53,7 @@ def _write_description(answer: Any) -> pb.Description:
         hooks=[write_hook(fields_of(spec)) for spec in told.get("hooks", ())],
         serves=list(told.get("serves", ())),
         aliases=list(told.get("aliases", ())),
+        converses=True,
     )
 
 

@@ -16,6 +16,7 @@ from jackfield.rpc.codec import WrongShape, convert
 from jackfield.rpc.desk import LONGEST_ERROR, Handler
 from jackfield.runtimes.deadlines import finish_call
 from jackfield.runtimes.grpc.calls import RPCS, Rpc, read_progress
+from jackfield.runtimes.grpc.conversation import Conversation
 from jackfield.runtimes.grpc.desk import CALL_KEY, CODE_KEY, find
 from jackfield.runtimes.grpc.generated import handshake_pb2
 from jackfield.runtimes.grpc.values import fields_of
@@ -49,6 +50,8 @@ class GrpcPeer:
         self._channel: aio.Channel | None = None
         self._asked: dict[str, Asked] = {}
         self._calls: dict[str, Any] = {}
+        # For hooks, where the plugin says that it takes them so.
+        self._conversation: Conversation | None = None
         self._told: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[str] = self._loop.create_future()
         self._next = 0
@@ -95,13 +98,18 @@ class GrpcPeer:
     async def _ask(self, method: str, rpc: Rpc, request: Any, params: Any) -> Any:
         number, asked = self._begin()
         try:
-            asked.rpc = self._calls[method](request, metadata=((CALL_KEY, number),))
+            if method == "hook" and self._conversation is not None:
+                asked.rpc = self._conversation.ask(number, request)
+            else:
+                asked.rpc = self._calls[method](request, metadata=((CALL_KEY, number),))
             if rpc.kind == "follow":
                 return await self._follow(rpc, asked, request.call)
             reply = await asked.rpc
             self.heard += 1
             answer = rpc.read(reply)
-            if method == "load":
+            if method == "describe":
+                self._converse(reply)
+            elif method == "load":
                 await asked.context.run(self._loop.create_task, self._enlist(answer, params))
             return answer
         except aio.AioRpcError as error:
@@ -113,6 +121,10 @@ class GrpcPeer:
             raise self._denied(f"its answer is not understood: {error}") from error
         finally:
             self._end(number)
+
+    def _converse(self, description: Any) -> None:
+        if description.converses and self._conversation is None and self._channel is not None:
+            self._conversation = Conversation(self._who, self._channel)
 
     async def _enlist(self, loaded: dict[str, Any], params: Any) -> None:
         """Asks and tells for it what it would ask and tell by itself. Raises what the host raises."""
@@ -166,6 +178,10 @@ class GrpcPeer:
         if self._failed.done() or self._channel is None or method not in RPCS or len(self._told) >= _MOST_TELLS:
             self.dropped += 1
             return False
+        if method == "over" and self._conversation is not None:
+            is_told = self._conversation.end(RPCS[method].write(params))
+            self.dropped += not is_told
+            return is_told
         # It is on its way before what is called next.
         call = self._calls[method](RPCS[method].write(params), timeout=_TELL_S)
         task = self._loop.create_task(self._finish(call))
@@ -290,6 +306,9 @@ class GrpcPeer:
         self.fail(reason)
         for task in list(self._told):
             task.cancel()
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            await conversation.aclose()
         channel, self._channel = self._channel, None
         # Each of them holds the channel, and so gRPC's own threads.
         self._calls.clear()

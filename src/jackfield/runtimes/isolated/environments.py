@@ -31,6 +31,7 @@ from jackfield.clock import Clock
 from jackfield.errors import ConfigError
 from jackfield.runtimes.isolated.locks import Lock, Pin, read_lock
 from jackfield.runtimes.isolated.needs import check_needs
+from jackfield.runtimes.isolated.places import ENVIRONMENTS
 from jackfield.runtimes.isolated.supply import Supply, fetch_wheels
 from jackfield.runtimes.isolated.tools import run_shut_in
 from jackfield.runtimes.isolated.wheels import MB, choose_wheels, find_source, inspect_wheels, unpack_wheel
@@ -39,7 +40,6 @@ from jackfield.runtimes.launch import Launch, LaunchFailed
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FOLDER = "environments"
 GRACE_S = 14 * 86400.0
 _FORM = 1
 _SITE, _RECORD, _FETCHED = "site-packages", "environment.json", "fetched"
@@ -81,7 +81,7 @@ async def environment_for(
         return None
     await asyncio.to_thread(check_needs, lock)
     supply = supply or Supply()
-    place, digest = _make_absolute(data_dir / FOLDER), digest_lock(lock)
+    place, digest = _make_absolute(data_dir / ENVIRONMENTS), digest_lock(lock)
     try:
         await asyncio.to_thread(place.mkdir, parents=True, exist_ok=True)
         async with asyncio.timeout(supply.deadline_s), _hold(place, digest, clock):
@@ -287,7 +287,7 @@ async def sweep_environments(
 ) -> tuple[str, ...]:
     """Removes what a crash left half made, and what is neither among the digests to `keep` nor was used within the
     grace: the digests of those."""
-    return await _finish(_sweep, data_dir / FOLDER, keep, clock.wall() - grace_s)
+    return await _finish(_sweep, data_dir / ENVIRONMENTS, keep, clock.wall() - grace_s)
 
 
 def _sweep(place: Path, keep: Collection[str], oldest: float) -> tuple[str, ...]:

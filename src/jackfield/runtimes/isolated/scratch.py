@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ from jackfield.telemetry.text import describe_error
 
 MOST_FILES = 1000
 _BLOCK = 512
+_TRIES = 100
 _NAME = re.compile(r"(\d+)-\d+")
 _numbers = count(1)
 
@@ -40,12 +42,14 @@ class Scratch:
     def _make(self) -> None:
         with self._lock:
             remove_tree(self.folder)
-            self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Others that start now do the same.
-            with suppress(OSError):
-                for left in filter(_is_left, self.folder.parent.iterdir()):
-                    remove_tree(left)
-            self.folder.mkdir(mode=0o700)
+            _remove_left(self.folder.parent)
+            # The last of the others may leave just then, and take the parent with it.
+            for _ in range(_TRIES):
+                self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with suppress(FileNotFoundError):
+                    self.folder.mkdir(mode=0o700)
+                    return
+            raise FileNotFoundError(errno.ENOENT, "is removed again and again", str(self.folder.parent))
 
     def inspect(self) -> str | None:
         """What is wrong with what is there."""
@@ -61,6 +65,28 @@ class Scratch:
     def _remove(self) -> None:
         with self._lock:
             remove_tree(self.folder)
+            _remove_empty(self.folder.parent)
+
+
+def sweep_scratch(root: Path) -> None:
+    """Removes what gateways that were killed left in the folders of plugins, and what of these is empty. Takes its
+    time: not for the event loop."""
+    with suppress(OSError):
+        for parent in root.iterdir():
+            _remove_left(parent)
+            _remove_empty(parent)
+
+
+def _remove_left(parent: Path) -> None:
+    """Others that start now do the same."""
+    with suppress(OSError):
+        for left in filter(_is_left, parent.iterdir()):
+            remove_tree(left)
+
+
+def _remove_empty(parent: Path) -> None:
+    with suppress(OSError):
+        parent.rmdir()
 
 
 def inspect_tree(root: Path, limit_mb: int) -> str | None:

@@ -54,6 +54,22 @@ class Granted(Plugin):
                 told.append(type(error).__name__)
         return told
 
+    @tool("What was asked for, and what it costs.")
+    async def books(self) -> Any:
+        usage = self.services.usage
+        spread = await usage.percentiles("total_ms", {"group_by": "model"})
+        try:
+            await usage.query({"modle": "x"})
+        except ValueError as error:
+            first = (await usage.prices())[-1][0]
+            return [
+                await usage.query({"limit": "1"}),
+                spread,
+                str(error),
+                type(first).__name__,
+                first.as_of.year > 2000,
+            ]
+
     @tool("Of another user than the one who asks.")
     async def others(self, user: str) -> Any:
         caller = current_caller()
