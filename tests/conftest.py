@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from itertools import count
@@ -15,17 +17,52 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 
 from jackfield.testing import Upstream
 
+# The collector need not look again, and again, at all that was imported and collected: see `settle`.
+gc.set_threshold(20_000, 10, 10)
+NEW_MODULES = 100
+
 # Else each of the hundreds of processes that tests start compiles all that it imports, and so do the workers.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # As it is by itself, but for tracebacks with all variables: to write one of those can take seconds.
 *PROCESSORS, _ = structlog.get_config()["processors"]
 structlog.configure(processors=[*PROCESSORS, ConsoleRenderer(colors=False, exception_formatter=plain_traceback)])
+configure = structlog.configure
+
+
+def configure_uncached(**given: Any) -> None:
+    """A logger that keeps what it found at its first use would keep it in the tests that follow, where whoever captures
+    what is logged would miss it."""
+    configure(**{**given, "cache_logger_on_first_use": False})
+
+
+structlog.configure = configure_uncached  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from jackfield.testing.gateway import RunningGateway
 
     StartGateway = Callable[..., Awaitable[RunningGateway]]
+
+
+settled_modules = 0
+
+
+def settle() -> None:
+    """What is there stays there until the end; a test that collects garbage takes a millisecond then, not hundreds."""
+    global settled_modules
+    settled_modules = len(sys.modules)
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    settle()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    if nextitem is not None and len(sys.modules) > settled_modules + NEW_MODULES:
+        settle()
 
 
 @pytest.fixture(scope="session", autouse=True)

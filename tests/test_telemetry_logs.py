@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from jackfield.settings import LogSettings
 from jackfield.telemetry.logs import configure_logs
@@ -19,13 +20,13 @@ from jackfield.telemetry.masking import mask
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
+    root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
     yield io.StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def log_json(stream: io.StringIO) -> dict[str, Any]:
@@ -76,6 +77,16 @@ def test_the_last_configuration_wins_for_loggers_in_use(stream: io.StringIO) -> 
     configure_logs(LogSettings(format="json"), stream)
     log.info("second")
     assert log_json(stream)["event"] == "second"
+
+
+def test_a_configuration_does_not_outlast_the_test_that_made_it(stream: io.StringIO) -> None:
+    log, before = structlog.get_logger("jackfield.used_twice"), structlog.get_config()
+    configure_logs(LogSettings(format="json"), stream)
+    log.info("first")
+    structlog.configure(**before)
+    with capture_logs() as logs:
+        log.info("second")
+    assert [line["event"] for line in logs] == ["second"]
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])

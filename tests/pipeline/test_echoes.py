@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from jackfield.pipeline.echoes import told_to_operators
+from jackfield.pipeline.echoes import LONGEST, is_an_echo, told_to_operators
 from jackfield.testing import Answer, Reply
 
 from .conftest import OpenGate
@@ -23,10 +23,39 @@ MODELS = ("gpt-4o-2024-08-06",)
         ("temperature must be below 2, in messages", "temperature must be below 2, in messages"),
         ("request req_12345678 failed", "request req_12345678 failed"),
         ("a key like sk-abcdefghijkl", "a key like sk-***"),
+        ("word=Tr0ub4dor-and-3 is wrong", "word=*** is wrong"),
+        ("messages[0].content:Tr0ub4dor-and-3!", "messages[0].content:***!"),
+        ("see https://there.example/Tr0ub4dor-and-3?x", "see https://there.example/***?x"),
+        ("begins with Tr0ub4dor-a...", "begins with ***..."),
+        ("model:gpt-4o-2024-08-06 is busy", "model:gpt-4o-2024-08-06 is busy"),
     ],
 )
 def test_what_the_client_wrote_is_not_repeated(said: str, told: str) -> None:
     assert told_to_operators(said, BODY, MODELS) == told
+
+
+@pytest.mark.parametrize("written", [r"Pr\u00e4sident/8-x", "Präsident\\/8-x", r"\u0050r\u00e4sident\/8\u002dx"])
+def test_however_the_client_wrote_it(written: str) -> None:
+    assert told_to_operators("Präsident/8-x is wrong", f'{{"a": ["{written}"]}}'.encode(), ()) == "*** is wrong"
+
+
+@pytest.mark.parametrize(
+    ("code", "echo"),
+    [
+        ("Tr0ub4dor-and-3", True),
+        ("user=Tr0ub4dor-and-3", True),
+        ("context_length_exceeded", False),
+        ("invalid_api_key", False),
+        ("1301", False),
+    ],
+)
+def test_the_name_of_an_error_is_no_echo_though_the_client_wrote_of_it(code: str, echo: bool) -> None:
+    body = BODY.replace(b"word", b"1301 context_length_exceeded word")
+    assert is_an_echo(code, body) is echo
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(told_to_operators("x" * 9_000_000, b'"' + b"x" * 9_000_000 + b'"', ())) < LONGEST + 10
 
 
 def test_a_long_text_is_hidden_though_it_has_only_letters() -> None:

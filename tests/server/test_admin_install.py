@@ -12,6 +12,7 @@ from jackfield.cli.packing import draft_of
 from jackfield.sources.archives.packing import pack
 from jackfield.testing import Called
 from jackfield.testing.gateway import RunningGateway
+from jackfield.testing.waiting import until
 from parcels import (
     answer,
     digest_of,
@@ -204,10 +205,10 @@ async def test_what_is_revoked_is_told_wherever_it_is_shown(operator: Operator) 
     put_index(operator.shop / "index.json", index_of(one, sequence=2, revoked=(revoke(),), days=365 * 50))
     (found,) = (await operator.gateway.admin("/api/v1/catalogue")).json["data"]
     assert (found["installed"], found["revoked"]) == ("1.0", "it leaks keys")
-    guest = await operator.gateway.plugin("guest")
-    assert (guest["state"], guest["revoked"]) == (
-        "active", "version 1.0 was revoked by the catalogue 'main': it leaks keys"
-    )  # fmt: skip
+    told = "version 1.0 was revoked by the catalogue 'main': it leaks keys"
+    guest = await until(lambda: operator.gateway.plugin("guest"), lambda found: found["state"] == "degraded", within=10)
+    assert (guest["reason"], guest["revoked"]) == (told, told)
+    assert (await operator.gateway.metrics())["jackfield_plugins_revoked"] == 1
     put_index(operator.shop / "index.json", index_of(one, sequence=1, days=365 * 50))
     told = (await operator.gateway.admin("/api/v1/catalogue")).json
     assert "lower than 2" in told["catalogues"][0]["problem"]

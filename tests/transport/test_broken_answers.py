@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from scripted_peer import WITHIN_S, Peer, answer, answer_and_close, sized
@@ -181,6 +182,23 @@ async def test_a_body_larger_than_allowed_is_refused(data: bytes, serve: Serve, 
     answered = await client.send(OutgoingRequest("GET", server.url()), Deadlines())
     with pytest.raises(UpstreamBroken, match="larger than max_body_bytes = 50000"):
         await asyncio.wait_for(answered.read(), WITHIN_S)
+
+
+async def test_whoever_keeps_the_refusal_does_not_keep_what_came_of_the_body(
+    serve: Serve, make_client: MakeClient
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.take_request()
+        await peer.say(CHUNKED)
+        while True:
+            await peer.say(b"400\r\n" + bytes(1024) + b"\r\n")
+
+    client = make_client(limits=Limits(max_body_bytes=100_000))
+    server = await serve(script)
+    answered = await client.send(OutgoingRequest("GET", server.url()), Deadlines())
+    with pytest.raises(UpstreamBroken, match="larger than max_body_bytes"):
+        await asyncio.wait_for(answered.read(), WITHIN_S)
+    assert [len(one) for one in gc.get_referents(answered) if isinstance(one, bytes) and len(one) > 1000] == []
 
 
 async def test_a_length_beyond_the_limit_is_refused_before_it_is_waited_for(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jackfield.agents.loop import Run
-from jackfield.pipeline.exchange import write_usd
+from jackfield.pipeline.exchange import write_names, write_usd
 from jackfield.sdk.context import Head
 
 TURNS, STOPPED, COST, DROPPED = (
@@ -26,7 +26,7 @@ def whole_head(run: Run, dropped: tuple[str, ...] = ()) -> Head:
     if tally.cost_usd is not None:
         head = head.with_header(COST, write_usd(tally.cost_usd).decode())
     if lost := (tally.dropped | frozenset(dropped)) - _OURS:
-        head = head.with_header(DROPPED, ", ".join(sorted(lost)))
+        head = head.with_header(DROPPED, write_names(lost))
     return head if tally.stopped is None else head.with_header(STOPPED, tally.stopped)
 
 

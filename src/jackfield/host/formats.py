@@ -49,6 +49,16 @@ class AddedFormat:
                 f"the wire format {self.name} of plugin {self.plugin} failed", plugin=self.plugin
             ) from error
 
+    def get(self, kind: Any, call: Callable[..., T], *arguments: Any) -> T:
+        """What the call gives, which is of this kind."""
+        value = self.run(call, *arguments)
+        self.check(value, kind)
+        return value
+
+    def check(self, value: Any, kind: Any) -> None:
+        if not isinstance(value, kind):
+            self.run(_refuse, value, kind)
+
     def run_or(self, otherwise: Callable[[], T], call: Callable[..., T], *arguments: Any) -> T:
         try:
             return self.run(call, *arguments)
@@ -56,29 +66,31 @@ class AddedFormat:
             return otherwise()
 
     def answering(self, body: bytes) -> WireFormat:
-        found = self.run_or(lambda: self._inner, self._inner.answering, body)
+        found = self.run_or(lambda: self._inner, lambda: self.get(WireFormat, self._inner.answering, body))
         return self if found is self._inner else AddedFormat(FormatSpec(format=found), self.plugin)
 
     def peek(self, body: bytes) -> Peek:
-        return self.run(self._inner.peek, body)
+        told = self.get(Peek, self._inner.peek, body)
+        self.check(told.model, str)
+        return told
 
     def with_model(self, body: bytes, model: str) -> bytes:
-        return self.run(self._inner.with_model, body, model)
+        return self.get(bytes, self._inner.with_model, body, model)
 
     def with_stream_usage(self, body: bytes) -> bytes:
-        return self.run(self._inner.with_stream_usage, body)
+        return self.get(bytes, self._inner.with_stream_usage, body)
 
     def decode_request(self, body: bytes) -> Request:
-        return self.run(self._inner.decode_request, body)
+        return self.get(Request, self._inner.decode_request, body)
 
     def encode_request(self, request: Request) -> Encoded:
-        return self.run(self._inner.encode_request, request)
+        return self.get(Encoded, self._inner.encode_request, request)
 
     def decode_response(self, body: bytes) -> Response:
-        return self.run(self._inner.decode_response, body)
+        return self.get(Response, self._inner.decode_response, body)
 
     def encode_response(self, response: Response) -> Encoded:
-        return self.run(self._inner.encode_response, response)
+        return self.get(Encoded, self._inner.encode_response, response)
 
     def usage_of(self, body: bytes) -> tuple[Usage | None, FinishReason | None]:
         return self.run(self._inner.usage_of, body)
@@ -88,7 +100,9 @@ class AddedFormat:
         return self.run_or(lambda: shortened, self._inner.decode_error, body)
 
     def encode_error(self, error: JackfieldError, request_id: str) -> bytes:
-        return self.run_or(lambda: encode_error(error), self._inner.encode_error, error, request_id)
+        return self.run_or(
+            lambda: encode_error(error), lambda: self.get(bytes, self._inner.encode_error, error, request_id)
+        )
 
     def stream_decoder(self) -> StreamDecoder:
         return _AddedDecoder(self, self.run(self._inner.stream_decoder))
@@ -98,6 +112,10 @@ class AddedFormat:
 
     def stream_scanner(self, *, strip_usage: bool) -> StreamScanner:
         return _AddedScanner(self, self.run(self._inner.stream_scanner, strip_usage=strip_usage))
+
+
+def _refuse(value: Any, kind: Any) -> None:
+    raise TypeError(f"gave {type(value).__name__} instead of {getattr(kind, '__name__', kind)}")
 
 
 class _AddedDecoder:
@@ -113,7 +131,10 @@ class _AddedDecoder:
         self._inner.faithful = value
 
     def decode(self, event: str, data: bytes) -> tuple[ChatEvent, ...]:
-        return self._format.run(self._inner.decode, event, data)
+        told = self._format.get(tuple, self._inner.decode, event, data)
+        for each in told:
+            self._format.check(each, ChatEvent)
+        return told
 
 
 class _AddedEncoder:
@@ -122,13 +143,13 @@ class _AddedEncoder:
         self.dropped = inner.dropped
 
     def encode(self, event: ChatEvent) -> bytes:
-        return self._format.run(self._inner.encode, event)
+        return self._format.get(bytes, self._inner.encode, event)
 
     def observe(self, event: ChatEvent) -> None:
         self._format.run(self._inner.observe, event)
 
     def fail(self, error: JackfieldError) -> bytes:
-        return self._format.run_or(bytes, self._inner.fail, error)
+        return self._format.run_or(bytes, lambda: self._format.get(bytes, self._inner.fail, error))
 
 
 class _AddedScanner:
@@ -137,10 +158,10 @@ class _AddedScanner:
         self.scan = inner.scan
 
     def feed(self, events: bytes) -> bytes:
-        return self._format.run(self._inner.feed, events)
+        return self._format.get(bytes, self._inner.feed, events)
 
     def fail(self, error: JackfieldError) -> bytes:
-        return self._format.run_or(bytes, self._inner.fail, error)
+        return self._format.run_or(bytes, lambda: self._format.get(bytes, self._inner.fail, error))
 
 
 class Formats(Mapping[str, AddedFormat]):

@@ -20,7 +20,7 @@ from jackfield.errors import (
 from jackfield.host.routes import UpstreamLink
 from jackfield.pipeline.answers import Got
 from jackfield.pipeline.ask import ask_upstream
-from jackfield.pipeline.echoes import told_to_operators
+from jackfield.pipeline.echoes import is_an_echo, told_to_operators
 from jackfield.pipeline.exchange import State
 from jackfield.pipeline.signed_in import ask_signed_in
 from jackfield.sdk.context import Attempt, Candidate
@@ -129,7 +129,10 @@ async def _attempt(state: State, link: UpstreamLink, candidate: Candidate, deadl
     except UpstreamError as error:
         _tell_breaker(link, error)
         _note(state, candidate, began, error)
-        raise for_client(link.explain(error), link.name) from error
+        shown = for_client(link.explain(error), link.name)
+        if is_an_echo(shown.code, state.inbound.body):
+            shown.code = type(shown).code  # it is written into records, metrics and lines
+        raise shown from error
     except BaseException:
         link.breaker.abandon()
         raise

@@ -6,23 +6,89 @@ Upstreams repeat what they dislike, and that may be anything: traces and logs ho
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from typing import Any
+
+import msgspec
 
 from jackfield.telemetry.masking import MASK, masked
 
 # Shorter words, and long ones that are only letters, are those of the fields and values that an error is about.
-_WORDS = re.compile(r"[^\s\"'`,;()\[\]{}<>]{8,}")
+_SHORTEST = 8
+_WORDS = re.compile(rf"[^\s\"'`,;()\[\]{{}}<>]{{{_SHORTEST},}}")
 _LETTERS_ONLY = 24
+# Each piece of a word is looked for in the whole request.
+LONGEST = 2000
+# Such as `context_length_exceeded`: clients write of it, too.
+_CODE = re.compile(r"[a-z]{1,23}(_[a-z]{1,23}){0,6}", re.IGNORECASE)
 
 
 def told_to_operators(message: str, body: bytes, models: Container[str]) -> str:
-    """`body` is the client's. Words that name one of `models` stay."""
+    """`body` is the client's. Words that name one of `models` stay. What is long is cut."""
+    message = masked(message)
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]}…"
+    if _WORDS.search(message) is None:
+        return message
+    sent = _as_sent(body)
+    return _WORDS.sub(lambda found: "".join(_hide(found[0], sent, models)), message)
 
-    def judge(found: re.Match[str]) -> str:
-        word = found[0].rstrip(".:!?")
-        is_plain = word.isalpha() and len(word) < _LETTERS_ONLY
-        if is_plain or word in models or word.encode("utf-8", "replace") not in body:
-            return found[0]
-        return MASK + found[0][len(word) :]
 
-    return masked(_WORDS.sub(judge, message))
+def is_an_echo(code: str, body: bytes) -> bool:
+    """Whether what an upstream gives as the kind of its error is what the client wrote."""
+    return _CODE.fullmatch(code) is None and told_to_operators(code, body, ()) != code
+
+
+def _hide(word: str, sent: str, models: Container[str]) -> Iterator[str]:
+    """The client's words may be joined to others: `user=…`, `https://there/…`."""
+    if word.rstrip(".:!?") in models:
+        yield word
+        return
+    place = 0
+    while place < len(word):
+        end = _end_of_echo(word, place, sent)
+        piece = word[place:end]
+        if end == place:
+            yield word[place]
+            place += 1
+        else:
+            bare = piece.rstrip(".:!?")
+            yield piece if bare in models or _is_plain(bare) else MASK + piece[len(bare) :]
+            place = end
+
+
+def _end_of_echo(word: str, begin: int, sent: str) -> int:
+    """Where the longest piece from here on ends that was sent; `begin` where there is none."""
+    end = begin + _SHORTEST
+    if end > len(word) or word[begin:end] not in sent:
+        return begin
+    while end < len(word) and word[begin : end + 1] in sent:
+        end += 1
+    return end
+
+
+def _is_plain(piece: str) -> bool:
+    return piece.isalpha() and len(piece) < _LETTERS_ONLY
+
+
+def _as_sent(body: bytes) -> str:
+    """As it stands there, and as it reads: whoever writes JSON may write a character in several ways."""
+    text = body.decode("utf-8", "replace")
+    if "\\" not in text:
+        return text
+    try:
+        return "\n".join((text, *_texts(msgspec.json.decode(body))))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text
+
+
+def _texts(document: Any) -> Iterator[str]:
+    left = [document]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            left.extend((*value, *value.values()))
+        elif isinstance(value, list):
+            left.extend(value)

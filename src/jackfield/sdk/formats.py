@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -39,6 +39,8 @@ Body = dict[str, Any]
 # What one event of a stream says, and what is told of one; either may remember what came before.
 ReadEvent = Callable[[str, bytes], Iterable[ChatEvent]]
 WriteEvent = Callable[[ChatEvent], Iterable[bytes]]
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PATH = re.compile(r"/v1(/[a-z0-9._-]+)+")
@@ -132,7 +134,7 @@ class ChatFormat(ABC):
 
     def decode_request(self, body: bytes) -> ChatRequest:
         try:
-            return self.read_request(read_plain(body))
+            return _as_told(self.read_request(read_plain(body)), ChatRequest, _read_request)
         except _WRONG as error:
             raise Malformed(f"the body is not as the format {self.name} has it: {_told(error)}") from error
 
@@ -145,7 +147,7 @@ class ChatFormat(ABC):
 
     def decode_response(self, body: bytes) -> ChatResponse:
         try:
-            return self.read_response(read_plain(body))
+            return _as_told(self.read_response(read_plain(body)), ChatResponse, _read_response)
         except (Malformed, *_WRONG) as error:
             raise UpstreamBroken(f"the upstream's answer is not understood: {_told(error)}") from error
 
@@ -197,7 +199,7 @@ class _Decoder:
 
     def decode(self, event: str, data: bytes) -> tuple[ChatEvent, ...]:
         try:
-            return tuple(self._read(event, data))
+            return tuple(_as_told(told, ChatEvent, _read_event) for told in self._read(event, data))
         except (Malformed, *_WRONG) as error:
             raise UpstreamBroken(f"the upstream's stream is not understood: {_told(error)}") from error
 
@@ -264,6 +266,30 @@ def read_plain(body: bytes) -> Body:
     read_document(body)
     plain: Body = msgspec.json.decode(body)
     return plain
+
+
+_write_canonical = msgspec.json.Encoder(enc_hook=dict).encode
+_read_request: Callable[[bytes], ChatRequest] = msgspec.json.Decoder(ChatRequest).decode
+_read_response: Callable[[bytes], ChatResponse] = msgspec.json.Decoder(ChatResponse).decode
+_read_event: Callable[[bytes], ChatEvent] = msgspec.json.Decoder(ChatEvent).decode
+
+
+def _as_told(told: Any, kind: Any, read: Callable[[bytes], T]) -> T:
+    """A canonical value with each field of the type that it has in the canonical form: a translation that takes over
+    what a body says need not look at it. Raises `ValueError`, and `RuntimeError` for what comes from nobody
+    outside."""
+    if not isinstance(told, kind):
+        raise RuntimeError(f"a translation gave {type(told).__name__}, which is no canonical value of this kind")
+    try:
+        written = _write_canonical(told)
+    except (TypeError, ValueError) as error:
+        raise RuntimeError(
+            f"a translation gave a {type(told).__name__} that holds what no body has: {error}"
+        ) from error
+    try:
+        return read(written)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _told(error: Exception) -> str:

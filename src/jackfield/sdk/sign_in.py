@@ -79,7 +79,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_words(self) -> None:
         for scope in self.scopes:
-            if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
+            if not isinstance(scope, str) or not is_scope(scope):
                 raise ValueError(f"sign-in {self.name}: {scope!r:.100} is no scope")
         for name, value in (self.header, *self.headers):
             if not _HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
@@ -98,6 +98,10 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"sign-in {self.name}: callback_path must begin with / and be a plain path")
         if self.callback_host not in ("127.0.0.1", "localhost"):
             raise ValueError(f"sign-in {self.name}: callback_host is 127.0.0.1 or localhost")
+
+
+def is_scope(text: str) -> bool:
+    return _SCOPE.fullmatch(text) is not None
 
 
 def is_sound_url(url: str) -> bool:

@@ -74,6 +74,8 @@ class UpstreamResponse:
         if self._source is not None:
             await self._await_end(self._source)
         if self._fault is not None:
+            # The fault leads back to this, until a collection that may be far off: not to what came of the body too.
+            self._rest = b""
             raise self._fault
         body, self._rest = self._rest, b""
         if len(body) > self._limits.max_body_bytes:

@@ -14,6 +14,7 @@ import pytest
 from grpc import aio
 
 from jackfield.errors import Forbidden, SessionDenied
+from jackfield.runtimes.grpc import conversation as conversations
 from jackfield.runtimes.grpc.conversation import MOST_ENDS, Conversation
 from jackfield.runtimes.grpc.desk import OPTIONS
 from jackfield.runtimes.grpc.generated import plugin_pb2 as pb
@@ -84,6 +85,33 @@ async def test_an_answer_that_nobody_asked_for_is_no_answer(tmp_path: Path) -> N
     async with talking(tmp_path, serve) as conversation:
         assert await answer_of(conversation.ask("1", HOOK)) == "1 once"
         assert await answer_of(conversation.ask("2", HOOK)) == "2 once"
+
+
+async def test_a_flood_of_them_ends_the_stream_and_what_waits(tmp_path: Path) -> None:
+    async def serve(requests: Any, context: Any) -> None:
+        await context.read()
+        while True:
+            await context.write(reply("99"))
+
+    async with talking(tmp_path, serve) as conversation:
+        with pytest.raises(SessionDenied, match="it floods the stream of its hooks"):
+            await answer_of(conversation.ask("1", HOOK))
+
+
+async def test_late_answers_to_what_was_cancelled_are_no_flood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "MOST_STRAYS", 3)
+
+    async def serve(requests: Any, context: Any) -> None:
+        while request := await context.read():
+            if request.WhichOneof("kind") == "cancelled" or request.call == "last":
+                await context.write(reply(request.call))
+
+    async with talking(tmp_path, serve) as conversation:
+        for number in range(10):
+            asked = conversation.ask(f"{number}", HOOK)
+            await until(lambda: asyncio.sleep(0, conversation._unsent), lambda unsent: not unsent, within=10)
+            asked.cancel()
+        assert await answer_of(conversation.ask("last", HOOK)) == "fine"
 
 
 async def test_what_is_no_longer_waited_for_is_told_to_the_plugin_where_it_heard_of_it(tmp_path: Path) -> None:

@@ -312,4 +312,4 @@ def _are_texts(*values: Any) -> bool:
 def _seconds(value: Any, default: float, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         return default
-    return min(float(value), most)
+    return float(min(value, most))

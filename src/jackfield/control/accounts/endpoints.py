@@ -112,14 +112,14 @@ class Endpoints:
 def _decode(body: bytes) -> dict[str, Any]:
     try:
         told = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 
 
 def _retry_after(answer: UpstreamResponse) -> float | None:
     value = (answer.header(b"retry-after") or b"").decode("latin-1").strip()
-    return float(value) if value.isdigit() and len(value) < 8 else None
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 8 else None
 
 
 def _basic(client_id: str, secret: str) -> bytes:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from jackfield.sdk.sign_in import is_scope
+
 # Longer than any token of a provider; a header must hold it.
 LONGEST = 16_384
 MOST_S = 10 * 366 * 86_400.0
@@ -39,7 +41,7 @@ def read_tokens(answer: Mapping[str, Any], *, now: float, former: Tokens | None 
         raise Nonsense("the answer has no access_token")
     refresh = _read_token(answer, "refresh_token")
     scope = answer.get("scope")
-    scopes = tuple(scope.split()) if isinstance(scope, str) else former.scopes if former else ()
+    scopes = _read_scopes(scope) if isinstance(scope, str) else former.scopes if former else ()
     return Tokens(
         access=access,
         refresh=refresh or (former.refresh if former else None),
@@ -59,11 +61,16 @@ def _read_token(answer: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
+def _read_scopes(scope: str) -> tuple[str, ...]:
+    """For people to see: what is no scope of the standard's is left out."""
+    return tuple(one for one in scope[:LONGEST].split() if is_scope(one))
+
+
 def _read_expiry(value: Any, now: float) -> float | None:
     """Some providers send the number as text."""
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if not math.isfinite(seconds) or seconds < 0:
         return None
@@ -77,7 +84,7 @@ def _read_subject(id_token: Any) -> str | None:
     part = id_token.split(".")[1]
     try:
         claims = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return None
     if not isinstance(claims, dict):
         return None

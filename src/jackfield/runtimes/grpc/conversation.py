@@ -17,6 +17,8 @@ from jackfield.runtimes.grpc.generated import plugin_pb2 as pb
 CONVERSE = "/jackfield.plugin.v1.Hooks/Converse"
 # Words that an exchange is over, while the plugin reads none.
 MOST_ENDS = 256
+# Replies that nobody waits for, beyond those to what was cancelled: more of them are a flood.
+MOST_STRAYS = 100
 
 
 class Conversation:
@@ -35,7 +37,7 @@ class Conversation:
         self._call: Any = None
         self._reading: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
-        self.heard = 0
+        self._strays = 0
 
     def ask(self, number: str, hook: pb.HookCall) -> asyncio.Future[pb.Outcome]:
         """Whoever no longer waits for it cancels it. Raises what `aio` raises of a call."""
@@ -55,12 +57,13 @@ class Conversation:
     def _leave(self, number: str, answer: asyncio.Future[pb.Outcome]) -> None:
         was_told = self._waiting.pop(number, None) is not None and self._unsent.pop(number, None) is None
         if answer.cancelled() and was_told and self._call is not None:
+            self._strays -= 1
             self._send(f"cancelled {number}", pb.HookRequest(call=number, cancelled=pb.Empty()))
 
     def _send(self, key: str, request: pb.HookRequest) -> None:
         self._unsent[key] = request
         if self._call is None:
-            self._call = self._make(None)
+            self._call, self._strays = self._make(None), 0
             self._reading = self._loop.create_task(self._read(self._call), context=Context())
         if self._writing is None:
             self._writing = self._loop.create_task(self._write(self._call), context=Context())
@@ -82,8 +85,11 @@ class Conversation:
         error: Exception = SessionDenied("it ended the stream of its hooks", plugin=self._who)
         try:
             async for reply in call:
-                self.heard += 1
                 self._take(reply)
+                if self._strays > MOST_STRAYS:
+                    error = SessionDenied("it floods the stream of its hooks", plugin=self._who)
+                    call.cancel()
+                    return
         except aio.AioRpcError as raised:
             error = raised
         finally:
@@ -97,6 +103,7 @@ class Conversation:
     def _take(self, reply: pb.HookReply) -> None:
         answer = self._waiting.get(reply.call)
         if answer is None or answer.done():
+            self._strays += 1
             return
         if reply.WhichOneof("kind") != "failure":
             answer.set_result(reply.outcome)
