@@ -54,13 +54,14 @@ UNLOADS = ["raise ValueError('stuck')", "import sys; sys.exit(1)", "await asynci
 async def test_one_that_does_not_unload_cleanly_keeps_no_other_from_it(
     world: World, body: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "LIFE_S", 0.02)
     world.write("a", DIARY.format(name="a"))
     method = (
         f"import asyncio\nfrom jackfield.sdk import Plugin\nclass B(Plugin):\n    async def on_unload(self): {body}\n"
     )
     world.write("b", method)
     plugins = await world.start()
+    if "wait()" in body:
+        monkeypatch.setattr(loader, "LIFE_S", 0.3)
     with capture_logs() as logs:
         await world.stop()
     assert read_diary(world) == ["load a", "unload a"]

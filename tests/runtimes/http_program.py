@@ -110,7 +110,8 @@ def _flood() -> None:
 
 
 def _multiply() -> None:
-    for _ in range(300):
+    # Few enough that it is not ended for their memory before anybody has seen them.
+    for _ in range(60):
         if os.fork() == 0:
             time.sleep(60)
             os._exit(0)

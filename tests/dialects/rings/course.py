@@ -113,7 +113,9 @@ class Course:
     async def add(
         self, symbol: Any, ring: str = "pre_flight", *, edits: bool = False, config: Any = None, **fields: Any
     ) -> Plugin[Any]:
-        """Puts a plugin into service. `fields` are those of its manifest entry."""
+        """Puts a plugin into service. `fields` are those of its manifest entry; where they say nothing of a deadline it
+        has so long that no stall of the machine makes it late."""
+        fields.setdefault("timeout_ms", 5000)
         operator = fields.pop("operator", None)
         name = fields.pop("id", f"{symbol.__name__.lower()}_{len(self.plugins)}")
         entry = RingEntry(
