@@ -6,12 +6,14 @@ import asyncio
 
 import pytest
 
+from jackfield.control import usage
 from jackfield.control.recorder import Recorder
 from jackfield.control.records import UsageRecord
 from jackfield.control.usage import UsageHistory, UsageQuery
 from jackfield.errors import Malformed
 from jackfield.stores.database import Database
 from jackfield.stores.ledger import Cursor, UsageFilter
+from jackfield.testing import until
 
 from .conftest import SetClock
 
@@ -132,6 +134,19 @@ async def test_old_records_are_forgotten(history: UsageHistory, clock: SetClock)
     assert await history.forget_old() == 3
     answer = await history.answer(UsageQuery.parse({}))
     assert [record["id"] for record in answer["records"]] == ["r4", "r3"]
+
+
+async def test_they_are_forgotten_soon_after_the_start(
+    history: UsageHistory, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "FIRST_SWEEP_S", 0.0)
+    clock.now = 86400.0 + 3
+
+    async def ids() -> list[str]:
+        return [record["id"] for record in (await history.answer(UsageQuery.parse({})))["records"]]
+
+    async with history:
+        await until(ids, lambda found: found == ["r4", "r3"])
 
 
 async def test_leaving_ends_the_sweep(history: UsageHistory) -> None:

@@ -21,6 +21,8 @@ from jackfield.stores.ledger import BUCKETS, GROUPS, MEASURES, Cursor, Ledger, P
 
 MOST = 1000
 DAY_S = 86400.0
+# Soon, for a gateway that is started anew again and again; but not while it starts.
+FIRST_SWEEP_S = 30.0
 SWEEP_S = 3600.0
 STATUS_CLASSES = {"2xx": 2, "3xx": 3, "4xx": 4, "5xx": 5}
 TEXTS = {
@@ -120,8 +122,10 @@ class UsageHistory:
                 await self._task
 
     async def _sweep(self) -> None:
+        pause_s = FIRST_SWEEP_S
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(pause_s)
+            pause_s = SWEEP_S
             try:
                 await self.forget_old()
             except Exception as error:  # noqa: BLE001 - whatever the store does, the next hour is another chance

@@ -104,7 +104,7 @@ class House:
         settings = PluginSettings(config=made, approve=self.approve)
         builder = Builder(dialects, settings, grants.build, _probe, self.clock)
         generations = Generations(self._database)
-        stage = Stage(builder, generations, lambda running, absent: Routes(()), self.clock, 5.0)
+        stage = Stage(builder, generations, lambda running, absent, formats: Routes(()), self.clock, 5.0)
         self._host = Host(surveyor, stage, generations, made)
         return (await self._host.start()).plugins
 
