@@ -94,7 +94,7 @@ class Token(TokenMixin):
 
 class OAuthServer:
     """`user` is who consents, or nobody where it is `None`. `asked` counts the requests of each grant. While `gate` is
-    not set, refreshing waits; `broken` answers are given first."""
+    not set, refreshing waits; `broken` answers are given first, and `unwilling` ones to who revokes."""
 
     def __init__(self) -> None:
         self.user: str | None = "anna"
@@ -104,6 +104,7 @@ class OAuthServer:
         self.devices: dict[str, DeviceCredentialDict] = {}
         self.granted: dict[str, tuple[str, bool]] = {}
         self.broken: list[tuple[int, dict[str, str], str]] = []
+        self.unwilling: list[tuple[int, dict[str, str], str]] = []
         self.life_s = LIFE_S
         self.slow = False
         self.interval_s = 3
@@ -251,13 +252,21 @@ def _make_app(server: OAuthServer) -> Flask:
             return Response(body, status, headers)
         return authorization.create_token_response()
 
+    _add_endpoints(app, authorization, server)
+    return app
+
+
+def _add_endpoints(app: Flask, authorization: AuthorizationServer, server: OAuthServer) -> None:
     app.add_url_rule(
         "/device", "device", lambda: authorization.create_endpoint_response("device_authorization"), methods=["POST"]
     )
-    app.add_url_rule(
-        "/revoke", "revoke", lambda: authorization.create_endpoint_response("revocation"), methods=["POST"]
-    )
-    return app
+
+    @app.post("/revoke")
+    def revoke() -> Any:
+        if server.unwilling:
+            status, headers, body = server.unwilling.pop(0)
+            return Response(body, status, headers)
+        return authorization.create_endpoint_response("revocation")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,6 +16,7 @@ from tests.oauth_server import OAuthServer, run_oauth_server
 from tests.signing_in import accounts, visit
 
 from jackfield.cli import auth_login
+from jackfield.cli.auth_callback import Callback
 from jackfield.errors import ConfigError
 from jackfield.testing.gateway import RunningGateway
 
@@ -111,6 +113,18 @@ async def test_a_page_that_comes_with_another_state_is_turned_away_and_waited_on
     assert (outcome.code, json.loads(outcome.out)["account"]) == (0, "account-1")
 
 
+async def test_an_address_that_is_none_is_turned_away_too() -> None:
+    async with asyncio.timeout(10), Callback("127.0.0.1", 0, "/callback") as callback:
+        waiting = asyncio.create_task(callback.wait("the-state", 10))
+        await asyncio.sleep(0)
+        for target in ("//[", "/callback?state=other", "*"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(callback.url).port)
+            writer.write(f"GET {target} HTTP/1.1\r\n\r\n".encode())
+            assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
+            writer.close()
+        waiting.cancel()
+
+
 async def test_a_user_who_says_no_is_told_so_here_and_in_the_browser(shell: Shell, oauth: OAuthServer) -> None:
     oauth.user = None
     login = shell.begin("acme")
@@ -152,7 +166,7 @@ def test_what_is_pasted_must_have_its_state() -> None:
     assert auth_login.read_pasted(" code#state ") == ("state", "code", "")
     assert auth_login.read_pasted("http://x/cb?code=a&state=b") == ("b", "a", "")
     assert auth_login.read_pasted("http://x/cb?error=access_denied&state=b") == ("b", "", "access_denied")
-    for text in ("code", "http://x/cb?code=a", "http://x/cb?code=a&state=b&state=c", ""):
+    for text in ("code", "http://x/cb?code=a", "http://x/cb?code=a&state=b&state=c", "", "http://[x"):
         with pytest.raises(ConfigError, match="the state is missing"):
             auth_login.read_pasted(text)
 

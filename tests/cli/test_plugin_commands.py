@@ -177,6 +177,7 @@ def test_one_that_cannot_be_imported_is_named_and_breaks_no_other(run: Run, fold
     ("config", "environ"),
     [
         ("[plugins.config.greet]\nenabled = false\n", {}),
+        ('[plugins.config.greet]\nruntime = "isolated"\n', {}),
         ("[plugins]\ndisable_local_discovery = true\n", {}),
         ("", {"PLUGINS__GREET__ENABLED": "false"}),
         ("", {"PLUGINS_DISABLE_LOCAL_DISCOVERY": "true"}),

@@ -11,6 +11,12 @@ import openai
 import pytest
 import pytest_asyncio
 
+from jackfield.control.responses import owner_of
+from jackfield.sdk.outcomes import Identity
+from jackfield.stores.database import Database
+from jackfield.stores.responses import Responses
+from jackfield.testing.waiting import until
+
 from .kinds import SAMPLE, SCHEMA, Kind, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -218,8 +224,15 @@ async def test_a_stream_of_what_is_over_is_refused(gpt: openai.AsyncOpenAI) -> N
 async def test_what_is_kept_goes_with_its_key(world: World) -> None:
     admin = world.gateway.admin
     made = (await admin("/api/v1/credentials", "POST", {"name": "leaver"})).json
-    async with openai.AsyncOpenAI(base_url=f"{world.gateway.url}/v1", api_key=made["key"], max_retries=0) as client:
-        told = await ask(client, Kind("echo"))
-        await admin(f"/api/v1/credentials/{made['id']}", "DELETE")
-        with pytest.raises(openai.AuthenticationError):
-            await client.responses.retrieve(told.id)
+    database = await Database.open("sqlite", world.gateway.folder / "data")
+    stored, owner = Responses(database), owner_of(Identity(credential=made["id"])) or ""
+    try:
+        async with openai.AsyncOpenAI(base_url=f"{world.gateway.url}/v1", api_key=made["key"], max_retries=0) as client:
+            told = await ask(client, Kind("echo"))
+            assert await stored.find(owner, told.id) is not None
+            await admin(f"/api/v1/credentials/{made['id']}", "DELETE")
+            with pytest.raises(openai.AuthenticationError):
+                await client.responses.retrieve(told.id)
+        await until(lambda: stored.find(owner, told.id), lambda found: found is None)
+    finally:
+        await database.dispose()

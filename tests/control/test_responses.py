@@ -13,6 +13,7 @@ from jackfield.errors import NotFound, Unavailable
 from jackfield.sdk.outcomes import Identity
 from jackfield.settings import ResponseSettings
 from jackfield.stores.database import Database
+from jackfield.stores.responses import Responses
 from jackfield.testing.waiting import until
 
 from .conftest import SECRET, SetClock
@@ -88,6 +89,13 @@ async def test_what_is_too_old_is_not_told_and_then_gone(kept: KeptResponses, cl
     assert await kept.forget_old() == 1
 
 
+async def test_what_is_too_old_goes_at_the_start(kept: KeptResponses, database: Database, clock: SetClock) -> None:
+    await keep(kept)
+    clock.now += 31 * DAY_S
+    async with kept:
+        await until(lambda: Responses(database).find(owner_of(ANN) or "", ID), lambda found: found is None)
+
+
 async def test_what_the_store_does_not_take_is_counted(
     kept: KeptResponses, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +105,20 @@ async def test_what_the_store_does_not_take_is_counted(
     monkeypatch.setattr(database, "writing", refuse)
     assert not await keep(kept)
     assert kept.lost == 1
+
+
+@pytest.mark.parametrize("way", ["reading", "writing"])
+@pytest.mark.parametrize("problem", [Unavailable("the store at /srv/secret-place failed"), TimeoutError()])
+async def test_a_store_out_of_reach_is_told_without_where_it_is(
+    kept: KeptResponses, database: Database, monkeypatch: pytest.MonkeyPatch, way: str, problem: Exception
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise problem
+
+    monkeypatch.setattr(database, way, refuse)
+    with pytest.raises(Unavailable) as caught:
+        await (kept.find(ANN, ID) if way == "reading" else kept.delete(ANN, ID))
+    assert "secret-place" not in str(caught.value)
 
 
 async def test_what_belongs_to_a_revoked_key_goes_at_once(
@@ -116,14 +138,24 @@ async def test_what_belongs_to_a_revoked_key_goes_at_once(
         assert await is_kept(kept, identities[1], ids[1])
 
 
-async def test_what_was_under_way_when_its_key_went_goes_later(
+async def test_what_was_under_way_when_its_key_went_is_not_kept(
+    kept: KeptResponses, database: Database, clock: SetClock, credentials: Credentials
+) -> None:
+    leaving = await credentials.create(name="leaving", actor="test")
+    await credentials.revoke("leaving", actor="test")
+    await Directory(database, SECRET, clock, followers=(kept,)).refresh()
+    assert not await keep(kept, Identity(credential=leaving.credential.id))
+    assert (await kept.forget_gone(), kept.lost) == (0, 0)
+
+
+async def test_what_another_process_kept_before_it_knew_goes_later(
     kept: KeptResponses, database: Database, clock: SetClock, credentials: Credentials
 ) -> None:
     leaving = await credentials.create(name="leaving", actor="test")
     await credentials.revoke("leaving", actor="test")
     await Directory(database, SECRET, clock, followers=(kept,)).refresh()
     await kept.forget_gone()
-    await keep(kept, Identity(credential=leaving.credential.id))
+    assert await keep(KeptResponses(database, kept.settings, clock), Identity(credential=leaving.credential.id))
     assert await kept.forget_gone() == 1
 
 

@@ -57,7 +57,7 @@ def find_in_files(folder: Path) -> dict[str, list[bytes]]:
 def body_of(path: str, secret: str, **fields: Any) -> dict[str, Any]:
     """It stands in the text, under names that sound of secrets and under others, and is a name itself."""
     said = f"my password is {secret}, do not tell"
-    told = {"messages": [{"role": "user", "content": said}]}
+    told: dict[str, Any] = {"messages": [{"role": "user", "content": said}]}
     if path in ("/v1/responses", "/v1/embeddings"):
         told = {"input": said}
     extra = {"user": secret, "metadata": {"user_id": secret, "api_key": secret}, "x_field": {secret: secret}}
@@ -83,7 +83,8 @@ def wrong_bodies(path: str, secret: str) -> Iterator[bytes]:
     said = "input" if "input" in right else "messages"
     yield f'{{"model": "scripted", "{secret}'.encode()
     yield json.dumps(right).encode()[:-3] + b"\xff\xfe"
-    for field in ({said: {secret: secret}}, {said: [{"role": secret, "content": secret}]}, {"model": [secret]}):
+    nested: list[dict[str, Any]] = [{said: {secret: secret}}, {"model": [secret]}]
+    for field in (*nested, {said: [{"role": secret, "content": secret}]}):
         yield json.dumps(right | field).encode()
     for field in ({"temperature": secret}, {"max_tokens": secret}, {"stream": secret}, {"tools": secret}):
         yield json.dumps(right | field).encode()

@@ -4,6 +4,7 @@ any level and format, not in traces, metrics, records and errors, and not in wha
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -75,8 +76,10 @@ async def cause_trouble(caller: Caller, upstream: Upstream, model: str) -> None:
     for fields in ({}, {"stream": True}):
         for status in (400, 401, 429, 500):
             upstream.script(Answer.status(status, message=f"{KNOWN} is wrong, so is Bearer {KNOWN}"))
+        named = {"message": f"user={KNOWN} is wrong: there/{KNOWN}", "code": KNOWN, "type": KNOWN, "param": KNOWN}
+        upstream.script(*(Answer.body(json.dumps({"error": named}).encode(), status=status) for status in (400, 500)))
         upstream.script(Answer.error_in_body(f"{KNOWN} is wrong"), Answer.html())
-        for _ in range(6):
+        for _ in range(8):
             called = await caller.post("/v1/chat/completions", body | fields, authorization=f"Bearer {KNOWN}")
             assert called.status == 200 or find(called.body) == []
 

@@ -63,6 +63,10 @@ async def test_what_is_required_is_refused_while_it_starts(tmp_path: Path) -> No
         assert refused.status == 503, refused.body
         assert "plugin silent is required and does not run: it is loading" in refused.body.decode()
         assert (await ready(gateway)).status == 503
+        async with gateway.caller() as caller:
+            # What only asks who calls would have passed it by too.
+            listed = await caller.get("/v1/models")
+        assert (listed.status, listed.json["error"]["plugin"]) == (503, "silent")
         # Whoever may change it is not kept waiting by it.
         changed = await gateway.admin("/api/v1/plugins/toggle", "POST", {"name": "silent", "enabled": False})
         assert changed.status == 200, changed.body

@@ -78,6 +78,8 @@ async def test_what_stands_in_no_folder_is_refused(reader: IsolatedReader) -> No
     foreign = msgspec.structs.replace(find("refused"), dialect="provider")
     with pytest.raises(ManifestError, match="plugins of the provider dialect have a process of their own already"):
         await reader.read(foreign)
+    with pytest.raises(ManifestError, match="plugins of the factory dialect run in the gateway's own process"):
+        await reader.read(msgspec.structs.replace(foreign, dialect="factory"))
 
 
 @pytest.mark.parametrize(

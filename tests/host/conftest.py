@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from .late_plugins import Reader
 from .shop import Shop
 from .world import World
 
@@ -21,3 +22,11 @@ async def shop(world: World, tmp_path: Path) -> Shop:
     made = Shop(world, tmp_path / "shop")
     await made.open()
     return made
+
+
+@pytest.fixture
+def reader(world: World) -> Reader:
+    reader = Reader()
+    world.readers["isolated"] = reader
+    world.patience_s = 0.05
+    return reader

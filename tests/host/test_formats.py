@@ -9,6 +9,7 @@ import pytest
 from jackfield.errors import JackfieldError, Malformed, PluginFailed, UpstreamBroken
 from jackfield.host.formats import AddedFormat
 from jackfield.sdk import ChatFormat, ChatRequest, ChatResponse, Choice, FormatSpec, Message, Text, TextDelta
+from jackfield.sdk.formats import formats_of
 from jackfield.wire.base import Peek
 
 USER = Message(role="user", parts=(Text(text="Hi"),))
@@ -106,3 +107,38 @@ def test_an_error_is_told_all_the_same() -> None:
     format_ = added(Bare, None)
     assert b"too fast" in format_.encode_error(JackfieldError("too fast"), "req_1")
     assert format_.answering(b"{}") is format_
+
+
+class Weird(Given):
+    operation = cast("Any", "weird")
+
+
+class Embedding(Given):
+    operation = "embeddings"
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"format": Given}, "a class"),
+        ({"format": 7}, "no WireFormat"),
+        ({"format": Weird(None)}, "operation cannot be 'weird'"),
+        ({"format": Embedding(None)}, "operation cannot be 'embeddings'"),
+        ({"format": Given(None), "path": "/v1/../api"}, "a path is below /v1/"),
+        ({"format": Given(None), "path": "/v1/./x"}, "a path is below /v1/"),
+        ({"format": Given(None), "path": "/plain"}, "a path is below /v1/"),
+        ({"format": Given(None), "upstream_path": "chat"}, "upstream_path begins with /"),
+    ],
+)
+def test_what_cannot_be_a_format_is_refused_at_once(spec: dict[str, Any], reason: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=reason):
+        FormatSpec(**spec)
+
+
+@pytest.mark.parametrize("listed", [7, (7,), None])
+def test_what_is_no_list_of_them_is_named(listed: Any) -> None:
+    class Listing:
+        wire_formats = listed
+
+    with pytest.raises(TypeError, match=r"wire_formats: .* is no "):
+        formats_of(Listing())

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 import pytest
 
-from jackfield.dialects.base import Blueprint
-from jackfield.dialects.native import NativeDialect
 from jackfield.errors import ConfigError
 from jackfield.host.late import start_in_order
-from jackfield.host.plugin import LoadedPlugin
-from jackfield.sources.base import Found
 from jackfield.testing.waiting import until
-from jackfield.wire.base import OPERATIONS
 
+from .late_plugins import OBSERVER, Reader, barred, now, when, write
 from .world import World, states
 
-MANIFEST = """
-    id = "{0}"
-    version = "1.0.0"
-    runtime = "isolated"
-"""
-OBSERVER = """
-    from jackfield.sdk import Plugin, hook
-
-    class {0}(Plugin):
-        @hook("background")
-        async def look(self, exchange): ...
-"""
 SLOW_LOAD = """
     import asyncio
     from pathlib import Path
@@ -43,53 +26,22 @@ SLOW_LOAD = """
                 lives.touch()
                 await asyncio.Event().wait()
 """
+MEETING = """
+    import asyncio
+    from pathlib import Path
 
+    from jackfield.sdk import Plugin
 
-class Reader:
-    """Those in `held` are read when it is opened for them; `faults` is what reading them comes to."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, asyncio.Event] = {}
-        self.faults: dict[str, Exception] = {}
-        self.read_: list[str] = []
-
-    async def read(self, found: Found) -> Blueprint:
-        self.read_.append(found.name)
-        if (held := self.held.get(found.name)) is not None:
-            await held.wait()
-        if (fault := self.faults.get(found.name)) is not None:
-            raise fault
-        return NativeDialect().read(found)
-
-    def hold(self, *names: str) -> None:
-        self.held = {name: asyncio.Event() for name in names}
-
-
-@pytest.fixture
-def reader(world: World) -> Reader:
-    reader = Reader()
-    world.readers["isolated"] = reader
-    world.patience_s = 0.05
-    return reader
-
-
-def write(world: World, names: Iterable[str], source: str = "") -> None:
-    for name in names:
-        world.write(name, source.replace("{0}", name.capitalize()), manifest=MANIFEST.format(name))
-
-
-def now(world: World) -> dict[str, str]:
-    return states(world.running.snapshot.plugins)
-
-
-async def when(world: World, name: str, state: str) -> LoadedPlugin:
-    await until(lambda: asyncio.sleep(0, now(world)), lambda found: found[name] == state, within=10)
-    return world.running.snapshot.plugins[name]
-
-
-def barred(world: World) -> set[str]:
-    rows = [world.running.snapshot.table.row(operation).barred for operation in OPERATIONS]
-    return {row[1] for row in rows if row is not None}
+    class {0}(Plugin):
+        async def on_load(self):
+            here = Path("{lives}") / self.id
+            if not here.exists():
+                here.touch()
+                await asyncio.Event().wait()
+            here.with_suffix(".again").touch()
+            while not (here.parent / "{other}.again").exists():
+                await asyncio.sleep(0.001)
+"""
 
 
 async def test_they_start_side_by_side_and_only_who_does_not_come_up_is_given_up() -> None:
@@ -157,6 +109,16 @@ async def test_one_that_hangs_as_it_is_loaded_is_not_waited_for_either(world: Wo
     write(world, ("slow",), SLOW_LOAD.replace("{lives}", str(world.folder.parent / "lives")))
     assert states(await world.start()) == {"slow": "loading"}
     await when(world, "slow", "active")
+
+
+async def test_those_that_hang_as_they_are_loaded_are_loaded_again_side_by_side(world: World, reader: Reader) -> None:
+    lives = world.folder.parent / "lives"
+    lives.mkdir()
+    for name, other in (("one", "two"), ("two", "one")):
+        write(world, (name,), MEETING.replace("{lives}", str(lives)).replace("{other}", other))
+    assert states(await world.start()) == {"one": "loading", "two": "loading"}
+    for name in ("one", "two"):
+        await when(world, name, "active")
 
 
 async def test_what_is_required_bars_requests_until_it_is_there(world: World, reader: Reader) -> None:

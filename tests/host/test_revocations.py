@@ -10,9 +10,11 @@ from datetime import timedelta
 import pytest
 
 from jackfield.clock import SystemClock
-from jackfield.errors import Unavailable
+from jackfield.errors import Conflict, ManifestError, Unavailable
+from jackfield.host.host import Host
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.revocations import Revocations
+from jackfield.host.stage import Changed
 from jackfield.stores.audit import AuditLog, Entry
 from jackfield.testing.waiting import until
 from parcels import NOW, listed, revoke
@@ -108,6 +110,43 @@ async def test_where_it_shall_be_stopped_it_is_disabled(shop: Shop, run: Run) ->
     (latest, *_) = await shop.world.running.history()
     assert (latest.actor, latest.action) == ("catalogue", "disable")
     await until(lambda: noted(shop), bool, within=10)
+
+
+async def test_what_could_not_be_stopped_is_tried_again(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def fail(self: Host, name: str, enabled: bool, *, actor: str) -> Changed:
+        asked.append(name)
+        raise Conflict("the plugins were changed by somebody else meanwhile")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Host, "toggle", fail)
+        await run(stops=True)
+        await announce(shop)
+        await until(lambda: asyncio.sleep(0, asked), bool, within=10)
+        assert (await when(shop, "degraded")).running
+    # Anything new that a catalogue tells, though it is nothing about this one.
+    await announce(shop, 3)
+    await when(shop, "disabled")
+    assert len(await noted(shop)) == 1
+
+
+@pytest.mark.parametrize("way", ["configure", "rollback", "enable"])
+async def test_one_that_was_stopped_is_not_begun_again(shop: Shop, run: Run, way: str) -> None:
+    await run(stops=True)
+    await announce(shop)
+    await when(shop, "disabled")
+    host = shop.world.running
+    # It rests in memory, as it was.
+    await host.drained()
+    await until(lambda: noted(shop), bool, within=10)
+    ways = {
+        "configure": lambda: host.configure("guest", {"enabled": True}, actor="me"),
+        "rollback": lambda: host.rollback(actor="me"),
+        "enable": lambda: host.toggle("guest", True, actor="me"),
+    }
+    await shop.refuse(ways[way](), ManifestError, REASON)
+    assert guest(shop).state == "disabled"
 
 
 async def test_what_is_required_is_never_stopped(shop: Shop, run: Run) -> None:

@@ -98,6 +98,14 @@ async def test_when_all_are_at_their_limit_the_client_is_told_the_shortest_wait(
         assert len(stage.upstream.requests) == asked
 
 
+async def test_a_limit_of_a_week_is_kept_to(stage: Stage) -> None:
+    await sign_in(stage.gateway, stage.oauth, "anna")
+    stage.upstream.script(Answer.status(429, retry_after=600_000))
+    called = await stage.chat()
+    assert (called.status, 599_990 <= int(called.headers["retry-after"]) <= 600_000) == (429, True)
+    assert (await accounts(stage.gateway))["anna"]["state"] == "resting"
+
+
 async def test_a_token_that_is_refused_is_renewed_within_the_request(stage: Stage) -> None:
     await sign_in(stage.gateway, stage.oauth, "anna")
     stage.upstream.script(Answer.status(401), Answer.text("served"))
@@ -255,3 +263,42 @@ async def test_an_upstream_may_use_the_sign_in_of_a_plugin(
     assert refused.status == 409
     assert "is a loopback address, not a public one" in refused.json["error"]["message"]
     assert not oauth.devices
+
+
+async def test_a_plugin_that_cannot_say_what_it_lists_stops_nobody_elses_accounts(
+    start_gateway: StartGateway, upstream: Upstream, oauth: OAuthServer
+) -> None:
+    declared = json.dumps(oauth.sign_in(name="own"))
+    plugins = {
+        "ailing": """
+            from jackfield.sdk import Plugin, route
+
+            class Ailing(Plugin):
+                is_ill = False
+
+                @route("/fall-ill")
+                async def fall_ill(self) -> dict:
+                    self.is_ill = True
+                    return {}
+
+                @property
+                def sign_ins(self):
+                    if self.is_ill:
+                        raise RuntimeError("not now")
+                    return ()
+        """,
+        "declarer": f"""
+            import json
+            from jackfield.sdk import Plugin, SignIn
+
+            class Declarer(Plugin):
+                sign_ins = (SignIn(**json.loads('''{declared}''')),)
+        """,
+    }
+    gateway = await start_gateway(plugins=plugins, upstreams=[link(upstream, name="main", account="own")])
+    async with gateway.caller() as caller:
+        assert (await caller.get("/plugins/ailing/fall-ill")).status == 200
+    told = (await gateway.admin("/oauth/providers")).json["providers"]
+    assert [one["name"] for one in told] == ["own"]
+    called = await Stage(gateway, upstream, oauth).chat()
+    assert (called.status, called.json["error"]["message"]) == (503, "upstream main has no account that can be used")

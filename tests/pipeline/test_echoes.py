@@ -54,8 +54,10 @@ def test_the_name_of_an_error_is_no_echo_though_the_client_wrote_of_it(code: str
     assert is_an_echo(code, body) is echo
 
 
-def test_a_long_message_is_cut() -> None:
-    assert len(told_to_operators("x" * 9_000_000, b'"' + b"x" * 9_000_000 + b'"', ())) < LONGEST + 10
+def test_a_long_message_is_cut_and_a_large_request_not_searched() -> None:
+    assert len(told_to_operators("x y" * 1_000_000, BODY, ())) == LONGEST + 1
+    said = "word=Tr0ub4dor-and-3 of gpt-4o-2024-08-06 is forbidden"
+    assert told_to_operators(said, BODY + b" " * 300_000, MODELS) == "*** of gpt-4o-2024-08-06 is forbidden"
 
 
 def test_a_long_text_is_hidden_though_it_has_only_letters() -> None:

@@ -102,6 +102,21 @@ async def test_a_stream_counts_all_it_sent(start_gateway: StartGateway, upstream
     assert (told["stream"], told["bytes"]) == (True, len(called.body))
 
 
+async def test_who_leaves_before_the_answer_has_a_line_and_so_has_the_try(
+    start_gateway: StartGateway, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.script(Answer.hang_before_head())
+    gateway = await start_gateway(upstreams=[link(upstream)], **config(tmp_path / "access.log"))
+    async with gateway.caller() as caller:
+        body = json.dumps(ASKED).encode()
+        head = caller.write_head("POST", "/v1/chat/completions", {"content-length": str(len(body))})
+        await caller.write(head + body)
+        await upstream.received()
+    line, tried = await told_in(tmp_path / "access.log", 2)
+    assert (line["status"], line["error"], line["attempts"]) == (499, "client_gone", 1)
+    assert (tried["upstream"], tried["ok"], tried["status"]) == ("openai", False, None)
+
+
 async def test_the_combined_format_is_one_line_whatever_was_asked_for(
     start_gateway: StartGateway, upstream: Upstream, tmp_path: Path
 ) -> None:

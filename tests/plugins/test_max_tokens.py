@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,20 @@ async def test_too_much_is_refused_where_that_is_wanted() -> None:
     assert (trial.status, trial.error.code, trial.error.plugin) == (400, "max_tokens_exceeded", "max_tokens")
     assert "11 is more than the 10 that 'gpt-4o' may write" in trial.error.message
     assert sent(await ask({"default": 50, "most": 10, "on_excess": "refuse"})) == 10
+
+
+@pytest.mark.parametrize(("newer", "older"), [(5, 500), (500, 5), (500, 500), (0, 500)])
+async def test_the_older_name_beside_the_newer_one_is_no_way_around_it(newer: int, older: int) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    names = {"max_completion_tokens": newer, "max_tokens": older}
+    async with FakeHost(MaxTokens, config={"most": 10}) as host:
+        trial = await host.request(body | names)
+        assert trial.sent[0].request is not None
+        told = trial.sent[0].request.extra["max_tokens"]
+        assert (sent(trial), json.loads(bytes(told))) == (min(newer, 10), min(older, 10))
+        assert trial.headers[HEADER] == "10; was=500"
+    async with FakeHost(MaxTokens, config={"most": 10, "on_excess": "refuse"}) as host:
+        assert (await host.request(body | names)).status == 400
 
 
 @pytest.mark.parametrize("api", ["openai", "anthropic"])

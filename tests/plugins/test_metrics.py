@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
-from jackfield.plugins.metrics.sheet import FAMILIES
+from jackfield.plugins.metrics.sheet import FAMILIES, Sheet
 from jackfield.testing import Answer, Called, Upstream, until
 from jackfield.testing.gateway import RunningGateway, run_gateway
 from jackfield.testing.setup import link
@@ -117,6 +118,24 @@ async def test_apps_are_counted(gateway: RunningGateway) -> None:
         refused = await caller.get(PATH)
     await until(lambda: read(gateway, "jackfield_app_requests_total"), lambda found: found.get(("shop", "200")) == 1)
     assert (refused.status, "not among the plugin's readers" in refused.body.decode()) == (403, True)
+
+
+async def test_it_may_be_asked_often(gateway: RunningGateway) -> None:
+    """Of several workers each had a share of a plugin's hundred operations a minute, and each answer takes some."""
+    assert {(await gateway.admin(PATH)).status for _ in range(60)} == {200}
+
+
+async def test_it_is_written_beside_the_requests(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, render = [], Sheet.render
+
+    def note(sheet: Sheet) -> bytes:
+        threads.append(current_thread())
+        return render(sheet)
+
+    monkeypatch.setattr(Sheet, "render", note)
+    assert (await gateway.admin(PATH)).status == 200
+    assert main_thread() not in threads
+    assert len(threads) == 1
 
 
 async def test_what_a_client_made_up_is_no_label(gateway: RunningGateway) -> None:

@@ -163,6 +163,17 @@ async def test_after_one_that_failed_nobody_asks_at_once() -> None:
         assert len(host.sent_outside) == 2
 
 
+async def test_it_is_degraded_until_another_try_succeeds() -> None:
+    address = Address(listed(1))
+    async with host_at(address) as host:
+        await settled(host)
+        address.answer = 500
+        failed = [(False, "prices.example: answered with 500")]
+        assert [await again(host), await again(host, 60), await again(host, 60)] == [failed] * 3
+        address.answer = listed(2)
+        assert [await again(host, CLAIM_S), await again(host, 60)] == [[(True, "")]] * 2
+
+
 async def test_another_worker_takes_what_one_has_fetched() -> None:
     address = Address(listed(4))
     async with host_at(address) as host:

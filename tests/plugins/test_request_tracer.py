@@ -134,6 +134,19 @@ async def test_long_texts_are_cut_and_long_bodies_left_out(
     assert texts[2].startswith("has 3")
 
 
+async def test_who_sends_more_secrets_than_can_be_looked_for_keeps_nobody_busy(
+    start_gateway: StartGateway, upstream: Upstream, tmp_path: Path
+) -> None:
+    gateway = await start_gateway(upstreams=[link(upstream)], **config(tmp_path / "traces", upstream_requests=True))
+    secrets = [f"secret-{number}" for number in range(300)]
+    async with gateway.caller() as caller:
+        await caller.post("/v1/chat/completions?" + "&".join(secrets), ask(" ".join(secrets)))
+    (trace,) = await traces_in(tmp_path / "traces", 1)
+    bodies = [trace["request"]["body"], trace["response"]["body"], trace["upstream_requests"][0]["body"]]
+    assert all("values that may be secrets" in body["left_out"] for body in bodies)
+    assert "secret-1" not in json.dumps(trace)
+
+
 async def test_a_folder_that_cannot_be_made_keeps_the_plugin_out(start_gateway: StartGateway, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     gateway = await start_gateway(**config(tmp_path / "file" / "traces"))

@@ -66,3 +66,13 @@ def test_a_link_that_somebody_laid_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         folder.write("a.json", b"x")
     assert (tmp_path / "notes.json").read_text() == "not ours"
+
+
+def test_what_a_killed_worker_left_half_written_goes_too(tmp_path: Path) -> None:
+    old, new = tmp_path / f".{NAMES[0]}.tmp", tmp_path / f".{NAMES[1]}.tmp"
+    probe = tmp_path / ".123.tmp"
+    for at, place in ((0, old), (0, probe), (99, new)):
+        place.touch()
+        os.utime(place, (at, at))
+    Folder(tmp_path, Bounds(files=2, total_bytes=10_000, age_s=100)).prune(now=100)
+    assert list(tmp_path.iterdir()) == [new]

@@ -150,6 +150,23 @@ async def test_what_the_gateway_keeps_goes_on_anywhere(gateway: RunningGateway, 
     assert (await read(gateway, second))["previous_response_id"] == first["id"]
 
 
+async def test_reasoning_that_an_upstream_cannot_read_does_not_go_there(
+    gateway: RunningGateway, stateful: Upstream
+) -> None:
+    first = answer_of(await ask(gateway, 'echo: {"thinking": "hm", "text": "yes"}'))
+    second = answer_of(await ask(gateway, "So?", model="stateful", previous_response_id=first["id"]))
+    assert [item["type"] for item in stateful.requests[-1].json["input"]] == ["message"] * 3
+    listed = (await call(gateway, "GET", f"/v1/responses/{second['id']}/input_items?order=asc")).json["data"]
+    assert [item["type"] for item in listed] == ["message", "reasoning", "message", "message"]
+
+
+async def test_so_it_is_where_the_client_sends_it_back_itself(gateway: RunningGateway, stateful: Upstream) -> None:
+    said = {"role": "user", "content": "Hi"}
+    signed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "jackfield_signature:x"}
+    answer_of(await ask(gateway, [said, signed, said], model="stateful", store=False))
+    assert stateful.requests[-1].json["input"] == [said, said]
+
+
 async def test_nothing_of_what_is_kept_is_told_to_operators(gateway: RunningGateway) -> None:
     first = answer_of(await ask(gateway, CANARY))
     answer_of(await ask(gateway, "So?", previous_response_id=first["id"]))

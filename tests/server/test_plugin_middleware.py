@@ -105,6 +105,41 @@ async def test_what_it_raises_is_its_plugins_failure(start_gateway: StartGateway
         assert (await caller.post("/v1/chat/completions", CHAT)).status == 200
 
 
+ADDING = """
+    from starlette.middleware.base import BaseHTTPMiddleware
+    from jackfield.sdk import MiddlewareSpec, Plugin
+
+    class Adding(BaseHTTPMiddleware):
+        async def dispatch(self, request, call_next):
+            response = await call_next(request)
+            response.headers["x-added"] = "yes"
+            response.headers["x-request-id"] = "mine"
+            return response
+
+    class Adds(Plugin):
+        middleware = (MiddlewareSpec(kind=Adding),)
+"""
+
+
+async def test_starlettes_middleware_changes_the_headers_of_every_answer(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(plugins={"adds": ADDING})
+    async with gateway.caller() as caller:
+        answers = [await caller.get(path) for path in ("/health", "/v1/models", "/nothing", "/metrics")]
+        for path, body in (("/v1/chat/completions", CHAT), ("/v1/messages", CHAT | {"max_tokens": 9})):
+            answers += [await caller.post(path, body | {"stream": stream}) for stream in (False, True)]
+        answers.append(await caller.post("/v1/chat/completions", {}))
+    assert [one.headers.get("x-added") for one in answers] == ["yes"] * len(answers)
+    assert {one.headers["x-request-id"] for one in answers} == {"mine"}
+    assert {one.status for one in answers} >= {200, 400, 404}
+
+
+async def test_it_changes_those_of_a_plugins_failure_too(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(plugins={"adds": ADDING, "fails": FAILING})
+    async with gateway.caller() as caller:
+        called = await caller.get("/v1/models", x_fail="1")
+    assert (called.status, called.json["error"]["plugin"], called.headers["x-added"]) == (502, "fails", "yes")
+
+
 LATE = """
     from jackfield.sdk import MiddlewareSpec, Plugin
 

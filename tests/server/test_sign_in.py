@@ -114,6 +114,12 @@ async def test_a_page_repeats_nothing_of_the_address(gateway: RunningGateway) ->
         assert headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("end", ["callback", "login"])
+async def test_an_address_with_too_many_fields_is_refused_to_whoever_comes(gateway: RunningGateway, end: str) -> None:
+    status, _, page = await visit(f"{gateway.url}/oauth/acme/{end}?{'&'.join(['state=1'] * 60)}")
+    assert (status, "Traceback" in page) == (400, False)
+
+
 async def test_everything_but_the_callback_needs_an_admin_key(gateway: RunningGateway) -> None:
     paths = [("GET", "/oauth/providers"), ("GET", "/oauth/acme/login")]
     paths += [("POST", f"/oauth/acme/{name}") for name in ("login", "finish", "poll", "refresh", "logout", "revoke")]

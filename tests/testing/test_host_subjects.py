@@ -141,3 +141,28 @@ def test_what_is_no_plugin_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.txt").write_text("hello")
     with pytest.raises(JackfieldError, match=name):
         prepare(tmp_path / name)
+
+
+CHOOSY = """
+from jackfield.sdk import Plugin, hook
+
+class Choosy(Plugin):
+    loaded = False
+
+    async def on_load(self):
+        self.loaded = True
+
+    def hears(self, spec):
+        return self.loaded and spec.name == "told"
+
+    @hook("ingress")
+    async def told(self, exchange): ...
+
+    @hook("background")
+    async def left_out(self, exchange): ...
+"""
+
+
+async def test_it_is_called_for_what_it_wants_to_hear_of(tmp_path: Path) -> None:
+    async with FakeHost(write(tmp_path / "choosy", CHOOSY)) as host:
+        assert [hook.name for hook in host.hooks] == ["told"]

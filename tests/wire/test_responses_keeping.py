@@ -23,6 +23,7 @@ from jackfield.wire.openai_responses.keeping import (
     read_wishes,
     split_answers,
 )
+from jackfield.wire.sealing import seal
 
 ID = "resp_jf01"
 MARKS = Marks(ID, "resp_jf00", store=True)
@@ -73,6 +74,36 @@ def test_what_was_said_comes_first_and_is_told_whole() -> None:
     OpenAIResponses().decode_request(json.dumps(body).encode())
 
 
+def test_upstreams_of_the_format_are_told_the_reasoning_that_they_can_read_with_its_id() -> None:
+    thought: Any = {"type": "reasoning", "summary": []}
+    former = [
+        {**thought, "id": "rs_0", "encrypted_content": "theirs"},
+        {**thought, "id": "rs_1", "encrypted_content": seal("signed", None)},
+        {**thought, "id": "rs_2", "encrypted_content": seal(None, "redacted")},
+        {**thought, "id": "rs_3", "summary": [{"type": "summary_text", "text": "so"}]},
+    ]
+    raws = conversation(json.dumps(former).encode(), b'{"output":[]}')
+    begun = begin_turn(b'{"model":"m","input":"Hi"}', ID, raws, native=True)
+    assert json.loads(begun.items)[:4] == former
+    assert json.loads(begun.body)["input"][:-1] == former[:1]
+
+
+def test_each_item_has_an_id_of_its_own_whatever_upstreams_and_clients_say() -> None:
+    former = [{"type": "message", "id": "msg_0", "role": "assistant", "content": []}] * 3
+    given = [{"type": "message", "id": one, "role": "user", "content": "so"} for one in ("msg_0", 5, "", None, "mine")]
+    items, _ = turn({"model": "m", "input": given}, former)
+    ids = [item["id"] for item in items]
+    assert (ids[0], ids[-1]) == ("msg_0", "mine")
+    assert len(set(ids)) == len(ids) == 8
+    assert all(isinstance(one, str) for one in ids)
+
+
+def test_a_message_may_say_that_its_type_is_null() -> None:
+    items, body = turn({"model": "m", "input": [{"type": None, "role": "user", "content": "Hi"}]})
+    assert (items[0]["type"], items[0]["content"]) == ("message", [{"type": "input_text", "text": "Hi"}])
+    assert body["input"][0]["type"] == "message"
+
+
 @pytest.mark.parametrize("wrong", [7, [7], {}, ["x"]])
 def test_what_is_no_input_is_refused(wrong: Any) -> None:
     with pytest.raises(Malformed):
@@ -90,12 +121,16 @@ items = st.lists(
 )
 
 
+def nameless(item: Any) -> Any:
+    return {name: value for name, value in item.items() if name != "id"}
+
+
 @given(former=items, given_=items)
 @settings(max_examples=60, deadline=None)
 def test_whatever_stands_in_items_they_are_kept_or_refused(former: list[Any], given_: list[Any]) -> None:
     kept, body = turn({"model": "m", "input": given_}, former)
     assert len(kept) == len(body["input"]) == len(former) + len(given_)
-    assert kept[: len(former)] == former
+    assert [nameless(item) for item in kept[: len(former)]] == [nameless(item) for item in former]
     listed = json.loads(list_items(json.dumps(kept).encode(), Listing(limit=100, newest_first=False)))
     assert listed["data"] == kept
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 
+import structlog
+
 from jackfield.app.lifetime import own
 from jackfield.app.offers import World
 from jackfield.clock import Clock
@@ -22,7 +24,10 @@ from jackfield.sdk.sign_in import SignIn, sign_ins_of
 from jackfield.settings import ServerSettings, Settings
 from jackfield.stores.database import Database
 from jackfield.stores.leases import Leases
+from jackfield.telemetry.text import describe_error
 from jackfield.transport import EgressPolicy, HttpClient
+
+log = structlog.get_logger("jackfield.accounts")
 
 EVERYWHERE: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "*": "127.0.0.1"}  # noqa: S104 - never bound
 
@@ -45,6 +50,7 @@ class OpenAccounts:
     ) -> None:
         self._settings, self._environ, self._database, self._clock = settings, environ, database, clock
         self._world, self._shared = world, shared
+        self._unlisted: set[str] = set()
 
     @asynccontextmanager
     async def open(self, public: HttpClient, leases: Leases, announce: Announce) -> AsyncIterator[OpenAccounts]:
@@ -64,6 +70,9 @@ class OpenAccounts:
                 # Who held one is gone: nobody need wait until it has fallen free.
                 await leases.forget(OWNER)
             await book.load()
+            if book.accounts:
+                # Without a sound key the gateway does not begin; later, it goes on with what it has.
+                sealer()
             self.desk = Desk(
                 self.accounts,
                 cache(lambda: PendingSignIns(self._database, sealer())),
@@ -78,7 +87,17 @@ class OpenAccounts:
     def _of_plugins(self) -> Iterator[tuple[str, tuple[SignIn, ...]]]:
         for plugin in self._world.plugins():
             if plugin.instance is not None:
-                yield plugin.id, sign_ins_of(plugin.instance)
+                yield plugin.id, self._listed_by(plugin.id, plugin.instance)
+
+    def _listed_by(self, plugin_id: str, instance: object) -> tuple[SignIn, ...]:
+        """A boundary: what one plugin lists, and did well when it was loaded, is not to stop the others' accounts."""
+        try:
+            return sign_ins_of(instance)
+        except Exception as error:  # noqa: BLE001 - a stranger's code
+            if plugin_id not in self._unlisted:
+                self._unlisted.add(plugin_id)
+                log.error("sign_ins_unreadable", plugin=plugin_id, error=describe_error(error))
+            return ()
 
 
 def public_url(settings: Settings) -> str | None:

@@ -16,6 +16,7 @@ from jackfield.host.host import Host
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.mcp.mounts import CONNECT, make_mounts
 from jackfield.mcp.servers import McpServers
+from jackfield.services.allowance import Allowance
 from jackfield.services.credentials import USE, PluginCredentials
 from jackfield.services.events import EventBus, GrantedEvents, PluginEvents
 from jackfield.services.grants import Grant, Offer
@@ -83,7 +84,7 @@ class World:
 
 def make_offers(shared: Shared) -> Mapping[str, Offer]:
     return {
-        "kv": Offer(STORAGE, lambda grant: PluginStorage(grant.allowance, shared.kv)),
+        "kv": Offer(STORAGE, lambda grant: PluginStorage(_for_storage(grant), shared.kv)),
         "http": Offer(frozenset({OUTBOUND}), partial(_http, shared)),
         "events": Offer(frozenset({"events:subscribe", "events:emit"}), partial(_events, shared)),
         "scheduler": Offer(frozenset({"scheduler:read", "scheduler:write"}), partial(_scheduler, shared)),
@@ -94,6 +95,12 @@ def make_offers(shared: Shared) -> Mapping[str, Offer]:
         "credentials": Offer(frozenset({USE}), partial(_credentials, shared)),
         "mcp": Offer(frozenset({CONNECT}), partial(make_mounts, shared.servers)),
     }
+
+
+def _for_storage(grant: Grant) -> Allowance:
+    """What comes with Jackfield uses it sparingly, and more often the more workers there are: their share of a limit
+    would not be enough."""
+    return grant.allowance.uncounted() if grant.asker.built_in else grant.allowance
 
 
 def _http(shared: Shared, grant: Grant) -> PluginHttp:

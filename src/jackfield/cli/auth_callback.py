@@ -96,7 +96,10 @@ class Callback:
         line = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         if len(line) != 3 or line[0] != "GET" or not self._state:
             return None
-        parts = urlsplit(line[1])
+        try:
+            parts = urlsplit(line[1])
+        except ValueError:
+            return None
         told = {name: values[0] for name, values in parse_qs(parts.query).items() if len(values) == 1}
         state = told.get("state", "")
         if parts.path != self._path or not hmac.compare_digest(state.encode(), self._state.encode()):

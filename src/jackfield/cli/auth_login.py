@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import typer
 
@@ -122,7 +122,8 @@ def read_pasted(text: str) -> SentBack:
     is."""
     text = text.strip()
     if "://" in text:
-        told = parse_qs(urlsplit(text).query)
+        # Not by its parts: what is pasted may be no address at all.
+        told = parse_qs(text.partition("?")[2].partition("#")[0])
         fields = {name: values[0] for name, values in told.items() if len(values) == 1}
     else:
         code, _, state = text.partition("#")

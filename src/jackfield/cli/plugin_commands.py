@@ -175,7 +175,9 @@ class PluginLine:
     def _is_off(self, name: str) -> bool:
         assert self._settings is not None, "asked for only where plugins were found"
         config = self._settings.plugins.config.get(name)
-        return name in self._switched_off or (config is not None and config.enabled is False)
+        # What is to run apart from the gateway is not to run here, either.
+        kept_out = config is not None and (config.enabled is False or config.runtime not in (None, "inprocess"))
+        return kept_out or name in self._switched_off
 
     def _paths(self) -> Iterator[tuple[Path_, str]]:
         """Without running anything."""

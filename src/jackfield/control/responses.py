@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 import structlog
 
 from jackfield.clock import Clock
 from jackfield.control.credentials import KIND, body_of
-from jackfield.errors import JackfieldError, NotFound
+from jackfield.errors import JackfieldError, NotFound, Unavailable
 from jackfield.sdk.outcomes import Identity
 from jackfield.settings import ResponseSettings
 from jackfield.stores.database import Database
@@ -24,15 +25,18 @@ from jackfield.stores.responses import KeptResponse, Responses, Room
 OWN = "resp_jf"
 DAY_S = 86400.0
 SWEEP_S = 3600.0
-# A store that takes longer than this to keep an answer has not kept it: the client has waited enough.
+# A store that takes longer than this to keep an answer has not kept it, and one that takes longer to find one is out of
+# reach: the client has waited enough.
 KEEPING_S = 5.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 
 class KeptResponses:
-    """A follower of the directory. As an async context manager it also forgets, hourly, what is too old, and at once
-    what belongs to a credential that is no more.
+    """A follower of the directory. As an async context manager it also forgets, at its start and hourly, what is too
+    old, and at once what belongs to a credential that is no more.
 
     `lost` counts answers that were to be kept and could not be."""
 
@@ -58,7 +62,7 @@ class KeptResponses:
     async def find(self, identity: Identity | None, response: str, param: str | None = None) -> KeptResponse:
         """Raises `NotFound`, whether there is none or it is somebody else's."""
         owner = owner_of(identity)
-        found = await self._stored.find(owner, response) if owner is not None and is_own(response) else None
+        found = await _reached(self._stored.find(owner, response)) if owner is not None and is_own(response) else None
         if found is None or found.at < self._oldest():
             raise unknown(response, param)
         return found
@@ -66,7 +70,7 @@ class KeptResponses:
     async def keep(self, identity: Identity | None, response: str, items: bytes, body: bytes) -> bool:
         """Whether it is durable now."""
         owner = owner_of(identity)
-        if identity is None or owner is None or not self.fits(items, body):
+        if identity is None or owner is None or identity.credential in self._gone or not self.fits(items, body):
             return False
         kept = KeptResponse(
             id=response, owner=owner, at=self._clock.wall(), items=items, body=body, credential=identity.credential
@@ -82,7 +86,7 @@ class KeptResponses:
     async def delete(self, identity: Identity | None, response: str) -> None:
         """Raises `NotFound`."""
         owner = owner_of(identity)
-        if owner is None or not await self._stored.delete(owner, response):
+        if owner is None or not is_own(response) or not await _reached(self._stored.delete(owner, response)):
             raise unknown(response)
 
     def take(self, stored: StoredObject) -> None:
@@ -94,10 +98,12 @@ class KeptResponses:
         return await self._stored.delete_older_than(self._oldest())
 
     async def forget_gone(self) -> int:
-        """What belongs to credentials that are no more; also what was under way when they went."""
+        """What belongs to credentials that are no more; also what another process kept before it knew."""
         return await self._stored.delete_of(sorted(self._gone))
 
     async def __aenter__(self) -> Self:
+        # Also at the start: a gateway may never run for as long as it takes until the next time.
+        self._due.set()
         self._task = asyncio.create_task(self._sweep(), name="response retention")
         return self
 
@@ -126,6 +132,16 @@ class KeptResponses:
     def _lose(self, reason: str) -> None:
         self.lost += 1
         log.warning("a response was not kept", reason=reason, lost=self.lost)
+
+
+async def _reached(asked: Coroutine[Any, Any, T]) -> T:
+    """What the store says. Where it says nothing the operator is told the reason, and the client none of it."""
+    try:
+        async with asyncio.timeout(KEEPING_S):
+            return await asked
+    except (Unavailable, TimeoutError) as error:
+        log.warning("kept responses are out of reach", reason=str(error) or "the store took too long")
+        raise Unavailable("the responses that are kept are out of reach for now") from error
 
 
 def name_response() -> str:

@@ -172,7 +172,10 @@ def _read_shelves(files: tuple[Path, ...]) -> list[Any]:
 def _refuse_foreign(found: Found) -> Path:
     """Where it is found again. Raises `ManifestError`."""
     if found.dialect not in DIALECTS:
-        told = f"plugins of the {found.dialect} dialect have a process of their own already"
+        where = (
+            "run in the gateway's own process" if found.dialect == "factory" else "have a process of their own already"
+        )
+        told = f"plugins of the {found.dialect} dialect {where}"
         raise ManifestError(told, file=found.place, field="runtime")
     if found.runtime not in ("inprocess", RUNTIME):
         raise ManifestError(f"it runs in a process of {found.runtime} already", file=found.place, field="runtime")

@@ -100,12 +100,13 @@ class HookTable:
     answer.
 
     `required` are the plugins that must see every operation, by id, each with the reason why it does not run, if it
-    does not."""
+    does not. `absent` names one that does not, and says why."""
 
-    __slots__ = ("_rows", "hooks")
+    __slots__ = ("_rows", "absent", "hooks")
 
     def __init__(self, hooks: Iterable[BoundHook], required: Mapping[str, str | None] = NOBODY) -> None:
         self.hooks = tuple(hooks)
+        self.absent = _absent(required)
         ordered = {name: in_order(hook for hook in self.hooks if hook.spec.point == name) for name in POINTS}
         seen = {operation: _seen_by(operation, ordered) for operation in OPERATIONS}
         self._rows = {name: HookRow(rows, _barred(name, rows, required)) for name, rows in seen.items()}
@@ -122,18 +123,21 @@ def _seen_by(operation: Operation, ordered: dict[PointName, Hooks]) -> dict[Poin
     return rows
 
 
+def _absent(required: Mapping[str, str | None]) -> tuple[str, str] | None:
+    lacking = ((plugin, reason) for plugin, reason in required.items() if reason is not None)
+    return next(((plugin, f"plugin {plugin} is required and does not run: {why}") for plugin, why in lacking), None)
+
+
 def _barred(
     operation: Operation, rows: dict[PointName, Hooks], required: Mapping[str, str | None]
 ) -> tuple[str, str] | None:
     # Only chat is streamed.
     points = rows if operation == "chat" else rows.keys() - {"response_chunk"}
     seeing = {hook.plugin for point in points for hook in rows[point] if not hook.spec.inner}
-    for plugin, reason in required.items():
-        if reason is not None:
-            return plugin, f"plugin {plugin} is required and does not run: {reason}"
-        if plugin not in seeing:
-            return plugin, f"plugin {plugin} is required and has no hook that sees {operation}"
-    return None
+    if (absent := _absent(required)) is not None:
+        return absent
+    blind = next((plugin for plugin in required if plugin not in seeing), None)
+    return None if blind is None else (blind, f"plugin {blind} is required and has no hook that sees {operation}")
 
 
 def _in_reverse(hooks: Hooks) -> Hooks:

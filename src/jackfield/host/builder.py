@@ -32,12 +32,13 @@ from jackfield.host.drafts import (
     refuse_late_choice,
     refuse_reserved,
     spare_name,
+    tell_missing,
     version_of,
     with_manifest,
 )
 from jackfield.host.late import STARTING, Late, Readings, start_in_order
 from jackfield.host.paths import Paths, collect_middleware, collect_paths, refuse_clash
-from jackfield.host.plugin import LoadedPlugin
+from jackfield.host.plugin import LoadedPlugin, refuses
 from jackfield.host.resolve import Node, Resolved, resolve
 from jackfield.host.snapshot import shared_by
 from jackfield.host.strays import end_strays
@@ -64,8 +65,6 @@ class Trouble(msgspec.Struct, frozen=True):
 NOTHING: Mapping[str, LoadedPlugin] = MappingProxyType({})
 
 Probe = Callable[[LoadedPlugin], Awaitable[list[Trouble]]]
-
-
 NO_READERS: Mapping[str, Reader] = MappingProxyType({})
 
 
@@ -90,6 +89,11 @@ class Builder:
     def required(self) -> tuple[str, ...]:
         """The ids of plugins without which nothing is served."""
         return self._settings.required
+
+    @property
+    def refusing(self) -> frozenset[str]:
+        """Whose failures refuse by the operator's word, as the operator calls them."""
+        return frozenset(name for name, one in self._settings.config.items() if one.on_failure == "closed")
 
     @property
     def start_patience_s(self) -> float:
@@ -154,6 +158,7 @@ class Builder:
             approved=frozenset(plugin.approved),
             http_hosts=blueprint.manifest.http.hosts,
             agent=blueprint.agent,
+            built_in=plugin.source == "builtin",
             provides=None if blueprint.gives_freely else declared_names(blueprint.manifest.provides),
         )
         return self._grant(asker)
@@ -361,7 +366,7 @@ class _Making:
             draft.id, draft.sighting.found, self._builder.guard(draft.id, self._stats), draft.sighting.digest
         )
         plugin.manifest, plugin.settings, plugin.overlay = draft.sighting.manifest, draft.settings, draft.entry.config
-        plugin.approved, plugin.anew = draft.approved, draft.entry.anew
+        plugin.approved, plugin.anew, plugin.bars = draft.approved, draft.entry.anew, draft.bars
         draft.plugin = self.built.plugins[draft.id] = plugin
         if draft.sighting.code is not None:
             self.built.codes[draft.id] = draft.sighting.code
@@ -378,6 +383,7 @@ class _Making:
                 self.built.plugins[draft.id] = former
                 return
             if resting is not None and not anew and self._rests_as(resting, plugin):
+                await find_anew(draft.sighting)  # raises for what was revoked since
                 await self._wake(resting, plugin)
                 return
             self._replaced.add(draft.id)
@@ -426,6 +432,7 @@ class _Making:
         grant.shared.join(self._shared)
         prepare = partial(loader.prepare, blueprint, draft.settings, grant.services, plugin.guard, plugin.priority)
         prepared = await loader.run_own(prepare)
+        draft.bars = refuses(prepared.hooks)
         try:
             degraded = await self._bring_up(plugin, prepared.instance)
         except BaseException:
@@ -435,7 +442,7 @@ class _Making:
         plugin.take(prepared.instance, prepared.hooks, grant)
         plugin.show(prepared.config, prepared.ui_schema)
         self.built.fresh.append(plugin)
-        degraded = degraded or _tell_missing(grant)
+        degraded = degraded or tell_missing(grant)
         if self._probed:
             degraded = await self._try(plugin) or degraded
         plugin.move("degraded" if degraded else "active", degraded)
@@ -487,11 +494,6 @@ class _Making:
         ):
             self.built.worse[draft.id] = error
             log.error("plugin_failed", plugin=plugin.id, place=plugin.place, reason=str(error))
-
-
-def _tell_missing(grant: Grant) -> str | None:
-    missing = ", ".join(map(repr, grant.shared.missing))
-    return f"it declares that it provides {missing}, and does not" if missing else None
 
 
 def _as_error(error: JackfieldError | loader.PluginBroke | Late, plugin_id: str) -> JackfieldError | Late:

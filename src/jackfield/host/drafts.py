@@ -18,6 +18,7 @@ from jackfield.host.world import Code, Entry
 from jackfield.sdk.events import SYSTEM
 from jackfield.sdk.permissions import check_permission
 from jackfield.sdk.shared import read_need, read_offer
+from jackfield.services.grants import Grant
 from jackfield.settings import PluginConfig
 
 # What an operator may choose between, by where a plugin's code runs if nobody chooses.
@@ -31,7 +32,7 @@ ELSEWHERE = frozenset({"isolated", "grpc"})
 class Draft:
     """One plugin on its way into a world."""
 
-    __slots__ = ("approved", "blueprint", "entry", "id", "plugin", "settings", "sighting")
+    __slots__ = ("approved", "bars", "blueprint", "entry", "id", "plugin", "settings", "sighting")
 
     def __init__(self, plugin_id: str, sighting: Sighting, entry: Entry) -> None:
         self.id, self.sighting, self.entry = plugin_id, sighting, entry
@@ -39,6 +40,7 @@ class Draft:
         self.blueprint: Blueprint | None = None
         self.plugin: LoadedPlugin | None = None
         self.approved: tuple[str, ...] = ()
+        self.bars = False
 
     def choose_runtime(self) -> None:
         """The operator's word, else what it was installed for, else the manifest's. Raises `ConfigError` for one in
@@ -135,6 +137,11 @@ def lacking_service(draft: Draft, plugins: Mapping[str, LoadedPlugin]) -> str | 
             names = ", ".join(plugin.id for plugin in declaring)
             return f"requires the service {need!r}, which {names} declares and does not provide"
     return None
+
+
+def tell_missing(grant: Grant) -> str | None:
+    missing = ", ".join(map(repr, grant.shared.missing))
+    return f"it declares that it provides {missing}, and does not" if missing else None
 
 
 def refuse_late_choice(draft: Draft, ran_in: str) -> None:

@@ -19,7 +19,7 @@ from jackfield.hooks.guard import PluginStats
 from jackfield.host.approvals import approving, check_known, refuse_overridden
 from jackfield.host.aside import run_aside
 from jackfield.host.installing import NO_WISH, Wish, draw_up, is_approved
-from jackfield.host.late import take_in
+from jackfield.host.late import in_turns, take_in
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.host.routes import UpstreamLink
 from jackfield.host.snapshot import Snapshot
@@ -119,12 +119,12 @@ class Host:
 
     def _await_late(self) -> None:
         """Those that were not waited for are taken in as they come."""
-        for plugin in self.snapshot.plugins.values():
-            if plugin.state == "loading":
-                self._own(take_in(plugin, self._stage.readings, self._settle), f"late-{plugin.id}")
+        late = (plugin for plugin in self.snapshot.plugins.values() if plugin.state == "loading")
+        for turn in in_turns(late, self._stage.readings):
+            self._own(take_in(turn, self._stage.readings, self._settle), f"late-{turn[0].id}")
 
-    async def _settle(self, plugin_id: str) -> None:
-        await self._alone(self._stage.settle(plugin_id))
+    async def _settle(self, plugin_ids: tuple[str, ...]) -> None:
+        await self._alone(self._stage.settle(plugin_ids))
 
     async def stop(self) -> None:
         self._stopping = True

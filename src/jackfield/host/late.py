@@ -42,6 +42,9 @@ class Readings:
                 task.add_done_callback(_note)
             raise
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
     async def ended(self, key: Hashable) -> None:
         """Waits for one that goes on, however it ends."""
         if (task := self._kept.get(key)) is not None:
@@ -111,24 +114,36 @@ async def _give_up(starting: Mapping[str, asyncio.Task[None]]) -> list[str]:
     return [name for name, task in given_up.items() if task.cancelled()]
 
 
-async def take_in(plugin: LoadedPlugin, readings: Readings, settle: Callable[[str], Awaitable[None]]) -> None:
-    """Once it has been read, or there is nothing to wait for, however that turned out."""
-    key = version_of(plugin)
-    await readings.ended(key)
+def in_turns(late: Iterable[LoadedPlugin], readings: Readings) -> list[list[LoadedPlugin]]:
+    """Each that is still read comes by itself. The others have taken too long to load: they do so once more, and all
+    together, since nothing else is changed meanwhile."""
+    late = list(late)
+    read = [plugin for plugin in late if version_of(plugin) not in readings]
+    return [*([plugin] for plugin in late if plugin not in read), *([read] if read else [])]
+
+
+async def take_in(
+    plugins: list[LoadedPlugin], readings: Readings, settle: Callable[[tuple[str, ...]], Awaitable[None]]
+) -> None:
+    """Once they have been read, or there is nothing to wait for, however that turned out."""
+    keys = [version_of(plugin) for plugin in plugins]
+    for key in keys:
+        await readings.ended(key)
     try:
-        await _settle(plugin.id, settle)
+        await _settle(tuple(plugin.id for plugin in plugins), settle)
     finally:
-        readings.forget(key)
+        for key in keys:
+            readings.forget(key)
 
 
-async def _settle(plugin_id: str, settle: Callable[[str], Awaitable[None]]) -> None:
+async def _settle(plugin_ids: tuple[str, ...], settle: Callable[[tuple[str, ...]], Awaitable[None]]) -> None:
     """Another worker may be first, and the store may fail."""
     while True:
         try:
-            await settle(plugin_id)
+            await settle(plugin_ids)
             return
         except Conflict:
             await asyncio.sleep(TURN_S)
         except JackfieldError as error:
-            log.warning("plugin_not_taken_in", plugin=plugin_id, reason=str(error))
+            log.warning("plugins_not_taken_in", plugins=plugin_ids, reason=str(error))
             await asyncio.sleep(PAUSE_S)

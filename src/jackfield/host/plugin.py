@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jackfield.hooks.guard import PluginGuard
@@ -33,6 +33,7 @@ class LoadedPlugin:
         "aliases",
         "anew",
         "approved",
+        "bars",
         "dialect",
         "digest",
         "ends",
@@ -63,6 +64,8 @@ class LoadedPlugin:
         self.settings = PluginConfig()
         self.overlay: Mapping[str, Any] = {}
         self.anew = 0
+        # Of one that is late: whether it has told already that something is refused where it fails.
+        self.bars = False
         self.approved: tuple[str, ...] = ()
         self.state: PluginState = "discovered"
         self.reason: str | None = None
@@ -127,12 +130,12 @@ class LoadedPlugin:
 
     @property
     def guards(self) -> bool:
-        """Whether something is refused where it fails."""
-        return any(hook.closed and not hook.spec.inner for hook in self.hooks)
+        """Whether something is refused where it fails, or may be: a middleware can be there to keep something out."""
+        return bool(self.middleware) or refuses(self.hooks)
 
     def take(self, instance: Plugin[Any], hooks: tuple[BoundHook, ...], grant: Grant) -> None:
         self.instance, self.grant = instance, grant
-        self.hooks = tuple(hook for hook in hooks if _hears(instance, hook))
+        self.hooks = tuple(hook for hook in hooks if hears(instance, hook))
         instance.report = self.note_health
         # Only what runs in a process of its own comes back from anywhere.
         if hasattr(instance, RETURNED):
@@ -182,7 +185,13 @@ class LoadedPlugin:
         self.found.forget()
 
 
-def _hears(instance: Plugin[Any], hook: BoundHook) -> bool:
+def refuses(hooks: Iterable[BoundHook]) -> bool:
+    """Whether something is refused where one of them fails."""
+    return any(hook.closed and not hook.spec.inner for hook in hooks)
+
+
+def hears(instance: Plugin[Any], hook: BoundHook) -> bool:
+    """Whether it wants to be called for it, which one that was started knows."""
     try:
         return bool(instance.hears(hook.spec))
     except Exception:  # noqa: BLE001 - a boundary: one that cannot say is called

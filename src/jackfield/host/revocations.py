@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import structlog
 
 from jackfield.clock import Clock
@@ -14,6 +17,8 @@ from jackfield.stores.audit import AuditLog, Entry
 
 ACTOR = "catalogue"
 ACTION = "revoked"
+# Until what could not be written or stopped is tried again, where no catalogue tells anything new before.
+AGAIN_S = 300.0
 
 log = structlog.get_logger("jackfield.host")
 
@@ -23,6 +28,7 @@ class Revocations:
 
     def __init__(self, host: Host, shelf: Shelf, audit: AuditLog, clock: Clock, *, stops: bool) -> None:
         self._host, self._shelf, self._audit, self._clock, self._stops = host, shelf, audit, clock, stops
+        self._undone: set[str] = set()
 
     @property
     def running(self) -> int:
@@ -34,17 +40,21 @@ class Revocations:
         while True:
             self._shelf.news.clear()
             await self.look()
-            await self._shelf.news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S if self._undone else None):
+                    await self._shelf.news.wait()
 
     async def look(self) -> None:
-        """Never raises: what could not be written or stopped is tried again with the next news."""
+        """Never raises: what could not be written or stopped is tried again at the next look."""
         for plugin in list(self._host.snapshot.plugins.values()):
             code = self._host.world.entry(plugin.id).code
             origin = code.origin if code is not None else None
             reason = self._shelf.reason_to_withdraw(origin) if origin is not None and plugin.running else None
-            if code is None or reason == plugin.revoked:
+            if code is None or (reason == plugin.revoked and plugin.id not in self._undone):
                 continue
-            plugin.note_revoked(reason)
+            self._undone.discard(plugin.id)
+            if reason != plugin.revoked:
+                plugin.note_revoked(reason)
             if reason is not None:
                 await self._tell(plugin, code, reason)
 
@@ -68,4 +78,5 @@ class Revocations:
             if self._stops:
                 await self._host.toggle(plugin.id, False, actor=ACTOR)
         except JackfieldError as error:
+            self._undone.add(plugin.id)
             log.error("plugin_revoked_and_not_stopped", plugin=plugin.id, reason=str(error))

@@ -127,8 +127,8 @@ class Stage:
         patience_s = self._builder.start_patience_s
         return await self._builder.build(sightings, world, {}, self._stats, probed=False, patience_s=patience_s)
 
-    async def settle(self, plugin_id: str) -> None:
-        """Takes in a plugin that was late at the start, however it has turned out. The generation stays the same,
+    async def settle(self, plugin_ids: tuple[str, ...]) -> None:
+        """Takes in plugins that were late at the start, however they have turned out. The generation stays the same,
         unless something has to be remembered of it. Raises `Conflict` where another worker was first."""
         former = self.snapshot
         built = await self._builder.build(
@@ -137,7 +137,7 @@ class Stage:
             former.plugins,
             self._stats,
             resting=self.retired.resting,
-            retried=(plugin_id,),
+            retried=plugin_ids,
             probed=False,
         )
         try:
@@ -237,7 +237,10 @@ class Stage:
             plugins=MappingProxyType(plugins),
             table=HookTable(
                 (hook for plugin in plugins.values() for hook in plugin.hooks),
-                {**_awaited(plugins, world), **{name: _lack(plugins.get(name)) for name in self._builder.required}},
+                {
+                    **_awaited(plugins, world, self._builder.refusing),
+                    **{name: _lack(plugins.get(name)) for name in self._builder.required},
+                },
             ),
             routes=self._make_routes(running, absent, formats),
             formats=formats,
@@ -308,19 +311,27 @@ def _lack(plugin: LoadedPlugin | None) -> str | None:
     return None if plugin.running else f"it is {plugin.state}"
 
 
-def _awaited(plugins: Mapping[str, LoadedPlugin], world: World) -> dict[str, str | None]:
-    """Those that start yet, and that nothing may pass by: it is refused until they are there."""
-    return {
-        name: "it is starting"
-        for name, plugin in plugins.items()
-        if plugin.state == "loading" and (world.entry(name).guards or plugin.settings.on_failure == "closed")
+def _awaited(plugins: Mapping[str, LoadedPlugin], world: World, refusing: Iterable[str]) -> dict[str, str | None]:
+    """Those that start yet, and that nothing may pass by: it is refused until they are there. One that has no manifest
+    and was not read may be any that is not there, of those that refused when they ran last or are `refusing` by the
+    operator's word."""
+    starting = {name: plugin for name, plugin in plugins.items() if plugin.state == "loading"}
+    guards = {name for name, entry in world.entries.items() if entry.guards and entry.enabled is not False}
+    found = {
+        name
+        for name, plugin in starting.items()
+        if name in guards or plugin.bars or plugin.settings.on_failure == "closed"
     }
+    if any(plugin.manifest is None for plugin in starting.values()):
+        known = {name for plugin in plugins.values() for name in (plugin.id, plugin.found.name, *plugin.found.aliases)}
+        found |= {*guards, *refusing} - known
+    return dict.fromkeys(sorted(found), "it is starting")
 
 
 def _with_built(world: World, built: Built) -> World:
-    """What in the gateway's own process starts is always waited for."""
-    apart = [plugin for plugin in built.plugins.values() if plugin.running and plugin.runtime != "inprocess"]
-    return world.with_code(built.codes).with_guards({plugin.id: plugin.guards for plugin in apart})
+    """What is built in is always waited for; another may need one that is late, or be moved to a process of its own."""
+    running = [plugin for plugin in built.plugins.values() if plugin.running and plugin.source != "builtin"]
+    return world.with_code(built.codes).with_guards({plugin.id: plugin.guards for plugin in running})
 
 
 def _listing(plugins: Mapping[str, LoadedPlugin]) -> dict[str, tuple[str, str | None]]:

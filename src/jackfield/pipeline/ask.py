@@ -42,10 +42,13 @@ from jackfield.wire.chat import (
     TokenCount,
     Usage,
 )
+from jackfield.wire.sealing import without_foreign
 from jackfield.wire.sse import MAX_EVENT_BYTES, split_whole
 
 T = TypeVar("T")
 LEAVING_S = 0.1
+# Accounts have limits by the week and by the month.
+LONGEST_WAIT_S = 31 * 86_400
 EVENTS = frozenset(get_args(ChatEvent))
 
 log = structlog.get_logger("jackfield.upstreams")
@@ -78,6 +81,7 @@ async def ask_upstream(
 ) -> Got:
     """With the credential of the account that is `used`, or the upstream's own. Raises `UpstreamError`; for HTTP, a
     status of 400 and above is `UpstreamRejected`."""
+    state.outgoing = None
     format = link.format_for(state.operation, state.client_format)  # noqa: A001
     if format is not None:
         return await _over_http(state, link, candidate, deadlines, format, used)
@@ -103,7 +107,7 @@ async def _over_http(
     destination = _destination(state, link, candidate, format)
     if used is not None:
         destination = destination.signed_in(used)
-    body = _body(state, candidate, format)
+    body = without_foreign(format.name, _body(state, candidate, format))
     if link.shapes is not None:
         body = link.shapes.shape(body, state.operation, candidate.model)
     if link.patient is None:
@@ -239,7 +243,7 @@ def _retry_after(response: UpstreamResponse, now: float) -> float | None:
         seconds = float(value) if value[:1].isdigit() else _seconds_at(value) - now
     except (ValueError, TypeError, OverflowError):
         return None
-    return max(seconds, 0.0) if seconds < 86_400 else None
+    return max(seconds, 0.0) if seconds <= LONGEST_WAIT_S else None
 
 
 def _seconds_at(date: str) -> float:

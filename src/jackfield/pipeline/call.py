@@ -133,6 +133,10 @@ async def _attempt(state: State, link: UpstreamLink, candidate: Candidate, deadl
         if is_an_echo(shown.code, state.inbound.body):
             shown.code = type(shown).code  # it is written into records, metrics and lines
         raise shown from error
+    except asyncio.CancelledError:
+        link.breaker.abandon()
+        _keep(state, candidate, began, None, "given up before it answered")
+        raise
     except BaseException:
         link.breaker.abandon()
         raise
@@ -154,12 +158,18 @@ def _tell_breaker(link: UpstreamLink, error: UpstreamError) -> None:
 
 
 def _note(state: State, candidate: Candidate, began: int, error: UpstreamError | None) -> None:
+    if error is None:
+        _keep(state, candidate, began, 200, None)
+        return
+    status = error.status if isinstance(error, UpstreamRejected) else None
+    told = told_to_operators(error.message, state.inbound.body, (state.model, candidate.model))
+    _keep(state, candidate, began, status, told)
+    log.warning("upstream_failed", upstream=candidate.upstream, request=state.id, status=status, error=told)
+
+
+def _keep(state: State, candidate: Candidate, began: int, status: int | None, told: str | None) -> None:
     duration = perf_counter_ns() - began
     state.upstream_ns = duration
-    status = 200 if error is None else error.status if isinstance(error, UpstreamRejected) else None
-    told = None
-    if error is not None:
-        told = told_to_operators(error.message, state.inbound.body, (state.model, candidate.model))
     attempt = Attempt(
         upstream=candidate.upstream,
         model=candidate.model,
@@ -169,14 +179,6 @@ def _note(state: State, candidate: Candidate, began: int, error: UpstreamError |
         at_ms=(began - state.began) / 1e6,
     )
     state.attempts = (*state.attempts, attempt)
-    if error is not None:
-        log.warning(
-            "upstream_failed",
-            upstream=candidate.upstream,
-            request=state.id,
-            status=status,
-            error=told,
-        )
 
 
 def for_client(error: UpstreamError, upstream: str) -> UpstreamError:

@@ -17,8 +17,10 @@ from jackfield.telemetry.masking import MASK, masked
 _SHORTEST = 8
 _WORDS = re.compile(rf"[^\s\"'`,;()\[\]{{}}<>]{{{_SHORTEST},}}")
 _LETTERS_ONLY = 24
-# Each piece of a word is looked for in the whole request.
+_ENDS = ".:!?"
+# Each piece of a word is looked for in the whole request; in a larger one nothing is, and all of them count as sent.
 LONGEST = 2000
+LARGEST = 256_000
 # Such as `context_length_exceeded`: clients write of it, too.
 _CODE = re.compile(r"[a-z]{1,23}(_[a-z]{1,23}){0,6}", re.IGNORECASE)
 
@@ -30,7 +32,7 @@ def told_to_operators(message: str, body: bytes, models: Container[str]) -> str:
         message = f"{message[:LONGEST]}…"
     if _WORDS.search(message) is None:
         return message
-    sent = _as_sent(body)
+    sent = _as_sent(body) if len(body) <= LARGEST else None
     return _WORDS.sub(lambda found: "".join(_hide(found[0], sent, models)), message)
 
 
@@ -39,22 +41,23 @@ def is_an_echo(code: str, body: bytes) -> bool:
     return _CODE.fullmatch(code) is None and told_to_operators(code, body, ()) != code
 
 
-def _hide(word: str, sent: str, models: Container[str]) -> Iterator[str]:
+def _hide(word: str, sent: str | None, models: Container[str]) -> Iterator[str]:
     """The client's words may be joined to others: `user=…`, `https://there/…`."""
-    if word.rstrip(".:!?") in models:
-        yield word
+    if sent is None or word.rstrip(_ENDS) in models:
+        yield _judge(word, models)
         return
     place = 0
     while place < len(word):
         end = _end_of_echo(word, place, sent)
-        piece = word[place:end]
-        if end == place:
-            yield word[place]
-            place += 1
-        else:
-            bare = piece.rstrip(".:!?")
-            yield piece if bare in models or _is_plain(bare) else MASK + piece[len(bare) :]
-            place = end
+        yield word[place] if end == place else _judge(word[place:end], models)
+        place = max(end, place + 1)
+
+
+def _judge(piece: str, models: Container[str]) -> str:
+    """Of what was sent."""
+    bare = piece.rstrip(_ENDS)
+    is_plain = bare.isalpha() and len(bare) < _LETTERS_ONLY
+    return piece if is_plain or bare in models else MASK + piece[len(bare) :]
 
 
 def _end_of_echo(word: str, begin: int, sent: str) -> int:
@@ -65,10 +68,6 @@ def _end_of_echo(word: str, begin: int, sent: str) -> int:
     while end < len(word) and word[begin : end + 1] in sent:
         end += 1
     return end
-
-
-def _is_plain(piece: str) -> bool:
-    return piece.isalpha() and len(piece) < _LETTERS_ONLY
 
 
 def _as_sent(body: bytes) -> str:

@@ -113,7 +113,10 @@ class Pipeline:
         return decision
 
     async def identify(self, state: State) -> None:
-        """Only finds out who calls; for what is asked of the gateway itself. Raises `Unauthenticated` or `Refused`."""
+        """Only finds out who calls; for what is asked of the gateway itself. Raises `Unauthenticated` or `Refused`, and
+        `Unavailable` where a plugin that may have a part in it is not there."""
+        if (absent := state.snapshot.table.absent) is not None:
+            raise Unavailable(absent[1], plugin=absent[0])
         state.stand_in()
         if state.row.ingress and await enter(state) is not None:
             raise Unavailable("a plugin answered where only the gateway can")

@@ -14,7 +14,17 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from jackfield.errors import JackfieldError, Malformed, UpstreamBroken
-from jackfield.wire.base import Encoded, Operation, Peek, Scan, StreamDecoder, StreamEncoder, StreamScanner, WireFormat
+from jackfield.wire.base import (
+    OPERATIONS,
+    Encoded,
+    Operation,
+    Peek,
+    Scan,
+    StreamDecoder,
+    StreamEncoder,
+    StreamScanner,
+    WireFormat,
+)
 from jackfield.wire.chat import (
     ChatEvent,
     ChatRequest,
@@ -43,7 +53,7 @@ WriteEvent = Callable[[ChatEvent], Iterable[bytes]]
 T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_PATH = re.compile(r"/v1(/[a-z0-9._-]+)+")
+_PATH = re.compile(r"/v1(/[a-z0-9_-][a-z0-9._-]*)+")
 _WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -57,10 +67,14 @@ class FormatSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         name = getattr(self.format, "name", None)
+        if isinstance(self.format, type):
+            raise TypeError(f"wire_formats: {self.format.__name__} is a class: list an instance of it")
         if not isinstance(self.format, WireFormat):
             raise TypeError(f"wire_formats: {type(self.format).__name__} is no WireFormat")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"a format's name is in lower case, with digits and _: not {name!r:.100}")
+        if self.format.operation not in (("chat",) if isinstance(self.format, ChatFormat) else OPERATIONS):
+            raise ValueError(f"format {name}: its operation cannot be {self.format.operation!r:.100}")
         if self.path is not None and not _PATH.fullmatch(self.path):
             raise ValueError(f"format {name}: a path is below /v1/, in lower case: not {self.path!r:.100}")
         if self.upstream_path and not self.upstream_path.startswith("/"):
@@ -69,7 +83,10 @@ class FormatSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def formats_of(plugin: object) -> tuple[FormatSpec, ...]:
     """Those that an instance lists in `wire_formats`. Raises `TypeError` for what is none."""
-    listed = tuple(getattr(plugin, "wire_formats", ()))
+    given = getattr(plugin, "wire_formats", ())
+    if not isinstance(given, Iterable):
+        raise TypeError(f"wire_formats: {type(given).__name__} is no list of FormatSpec")
+    listed = tuple(given)
     for spec in listed:
         if not isinstance(spec, FormatSpec):
             raise TypeError(f"wire_formats: {type(spec).__name__} is no FormatSpec")

@@ -15,6 +15,7 @@ from jackfield.sdk.context import CREDENTIAL_HEADERS, InboundRequest
 from jackfield.settings.secret import MASK, sounds_secret
 from jackfield.telemetry.masking import SHORTEST_SECRET, masked
 
+Secrets = tuple[str, ...]
 DEEPEST = 100
 # Smaller numbers are counted things.
 _LEAST_NUMBER = 100_000
@@ -50,19 +51,28 @@ def _parts(value: str) -> Iterator[str]:
 
 def mask_text(text: str, secrets: Collection[str] = ()) -> str:
     """Without `secrets`, without what looks like one, and without those that the gateway itself knows."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, MASK)
-    return masked(text)
+    return _hide(text, _in_order(secrets))
 
 
 def mask_value(value: Any, secrets: Collection[str] = ()) -> Any:
     """A JSON value whose texts and names are as of `mask_text`, and without what stands under names such as `password`,
-    also in JSON that stands in a text. What is nested deeper than 100 is left out."""
-    return _mask(value, "", secrets, DEEPEST)
+    also in JSON that stands in a text. What is nested deeper than 100 is left out. It takes as long as there are texts
+    times `secrets`: see to it that strangers cannot make both of them many."""
+    return _mask(value, "", _in_order(secrets), DEEPEST)
 
 
-def _mask(value: Any, name: str, secrets: Collection[str], depth: int) -> Any:
+def _in_order(secrets: Collection[str]) -> Secrets:
+    """The longest first, since others may stand in it."""
+    return tuple(sorted((one for one in secrets if len(one) >= SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _hide(text: str, secrets: Secrets) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return masked(text)
+
+
+def _mask(value: Any, name: str, secrets: Secrets, depth: int) -> Any:
     if isinstance(value, Mapping | list | tuple):
         return _mask_nested(value, name, secrets, depth)
     if isinstance(value, str):
@@ -72,25 +82,23 @@ def _mask(value: Any, name: str, secrets: Collection[str], depth: int) -> Any:
     return value
 
 
-def _mask_nested(value: Any, name: str, secrets: Collection[str], depth: int) -> Any:
+def _mask_nested(value: Any, name: str, secrets: Secrets, depth: int) -> Any:
     if not depth:
         return MASK
     if isinstance(value, Mapping):
-        return {
-            mask_text(str(key), secrets): _mask(inner, str(key), secrets, depth - 1) for key, inner in value.items()
-        }
+        return {_hide(str(key), secrets): _mask(inner, str(key), secrets, depth - 1) for key, inner in value.items()}
     if len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], str) and sounds_secret(value[0]):
         # A header's name and value.
-        return [mask_text(value[0], secrets), MASK]
+        return [_hide(value[0], secrets), MASK]
     return [_mask(inner, name, secrets, depth - 1) for inner in value]
 
 
-def _mask_inside(text: str, secrets: Collection[str], depth: int) -> str:
+def _mask_inside(text: str, secrets: Secrets, depth: int) -> str:
     """Arguments of tools are JSON in a text."""
     if text[:1] in ("{", "[") and depth:
         try:
             inner = msgspec.json.decode(text)
         except (ValueError, RecursionError):
-            return mask_text(text, secrets)
+            return _hide(text, secrets)
         return msgspec.json.encode(_mask(inner, "", secrets, depth - 1)).decode()
-    return mask_text(text, secrets)
+    return _hide(text, secrets)

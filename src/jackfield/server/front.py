@@ -18,7 +18,7 @@ class Front:
 
     def __init__(self, snapshot: Snapshot, inner: Asgi) -> None:
         self._snapshot = snapshot
-        app = inner
+        app = _changeable(inner)
         for plugin, spec in reversed(snapshot.middleware):
             app = _wrap(plugin, spec, app)
         self._app = app
@@ -29,6 +29,24 @@ class Front:
             await self._app(scope, receive, send)
         finally:
             self._snapshot.unpin()
+
+
+def _changeable(inner: Asgi) -> Asgi:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner(scope, receive, _with_lists(send))
+
+    return call
+
+
+def _with_lists(send: Send) -> Send:
+    """For heads whose headers are a list of their own: Starlette's middleware changes them in place."""
+
+    async def reply(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": list(message.get("headers", ()))}
+        await send(message)
+
+    return reply
 
 
 class _Guarded:
@@ -52,7 +70,7 @@ class _Guarded:
             log.warning("plugin_middleware_failed", plugin=self._plugin, error=describe_error(error))
             if started:
                 raise
-            await send_error(send, PluginFailed(f"plugin {self._plugin} failed", plugin=self._plugin))
+            await send_error(_with_lists(send), PluginFailed(f"plugin {self._plugin} failed", plugin=self._plugin))
 
 
 def _wrap(plugin: str, spec: MiddlewareSpec, inner: Asgi) -> Asgi:
@@ -70,4 +88,4 @@ class _Absent:
         self._plugin = plugin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_error(send, PluginFailed(f"plugin {self._plugin} failed", plugin=self._plugin))
+        await send_error(_with_lists(send), PluginFailed(f"plugin {self._plugin} failed", plugin=self._plugin))

@@ -74,11 +74,12 @@ class ResponseDesk:
         previous = wishes.previous_response_id
         if previous is None and not store:
             return None
-        if (previous is None or not is_own(previous)) and _is_kept_upstream(state):
+        native = _is_native(state)
+        if native and (previous is None or not is_own(previous)):
             return None
         former = [] if previous is None else await self._former(state, previous)
         identifier = name_response()
-        turn = begin_turn(state.body, identifier, former)
+        turn = begin_turn(state.body, identifier, former, native=native)
         if store and not self._kept.fits(turn.items):
             limit = f"{self._kept.settings.max_mb:g} MB"
             raise TooLarge(f"input: with what came before it is larger than the {limit} that are kept", param="input")
@@ -146,7 +147,7 @@ def methods_of(path: str) -> tuple[str, ...]:
     return ("GET",) if path.endswith(f"/{_ITEMS}") else ("GET", "DELETE")
 
 
-def _is_kept_upstream(state: State) -> bool:
+def _is_native(state: State) -> bool:
     """Whether some upstream of the model speaks this API itself. Where the model cannot be served the request goes on,
     to be told so."""
     routes = state.snapshot.routes

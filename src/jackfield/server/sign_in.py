@@ -210,7 +210,10 @@ def _only(scope: Scope, method: str) -> None:
 
 def _query(scope: Scope) -> dict[str, str]:
     """Where a name comes twice none of its values is taken: which one counts is not to be guessed."""
-    told = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=50)
+    try:
+        told = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=50)
+    except ValueError as error:
+        raise Malformed("the address has too many fields") from error
     return {name: values[0] for name, values in told.items() if len(values) == 1}
 
 

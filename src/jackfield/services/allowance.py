@@ -5,7 +5,7 @@ from __future__ import annotations
 from jackfield.clock import Clock
 from jackfield.sdk.caller import current_caller
 from jackfield.sdk.services import NotGranted
-from jackfield.services.limits import OperationLimit
+from jackfield.services.limits import NoLimit, OperationLimit
 
 ANY_USER = "users:any"
 
@@ -15,12 +15,16 @@ class Allowance:
 
     __slots__ = ("_limit", "approved", "plugin")
 
-    def __init__(self, plugin: str, approved: frozenset[str], limit: OperationLimit) -> None:
+    def __init__(self, plugin: str, approved: frozenset[str], limit: OperationLimit | NoLimit) -> None:
         self.plugin, self.approved, self._limit = plugin, approved, limit
 
     @classmethod
     def of(cls, plugin: str, approved: frozenset[str], clock: Clock) -> Allowance:
         return cls(plugin, approved, OperationLimit(plugin, clock))
+
+    def uncounted(self) -> Allowance:
+        """For the same permissions, as often as it likes."""
+        return Allowance(self.plugin, self.approved, NoLimit())
 
     def check(self, *permissions: str) -> None:
         """Raises `NotGranted`."""

@@ -20,7 +20,8 @@ from jackfield.services.tool_table import ToolTable
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
     """The plugin that is to have services. `name` is its display name; `http_hosts` are the hosts that its manifest
     lists, `None` where it lists none; `agent` is what it calls itself there, before its id. `provides` are the names of
-    the services that it declares, `None` where it may give what it likes."""
+    the services that it declares, `None` where it may give what it likes. `built_in` are those that come with
+    Jackfield."""
 
     plugin: str
     approved: frozenset[str]
@@ -28,6 +29,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     http_hosts: tuple[str, ...] | None = None
     agent: str = "Jackfield-Plugin"
     provides: frozenset[str] | None = frozenset()
+    built_in: bool = False
 
 
 class Grant:

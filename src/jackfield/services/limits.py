@@ -11,6 +11,13 @@ OPERATIONS = 100
 WINDOW_S = 60.0
 
 
+class NoLimit:
+    """Where it is known how much is done."""
+
+    def take(self) -> None:
+        return
+
+
 class OperationLimit:
     """One plugin's, over all its services: at most 100 operations in any 60 seconds. What is refused does not count. Of
     several `workers` each has its share of them, so that all together keep the limit."""

@@ -32,7 +32,7 @@ def read_environment(
 ) -> tuple[dict[FieldPath, tuple[str, Any]], list[ConfigError]]:
     """The variable's name and value for each path, and what is wrong. An empty variable gives nothing."""
     given = _read_factory_names(environ)
-    problems = []
+    problems = [_refuse_broken(name) for name in sorted(environ) if _is_broken(name, environ[name])]
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in RESERVED or name in also_allowed:
             continue
@@ -58,6 +58,16 @@ def _read_factory_names(environ: Mapping[str, str]) -> dict[FieldPath, tuple[str
             if len(parts) > 1 or isinstance(read, dict):
                 given["plugins", "config", *parts] = (name, read)
     return given
+
+
+def _is_broken(name: str, value: str) -> bool:
+    """Whether it was meant as a table of a plugin's fields. What else begins like this may be somebody else's."""
+    whole = name.upper().startswith(FACTORY_CONFIG) and name.count("__") == 1 and name.upper() != FACTORY_CONFIG
+    return whole and value.lstrip().startswith(("{", "[")) and not isinstance(_read_word("", value), dict)
+
+
+def _refuse_broken(name: str) -> ConfigError:
+    return ConfigError(f"the environment variable {name} must be a JSON object of the plugin's fields")
 
 
 def _read_word(field: str, text: str) -> Any:

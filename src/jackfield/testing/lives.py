@@ -6,6 +6,7 @@ from jackfield.dialects.base import Blueprint
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.table import BoundHook
 from jackfield.host import loader
+from jackfield.host.plugin import hears
 from jackfield.sdk.services import Services
 from jackfield.settings import PluginConfig
 
@@ -19,7 +20,9 @@ class Life:
 
     async def start(self) -> str | None:
         """Runs `on_load` and `health`; why it is degraded, if it is. Raises `PluginBroke`."""
-        return await loader.start(self.plugin, self._id)
+        degraded = await loader.start(self.plugin, self._id)
+        self.hooks = tuple(hook for hook in self.hooks if hears(self.plugin, hook))
+        return degraded
 
     async def stop(self) -> None:
         await loader.stop(self.plugin, self._id)

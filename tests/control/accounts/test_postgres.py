@@ -11,8 +11,9 @@ import pytest
 from tests.control.conftest import SetClock
 from tests.oauth_server import OAuthServer
 
+from jackfield.control.accounts.accounts import AccountView
 from jackfield.control.accounts.pending import Pending
-from jackfield.errors import JackfieldError, RateLimited
+from jackfield.errors import Conflict, JackfieldError, RateLimited
 from jackfield.stores.database import Database
 
 from .house import BACK, House
@@ -42,6 +43,25 @@ async def test_four_workers_renew_a_token_once_and_let_it_rest_together(house: H
     await house.accounts.sign_out("acme", None, actor="operator")
     await workers[1].accounts.catch_up()
     assert view.id not in workers[1].book.accounts
+
+
+@pytest.mark.parametrize(("label", "expected"), [(None, ["account-1", "account-2", "account-3"]), ("work", ["work"])])
+async def test_who_signs_in_at_once_at_several_workers_gets_an_account(
+    house: House, label: str | None, expected: list[str]
+) -> None:
+    workers = [house, await house.hire(), await house.hire()]
+    begun = [await house.desk.begin("acme", "manual", actor="operator", label=label) for _ in workers]
+    sent = [await house.consent(one.url) for one in begun]
+    ends = await asyncio.gather(
+        *(
+            worker.desk.finish("acme", state=back["state"], session=one.session, code=back["code"])
+            for worker, one, back in zip(workers, begun, sent, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    assert all(isinstance(one, AccountView | Conflict) for one in ends), ends
+    await house.accounts.catch_up()
+    assert [view.account for view in house.accounts.views()] == expected
 
 
 async def test_a_state_is_used_once_whoever_comes(house: House) -> None:

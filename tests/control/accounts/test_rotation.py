@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from jackfield.control.accounts import renewal
@@ -56,6 +58,17 @@ async def test_other_workers_let_it_rest_too(house: House) -> None:
     await house.book.settle()
     await worker.accounts.catch_up()
     assert {label_of(house, await worker.accounts.take("acme")) for _ in range(4)} == {"b", "c"}
+
+
+async def test_who_is_signed_in_at_one_worker_serves_at_all_of_them_at_once(house: House) -> None:
+    worker = await house.hire()
+    await house.sign_in()
+    used = await asyncio.gather(*(worker.accounts.take("acme") for _ in range(20)))
+    assert {one.value for one in used} == {(await house.accounts.take("acme")).value}
+    await house.accounts.sign_out("acme", None, actor="operator")
+    await worker.accounts.catch_up()
+    with pytest.raises(Unavailable, match="no account of acme is signed in"):
+        await worker.accounts.take("acme")
 
 
 async def test_a_rest_is_over_also_after_a_restart_only_when_it_is(house: House) -> None:

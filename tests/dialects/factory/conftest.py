@@ -11,6 +11,7 @@ import pytest
 from jackfield.app import gateway as composition
 from jackfield.app.plugins import factory_of
 from jackfield.dialects.base import Dialect
+from jackfield.dialects.factory import observers
 from jackfield.dialects.factory.dialect import FactoryDialect
 from jackfield.testing.gateway import RunningGateway
 
@@ -37,6 +38,12 @@ async def open_house(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatc
         return House(gateway, made[-1].world)
 
     return open_one
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what a plugin was to be told comes before what it is asked at once."""
+    monkeypatch.setattr(observers, "MOMENT_S", 10.0)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from jackfield import settings
+from jackfield.errors import ConfigError
 from jackfield.host import loader
 from jackfield.testing.gateway import KEYS
 
@@ -42,6 +43,18 @@ def test_the_environment_stands_over_the_file(
 ) -> None:
     own = load(tmp_path, environ).plugins.config["my"].own
     assert (own["limit"], own["nested"]) == (limit, nested)
+
+
+@pytest.mark.parametrize("value", ['{"enabled": false', '["enabled"]', '{"a": 1} b'])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
+    """It may have been meant to disable the plugin."""
+    with pytest.raises(ConfigError, match="variable PLUGINS__MY must be a JSON object of the plugin's fields"):
+        load(tmp_path, {"PLUGINS__MY": value})
+
+
+def test_what_may_be_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    given = {"PLUGINS__MY": "3", "PLUGINS": "{", "PLUGINS__": "{", "PLUGINS_DIR": "["}
+    assert load(tmp_path, given).plugins.config["my"].own["limit"] == 2
 
 
 LAYERS = ("defaults", "file", "environment", "command line")

@@ -91,6 +91,8 @@ async def test_of_a_stream(watched: Watched, upstream: Upstream, path: str) -> N
     chunks = [one.data for one in contexts if one.event.value == CHUNK]
     assert [one["chunk_number"] for one in chunks] == list(range(1, len(chunks) + 1))
     (end,) = [one for one in contexts if one.event.value == END]
+    with_body = [one.event.value for one in contexts if "body" in one.data]
+    assert with_body == ["http.request", *ASKED], "of thousands of chunks each would hold the whole request"
     assert (end.data["total_chunks"], end.data["total_bytes"]) == (
         len(chunks),
         sum(one["chunk_size"] for one in chunks),
@@ -140,3 +142,45 @@ async def test_of_a_request_that_is_refused(watched: Watched) -> None:
         assert (await caller.post("/v1/chat/completions", {"model": "scripted", "messages": []})).status == 401
     told = await watched.told(2)
     assert [one.event.value for one in told[4:]] == [*CLIENT, *ENDED]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_of_an_upstream_in_whose_place_another_answers(open_house: Any, upstream: Upstream, stream: bool) -> None:
+    """What failed is told as the first one's, and before the second is asked."""
+    ways = [link(upstream, name="first", max_retries=0), link(upstream, "anthropic", name="second", priority=1)]
+    house = await open_house(plugins={"watcher": WATCHER}, upstreams=ways)
+    watched = Watched(house)
+    upstream.script(Answer.status(503, message="busy"), Answer.reply(Reply(text="one")))
+    assert (await house.chat(model="scripted", stream=stream)).status == 200
+    told = [one for one in await watched.told() if one.event.value.startswith(("provider.", "http."))]
+    named = [(one.event.value, one.provider) for one in told if "stream" not in one.event.value]
+    asked, failed = [[(name, "openai") for name in names] for names in (ASKED, FAILED)]
+    again = [(name, "anthropic") for name in ASKED + ANSWERED]
+    assert named == [("http.request", None), *asked, *failed, *again, ("http.response", "anthropic")]
+    (error,) = [one for one in told if one.event.value == "provider.error"]
+    about = {**error.metadata, **error.data}
+    assert (about["upstream"], about["service_type"], about["status_code"]) == ("first", "openai", 503)
+    assert about["url"] == f"{upstream.openai_url}/chat/completions"
+
+
+async def test_a_provider_in_process_has_no_url_of_the_upstream_before_it(open_house: Any, upstream: Upstream) -> None:
+    near = {"name": "near", "provider": "echo", "models": {"scripted": "echo"}, "priority": 1}
+    ways = [link(upstream, name="far", max_retries=0), near]
+    house = await open_house(plugins={"watcher": WATCHER}, upstreams=ways)
+    watched = Watched(house)
+    upstream.script(Answer.status(503))
+    assert (await house.chat(model="scripted")).status == 200
+    (answered,) = [one for one in await watched.told() if one.event.value == "provider.response.received"]
+    assert (answered.provider, answered.data["upstream"], answered.data["url"]) == ("echo", "near", "")
+
+
+async def test_whatever_begins_ends(watched: Watched) -> None:
+    """So that who counts what is under way is right: what is asked of the gateway itself is no request of a model, and
+    what is refused before anybody saw it has begun all the same."""
+    async with watched.house.gateway.caller() as caller:
+        assert (await caller.get("/v1/models")).status == 200
+        assert (await caller.get("/v1/responses/resp_1")).status == 404
+    async with watched.house.gateway.caller() as caller:
+        called = await caller.post("/v1/chat/completions", {}, **{"content-length": "99999999999"})
+        assert called.status == 413
+    assert await watched.names() == [*CLIENT, *ENDED]

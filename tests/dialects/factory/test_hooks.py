@@ -219,6 +219,33 @@ async def test_none_is_lost_uncounted_and_none_is_told_after_the_end(
     assert (len(told), total.delivered + total.dropped, lane.report()["waiting"]) == (50, 1001, 0)
 
 
+async def test_what_waits_is_bounded_by_the_size_of_what_it_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import UTC, datetime
+
+    from jackfield.dialects.factory.names.events import HookContext, HookEvent, HookRegistry
+
+    monkeypatch.setattr(observers, "MOST_BYTES", 100)
+    told, registry, at = [], HookRegistry(), datetime.now(UTC)
+
+    class Notes:
+        name, events, priority = "notes", [HookEvent.CUSTOM_EVENT], 500
+
+        def __call__(self, context: Any) -> None:
+            told.append(context.data["n"])
+
+    registry.register(Notes())
+    lane = observers.Observers("p", registry, observers.EventCounts(), lambda context: None, lambda: at)
+    lane.open()
+    for _ in range(2):
+        for n, size in enumerate((60, 30, 30, 40, 0, 0)):
+            lane.post(HookContext(HookEvent.CUSTOM_EVENT, at, {"n": n}), size)
+        await lane.settle(5.0)
+    # One that is larger than all that may wait is told of where it is alone.
+    lane.post(HookContext(HookEvent.CUSTOM_EVENT, at, {"n": 9}), 1000)
+    await lane.settle(5.0)
+    assert (told, lane.counts.dropped) == ([1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 9], 2)
+
+
 async def test_an_answer_of_a_plugin_has_no_provider(open_house: Any) -> None:
     """The provider in process is one, too: what goes to it is no HTTP request."""
     before = ORDER.replace("REQUEST_STARTED", "PROVIDER_STREAM_END, HookEvent.REQUEST_COMPLETED").replace(

@@ -29,11 +29,16 @@ def reply(call: str, code: str = "fine") -> pb.HookReply:
     return pb.HookReply(call=call, outcome=pb.Outcome(reject=pb.Reject(status=400, code=code)))
 
 
+def encode(told: pb.HookReply | bytes) -> bytes:
+    """Bytes are what a plugin sends that does not keep to the protocol."""
+    return told if isinstance(told, bytes) else told.SerializeToString()
+
+
 @asynccontextmanager
 async def talking(folder: Path, serve: Serve) -> AsyncIterator[Conversation]:
     """With a plugin of which `serve` is one stream of hooks."""
     server = aio.server(options=OPTIONS)
-    handler = grpc.stream_stream_rpc_method_handler(serve, pb.HookRequest.FromString, pb.HookReply.SerializeToString)
+    handler = grpc.stream_stream_rpc_method_handler(serve, pb.HookRequest.FromString, encode)
     handlers = {"Converse": handler}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("jackfield.plugin.v1.Hooks", handlers),))
     server.add_insecure_port(f"unix:{folder}/plugin")
@@ -85,6 +90,33 @@ async def test_an_answer_that_nobody_asked_for_is_no_answer(tmp_path: Path) -> N
     async with talking(tmp_path, serve) as conversation:
         assert await answer_of(conversation.ask("1", HOOK)) == "1 once"
         assert await answer_of(conversation.ask("2", HOOK)) == "2 once"
+
+
+async def test_a_reply_that_says_nothing_lets_nothing_pass(tmp_path: Path) -> None:
+    async def serve(requests: Any, context: Any) -> None:
+        async for request in requests:
+            await context.write(pb.HookReply(call=request.call))
+
+    async with talking(tmp_path, serve) as conversation:
+        with pytest.raises(SessionDenied, match="neither an outcome nor a failure"):
+            await answer_of(conversation.ask("1", HOOK))
+
+
+async def test_what_is_no_reply_ends_the_stream_on_both_sides(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
+    async def serve(requests: Any, context: Any) -> None:
+        context.add_done_callback(lambda _: ended.set())
+        request = await context.read()
+        await context.write(reply(request.call) if request.call == "2" else b"\xff\xff")
+        await context.read()
+
+    async with talking(tmp_path, serve) as conversation:
+        with pytest.raises(SessionDenied, match="its reply is not understood"):
+            await answer_of(conversation.ask("1", HOOK))
+        async with asyncio.timeout(10):
+            await ended.wait()
+        assert await answer_of(conversation.ask("2", HOOK)) == "fine"
 
 
 async def test_a_flood_of_them_ends_the_stream_and_what_waits(tmp_path: Path) -> None:

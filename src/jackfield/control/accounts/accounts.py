@@ -12,10 +12,10 @@ import msgspec
 import structlog
 
 from jackfield.clock import Clock
-from jackfield.control.accounts.book import Account, AccountBook
+from jackfield.control.accounts.book import MOST_RESTS_S, Account, AccountBook
 from jackfield.control.accounts.declared import Declared, SignIns
 from jackfield.control.accounts.endpoints import Denied, Endpoints, TooSoon, in_words
-from jackfield.control.accounts.renewal import MOST_RESTS_S, REFUSED_RESTS_S, RESTS_S, Renewal
+from jackfield.control.accounts.renewal import REFUSED_RESTS_S, RESTS_S, Renewal
 from jackfield.errors import Conflict, JackfieldError, NotFound, RateLimited, Unavailable, UpstreamError
 from jackfield.sdk.sign_in import CredentialHeader
 
@@ -58,6 +58,7 @@ class Accounts:
         self.sign_ins, self.book, self.renewal = sign_ins, book, renewal
         self._endpoints, self._clock, self._shared = endpoints, clock, shared
         self._turns = count(1)
+        self._looking: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
         """Follows what other workers do, and stores what could not be stored. Ends by being cancelled."""
@@ -74,12 +75,34 @@ class Accounts:
 
     async def aclose(self) -> None:
         await self.renewal.aclose()
+        if self._looking is not None:
+            await asyncio.wait((self._looking,))
         await self.book.settle()
 
     async def take(self, name: str, passed: Collection[str] = ()) -> CredentialHeader:
         """Of the sign-in `name`, the account that was not used for longest; of `name/account` that one. `passed` are
         ids of those that this request has tried. Raises `RateLimited` while all rest, `Unavailable` where none is
         signed in."""
+        try:
+            return await self._take(name, passed)
+        except Unavailable:
+            # Somebody may have signed in at another worker a moment ago.
+            if not self._shared or not await self._has_news():
+                raise
+        return await self._take(name, passed)
+
+    async def _has_news(self) -> bool:
+        """Asked once for all who want to know."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="accounts-look")
+        return await asyncio.shield(self._looking)
+
+    async def _look(self) -> bool:
+        with contextlib.suppress(Unavailable):
+            return await self.book.follow()
+        return False
+
+    async def _take(self, name: str, passed: Collection[str]) -> CredentialHeader:
         sign_in, _, label = name.partition("/")
         declared = self.sign_ins.find(sign_in)
         if declared is None:
@@ -109,7 +132,7 @@ class Accounts:
             return True
         now = self._clock.wall()
         if status == 429:
-            rests_s = RESTS_S if retry_after_s is None else min(max(retry_after_s, 1.0), MOST_RESTS_S)
+            rests_s = RESTS_S if retry_after_s is None else min(max(1.0, retry_after_s), MOST_RESTS_S)
             self.book.rest(account, until=now + rests_s, trouble="the provider wants to be asked later")
         elif account.renewed == account.issue:
             trouble = "the provider does not take its token, and did not take the one before"
@@ -128,7 +151,9 @@ class Accounts:
         account, declared = self._find(name, label), self.sign_ins.get(name)
         if account.row.bound_to != declared.binding:
             raise Conflict(f"{account.called} was signed in for another declaration of {name}: sign in again")
-        if account.tokens is None or account.tokens.refresh is None:
+        if account.tokens is None:
+            raise Conflict(f"{account.called}: {account.trouble}")
+        if account.tokens.refresh is None:
             raise Conflict(f"{account.called} cannot be renewed: sign in again")
         issue = account.issue
         await asyncio.shield(self.renewal.start(account, declared))
@@ -140,15 +165,19 @@ class Accounts:
         """Forgets the account, and has its provider forget it; why the provider did not, where it did not."""
         account = self._find(name, label)
         view = self._view(account, self._clock.wall())
-        if account.task is not None and not account.task.done():
-            await asyncio.wait((account.task,))
-        await self.book.remove(account, actor=actor)
+        async with self.renewal.held(account):
+            # Another worker may have renewed it: the newest tokens are those to be forgotten.
+            if not await self.book.look(account):
+                raise NotFound(f"{account.called} was signed out already")
+            await self.book.remove(account, actor=actor)
         log.info("account_signed_out", account=account.called)
         return view, await self._revoke(account)
 
     async def _revoke(self, account: Account) -> str | None:
         declared, tokens = self.sign_ins.find(account.row.sign_in), account.tokens
-        if declared is None or declared.binding != account.row.bound_to or tokens is None:
+        if tokens is None:
+            return "its tokens cannot be read"
+        if declared is None or declared.binding != account.row.bound_to:
             return "it is no longer declared as it was"
         if not declared.sign_in.revoke_url:
             return "the provider has no address for that"
@@ -189,11 +218,15 @@ class Accounts:
     def _none(self, declared: Declared, name: str, label: str) -> JackfieldError:
         now = self._clock.wall()
         meant = self._meant(declared, label)
-        resting = [one.cool_until - now for one in meant if not one.refused and one.cool_until > now]
-        if resting:
+        left = [one for one in meant if not one.refused and one.tokens is not None]
+        resting = [rests_s for one in left if (rests_s := one.rests_s(now))]
+        if resting and len(resting) == len(left):
             return RateLimited(f"all accounts of {name} rest", retry_after_s=min(resting))
-        if any(not one.refused and one.tokens is not None for one in meant):
+        if left:
             return Unavailable(f"the accounts of {name} are being renewed", retry_after_s=1.0)
+        unreadable = [f"{one.called}: {one.trouble}" for one in meant if one.tokens is None]
+        if unreadable:
+            return Unavailable(unreadable[0])
         return Unavailable(f"no account of {name} is signed in: `jackfield auth login {declared.name}`")
 
     def _view(self, account: Account, now: float) -> AccountView:
@@ -207,7 +240,7 @@ class Accounts:
             scopes=tokens.scopes if tokens else (),
             expires_at=tokens.expires_at if tokens else None,
             renewable=tokens is not None and tokens.refresh is not None,
-            rests_until=account.cool_until if account.cool_until > now else None,
+            rests_until=account.cool_until if account.rests_s(now) else None,
             created_at=row.created_at,
             renewed_at=account.renewed_at,
         )
@@ -220,7 +253,7 @@ class Accounts:
             return "undeclared"
         if account.refused and not account.is_usable(now):
             return "signed_out"
-        return "resting" if account.cool_until > now else "ready"
+        return "resting" if account.rests_s(now) else "ready"
 
 
 class AccountUse:

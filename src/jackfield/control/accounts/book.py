@@ -13,10 +13,11 @@ from jackfield.clock import Clock
 from jackfield.control.accounts.rows import AccountRow, AccountRows
 from jackfield.control.accounts.sealing import Sealer
 from jackfield.control.accounts.tokens import Tokens
-from jackfield.errors import Unavailable
+from jackfield.errors import ConfigError, Conflict, Unavailable
 from jackfield.telemetry.masking import mask, unmask
 
 EARLY_S = 120.0
+MOST_RESTS_S = 7 * 86_400.0
 LAST_WRITES_S = 5.0
 
 log = structlog.get_logger("jackfield.accounts")
@@ -36,6 +37,7 @@ class Account:
         self.trouble: str | None = None
         self.task: asyncio.Task[None] | None = None
         self._masked: tuple[str, ...] = ()
+        self._former: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -64,8 +66,13 @@ class Account:
         early_s = min(EARLY_S, (tokens.expires_at - self.renewed_at) / 5)
         return now >= tokens.expires_at - early_s
 
+    def rests_s(self, now: float) -> float:
+        """How long it still rests. Where that is longer than any rest the clock was wrong when it began."""
+        left_s = self.cool_until - now
+        return left_s if 0 < left_s <= MOST_RESTS_S else 0.0
+
     def may_serve(self, now: float) -> bool:
-        if self.tokens is None or self.cool_until > now:
+        if self.tokens is None or self.rests_s(now):
             return False
         return not self.refused or self.is_usable(now)
 
@@ -73,13 +80,12 @@ class Account:
         self.tokens, self.issue, self.renewed_at = tokens, issue, at
         self.refused, self.trouble, self.cool_until, self.quiet_until = False, None, 0.0, 0.0
         texts = tuple(text for text in (tokens.access, tokens.refresh) if text)
-        for text in self._masked:
-            if text not in texts:
-                unmask(text)
+        for text in {*self._former} - {*self._masked, *texts}:
+            unmask(text)
         for text in texts:
             mask(text)
         # Those of before may still be under way.
-        self._masked = texts
+        self._former, self._masked = self._masked, texts
 
 
 def purpose_of(row: AccountRow) -> str:
@@ -93,37 +99,49 @@ class AccountBook:
         self._rows, self._sealer, self._clock = rows, sealer, clock
         self.accounts: dict[str, Account] = {}
         self._writes: set[asyncio.Task[None]] = set()
+        # Held from reading what is stored until it is taken over: else what was read before comes last.
+        self._reading = asyncio.Lock()
 
     def of(self, sign_in: str) -> list[Account]:
         return [account for account in self.accounts.values() if account.row.sign_in == sign_in]
 
     async def load(self) -> None:
-        rows = {row.id: row for row in await self._rows.all()}
-        for account_id in self.accounts.keys() - rows.keys():
-            del self.accounts[account_id]
-        for row in rows.values():
-            self._adopt(row)
+        async with self._reading:
+            rows = {row.id: row for row in await self._rows.all()}
+            for account_id in self.accounts.keys() - rows.keys():
+                del self.accounts[account_id]
+            for row in rows.values():
+                self._adopt(row)
 
-    async def follow(self) -> None:
-        """What others have changed since."""
+    async def follow(self) -> bool:
+        """What others have changed since; whether they have."""
         known = {account.id: account.row.version for account in self.accounts.values()}
-        if await self._rows.versions() != known:
-            await self.load()
+        if await self._rows.versions() == known:
+            return False
+        await self.load()
+        return True
 
     async def look(self, account: Account) -> bool:
         """At one as it is stored now; whether it is still there."""
-        row = await self._rows.find(account.id)
-        if row is None:
-            self.accounts.pop(account.id, None)
-            return False
-        self._adopt(row)
-        return True
+        async with self._reading:
+            row = await self._rows.find(account.id)
+            if row is None:
+                self.accounts.pop(account.id, None)
+                return False
+            self._adopt(row)
+            return True
 
     async def add(self, row: AccountRow, tokens: Tokens) -> Account:
+        """Where it has no label it gets one. Raises `Conflict` where it is gone already."""
         sealed = self._sealer().seal(msgspec.json.encode(tokens), purpose_of(row))
         await self._rows.put(msgspec.structs.replace(row, sealed=sealed))
         await self.load()
-        return self.accounts[row.id]
+        account = self.accounts.get(row.id)
+        if account is None:
+            raise Conflict(
+                f"somebody else signed in to {row.sign_in} with this name, or signed it out, at the same time"
+            )
+        return account
 
     async def renew(self, account: Account, tokens: Tokens) -> None:
         """They are used from now on, also where they cannot be stored yet: the former are worth nothing any more."""
@@ -150,12 +168,15 @@ class AccountBook:
         await self.look(account)
 
     async def remove(self, account: Account, *, actor: str) -> None:
-        await self._rows.delete(account.row, actor=actor, at=self._clock.wall())
-        self.accounts.pop(account.id, None)
+        async with self._reading:
+            await self._rows.delete(account.row, actor=actor, at=self._clock.wall())
+            self.accounts.pop(account.id, None)
 
     def rest(self, account: Account, *, until: float, trouble: str, refused: bool = False) -> None:
         """From now on, here; stored beside the request that found it out."""
-        account.cool_until, account.trouble = max(until, account.cool_until), trouble
+        now = self._clock.wall()
+        account.cool_until = max(until, account.cool_until) if account.rests_s(now) else until
+        account.trouble = trouble
         account.refused = account.refused or refused
         log.warning("account_rests", account=account.called, reason=trouble, until=until, refused=account.refused)
         self._beside(self._store_rest(account))
@@ -198,7 +219,7 @@ class AccountBook:
         try:
             plain = self._sealer().open(row.sealed, purpose_of(row))
             tokens = msgspec.json.decode(plain, type=Tokens)
-        except ValueError as error:
+        except (ValueError, ConfigError) as error:
             account.issue, account.tokens = row.issue, None
             account.trouble = f"its tokens cannot be read: {error}"
             log.error("account_unreadable", account=account.called, error=str(error))

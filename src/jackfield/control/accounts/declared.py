@@ -32,8 +32,12 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def binding(self) -> str:
-        """What an account is bound to: who takes over a name, or has tokens sent elsewhere, gets none of them."""
-        return "\n".join((self.owner, self.name, self.sign_in.client_id, self.sign_in.token_url))
+        """What an account is bound to: who takes over a name, or has tokens sent elsewhere, gets none of them. The
+        operator may add an address that revokes; a plugin that did would be sent what it never sees."""
+        bound = (self.owner, self.name, self.sign_in.client_id, self.sign_in.token_url)
+        if self.is_trusted or not self.sign_in.revoke_url:
+            return "\n".join(bound)
+        return "\n".join((*bound, self.sign_in.revoke_url))
 
 
 def own_sign_ins(settings: Mapping[str, SignInSettings]) -> dict[str, Declared]:

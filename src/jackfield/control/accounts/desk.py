@@ -236,7 +236,7 @@ class Desk:
         row = AccountRow(
             id=new_id("acc"),
             sign_in=declared.name,
-            label=pending.label or self._name(declared.name, tokens),
+            label=pending.label or _name_of(tokens),
             bound_to=declared.binding,
             version=1,
             issue=1,
@@ -250,16 +250,9 @@ class Desk:
         )
         account = await self._accounts.book.add(row, tokens)
         log.info("account_signed_in", account=account.called, actor=pending.actor)
-        told = {"provider": declared.name, "account": row.label, "accountId": row.id, "grantType": grant}
+        told = {"provider": declared.name, "account": account.row.label, "accountId": row.id, "grantType": grant}
         self._announce("oauth:token_response", {**told, "expiresAt": tokens.expires_at})
         return next(view for view in self._accounts.views() if view.id == account.id)
-
-    def _name(self, name: str, tokens: Tokens) -> str:
-        """Who signed in, or else a number."""
-        if tokens.subject is not None and "/" not in tokens.subject:
-            return tokens.subject
-        taken = {account.row.label for account in self._accounts.book.of(name)}
-        return next(label for number in range(1, len(taken) + 2) if (label := f"account-{number}") not in taken)
 
     def _failed(self, declared: Declared, error: Denied | TooSoon | Nonsense | UpstreamError) -> JackfieldError:
         words = f"{declared.name}: {error}" if isinstance(error, Nonsense) else in_words(error)
@@ -268,6 +261,11 @@ class Desk:
         failed = Conflict(words)
         failed.code = "sign_in_denied" if isinstance(error, Denied) else "sign_in_failed"
         return failed
+
+
+def _name_of(tokens: Tokens) -> str:
+    """Who signed in, where that is known and may be a label."""
+    return tokens.subject if tokens.subject is not None and "/" not in tokens.subject else ""
 
 
 def _check_label(label: str | None) -> None:

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,12 +15,15 @@ import msgspec
 
 from jackfield.control.accounts.declared import Declared
 from jackfield.errors import UpstreamBroken, UpstreamError
+from jackfield.telemetry.masking import masked
 from jackfield.transport.client import HttpClient
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 DEADLINES = Deadlines(connect_s=5.0, first_byte_s=15.0, idle_s=10.0, whole_s=20.0)
+# What an endpoint says that revokes tokens, and does not know this one.
+_UNKNOWN = frozenset({"invalid_token", "invalid_grant"})
 _CODE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _FORM = (b"content-type", b"application/x-www-form-urlencoded")
 _JSON = (b"content-type", b"application/json")
@@ -37,9 +42,20 @@ class Denied(Exception):
 class TooSoon(Exception):
     """It wants to be asked later."""
 
-    def __init__(self, name: str, retry_after_s: float | None) -> None:
+    def __init__(self, name: str, retry_after: bytes | None) -> None:
         super().__init__(f"{name} wants to be asked later")
-        self.retry_after_s = retry_after_s
+        self._retry_after = (retry_after or b"").decode("ascii", "replace").strip()
+
+    def pause_s(self, now: float) -> float | None:
+        """From the form in seconds or in a date; nonsense counts as not given."""
+        value = self._retry_after
+        if value.isdigit():
+            return float(value[:9])
+        try:
+            at = parsedate_to_datetime(value)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        return max((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() - now, 0.0)
 
 
 class Endpoints:
@@ -73,9 +89,11 @@ class Endpoints:
     async def revoke(self, declared: Declared, token: str, hint: str) -> None:
         """An endpoint that does not know the token is as good as one that forgets it."""
         answer = await self._send(declared, declared.sign_in.revoke_url, {"token": token, "token_type_hint": hint})
-        await answer.aclose()
-        if answer.status >= 500:
-            raise UpstreamBroken(f"{declared.name}: its revocation endpoint answered {answer.status}")
+        body = await answer.read()
+        if not 200 <= answer.status < 300:
+            refusal = _refusal(declared, answer, _decode(body))
+            if not isinstance(refusal, Denied) or refusal.code not in _UNKNOWN:
+                raise refusal
 
     async def _ask_token(self, declared: Declared, form: Mapping[str, str]) -> dict[str, Any]:
         return await self._ask(declared, declared.sign_in.token_url, form)
@@ -87,14 +105,7 @@ class Endpoints:
         # Some answer an error with status 200.
         if answer.status < 300 and "error" not in told:
             return told
-        if answer.status == 429:
-            raise TooSoon(declared.name, _retry_after(answer))
-        code = told.get("error")
-        if isinstance(code, dict):
-            code = code.get("type") or code.get("code")
-        if answer.status < 500 and isinstance(code, str) and _CODE.fullmatch(code):
-            raise Denied(declared.name, code)
-        raise UpstreamBroken(f"{declared.name}: its endpoint answered {answer.status}, and no token")
+        raise _refusal(declared, answer, told)
 
     async def _send(self, declared: Declared, url: str, form: Mapping[str, str]) -> UpstreamResponse:
         fields = {**form, "client_id": declared.sign_in.client_id}
@@ -117,9 +128,16 @@ def _decode(body: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _retry_after(answer: UpstreamResponse) -> float | None:
-    value = (answer.header(b"retry-after") or b"").decode("latin-1").strip()
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 8 else None
+def _refusal(declared: Declared, answer: UpstreamResponse, told: Mapping[str, Any]) -> Denied | TooSoon | UpstreamError:
+    if answer.status == 429:
+        return TooSoon(declared.name, answer.header(b"retry-after"))
+    code = told.get("error")
+    if isinstance(code, dict):
+        code = code.get("type") or code.get("code")
+    # Nor is it a code that repeats what was sent.
+    if answer.status < 500 and isinstance(code, str) and _CODE.fullmatch(code) and masked(code) == code:
+        return Denied(declared.name, code)
+    return UpstreamBroken(f"{declared.name}: its endpoint answered {answer.status}, and not as expected")
 
 
 def _basic(client_id: str, secret: str) -> bytes:

@@ -123,7 +123,8 @@ class PendingSignIns:
             pending = self._read(state, row)
             if pending.flow != "device":
                 raise _refuse("sign_in_other_flow", "this sign-in was begun in another way")
-            wait_s: float = row["not_before"] - at
+            # Not for longer than that: the clock may have been set back.
+            wait_s: float = min(row["not_before"] - at, pending.interval_s)
             if wait_s <= 0:
                 due = at + pending.interval_s
                 await transaction.execute(update(table).where(table.c.digest == digest).values(not_before=due))

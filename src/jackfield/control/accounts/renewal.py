@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
 from jackfield.clock import Clock
-from jackfield.control.accounts.book import Account, AccountBook
+from jackfield.control.accounts.book import MOST_RESTS_S, Account, AccountBook
 from jackfield.control.accounts.declared import Declared
 from jackfield.control.accounts.endpoints import Denied, Endpoints, TooSoon, in_words
 from jackfield.control.accounts.tokens import Nonsense, Tokens, read_tokens
@@ -27,7 +30,6 @@ PATIENCE_S = 20.0
 LOOKS_EVERY_S = 0.05
 RESTS_S = 60.0
 REFUSED_RESTS_S = 300.0
-MOST_RESTS_S = 7 * 86_400.0
 QUIET_S = 30.0
 LEAVING_S = 5.0
 # After these nothing but signing in again helps.
@@ -74,6 +76,21 @@ class Renewal:
             account.task.add_done_callback(self._tasks.discard)
         return account.task
 
+    @asynccontextmanager
+    async def held(self, account: Account) -> AsyncIterator[None]:
+        """Nobody renews it meanwhile; whoever does is waited for, and not for ever."""
+        if account.task is not None and not account.task.done():
+            await asyncio.wait((account.task,))
+        is_held = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                is_held = await self._hold(account, account.issue)
+        try:
+            yield
+        finally:
+            if is_held:
+                await self._let_go(account)
+
     async def aclose(self) -> None:
         """What was asked is waited for: tokens that nobody takes would be lost."""
         if self._tasks:
@@ -92,16 +109,20 @@ class Renewal:
             async with asyncio.timeout(WHOLE_S):
                 if await self._hold(account, issue):
                     try:
-                        if await self._book.look(account) and account.issue == issue:
+                        if await self._is_still(account, issue):
                             await self._ask(account, declared)
                     finally:
-                        await self._leases.release(
-                            OWNER, account.id, holder=self._holder, at=self._clock.wall(), error=None
-                        )  # fmt: skip
+                        await self._let_go(account)
         except (Unavailable, TimeoutError) as error:
             account.quiet_until = self._clock.wall() + QUIET_S
             told = error.message if isinstance(error, Unavailable) else "another worker has been at it for too long"
             log.error("account_not_renewed", account=account.called, error=told)
+
+    async def _is_still(self, account: Account, issue: int) -> bool:
+        """Whether its tokens are those that were to be renewed, and stored: else they would be taken for another's."""
+        if account.is_unsaved:
+            await self._book.save(account)
+        return not account.is_unsaved and await self._book.look(account) and account.issue == issue
 
     async def _hold(self, account: Account, issue: int) -> bool:
         """Waits for the lease; `False` where another has renewed it meanwhile, or it is gone."""
@@ -113,8 +134,8 @@ class Renewal:
                 account.id,
                 holder=self._holder,
                 due=now,
-                # Of workers whose clocks differ none is shut out.
-                latest=now + WHOLE_S,
+                # Of workers whose clocks differ, or are set back, none is shut out.
+                latest=math.inf,
                 at=now,
                 until=now + LEASE_S,
                 since=now,
@@ -124,6 +145,10 @@ class Renewal:
             await asyncio.sleep(LOOKS_EVERY_S)
             if not await self._book.look(account) or account.issue != issue:
                 return False
+
+    async def _let_go(self, account: Account) -> None:
+        # Free at once, also by a clock that is set back.
+        await self._leases.release(OWNER, account.id, holder=self._holder, at=0.0, error=None)
 
     async def _ask(self, account: Account, declared: Declared) -> None:
         former = account.tokens
@@ -143,21 +168,26 @@ class Renewal:
         await self._book.renew(account, tokens)
         if was_doubted:
             account.renewed = account.issue
+        now = self._clock.wall()
+        if not account.is_usable(now):
+            self._book.rest(account, until=now + RESTS_S, trouble="its token had ended when it came")
         log.info("account_renewed", account=account.called, expires_at=tokens.expires_at)
         self._announce("oauth:refresh_response", {**told, "expiresAt": tokens.expires_at})
 
     def _note_failure(self, account: Account, error: Exception) -> None:
-        now = self._clock.wall()
-        if isinstance(error, Denied):
-            final = error.code in _FINAL
-            trouble = f"{error}: {AGAIN}" if final else str(error)
-            until = 0.0 if final else now + REFUSED_RESTS_S
-            self._book.rest(account, until=until, trouble=trouble, refused=final)
+        if isinstance(error, Denied) and error.code in _FINAL:
+            self._book.rest(account, until=0.0, trouble=f"{error}: {AGAIN}", refused=True)
             return
-        seconds = QUIET_S
-        if isinstance(error, TooSoon):
-            seconds = RESTS_S if error.retry_after_s is None else min(error.retry_after_s, MOST_RESTS_S)
+        now, seconds = self._clock.wall(), _pause_after(error, self._clock.wall())
         account.quiet_until = now + seconds
+        words = error.message if isinstance(error, UpstreamError) else str(error)
+        account.trouble = f"it could not be renewed: {words}"
         if not account.is_usable(now):
-            words = error.message if isinstance(error, UpstreamError) else str(error)
-            self._book.rest(account, until=now + seconds, trouble=f"it could not be renewed: {words}")
+            self._book.rest(account, until=now + seconds, trouble=account.trouble)
+
+
+def _pause_after(error: Exception, now: float) -> float:
+    if isinstance(error, TooSoon):
+        told = error.pause_s(now)
+        return RESTS_S if told is None else min(told, MOST_RESTS_S)
+    return REFUSED_RESTS_S if isinstance(error, Denied) else QUIET_S

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -56,10 +58,15 @@ class AccountRows:
             return None if row is None else AccountRow(**row)
 
     async def put(self, row: AccountRow) -> None:
-        """A new one, in place of one with the same label: its tokens are worth nothing any more."""
-        async with self._database.writing() as transaction:
-            same = (accounts.c.sign_in == row.sign_in) & (accounts.c.label == row.label)
-            await transaction.execute(delete(accounts).where(same))
+        """A new one, in place of one with the same label: its tokens are worth nothing any more. One without a label
+        gets the next number."""
+        async with self._database.writing(f"accounts of {row.sign_in}") as transaction:
+            mine = accounts.c.sign_in == row.sign_in
+            if row.label:
+                await transaction.execute(delete(accounts).where(mine, accounts.c.label == row.label))
+            else:
+                taken = set(await transaction.scalars(select(accounts.c.label).where(mine)))
+                row = msgspec.structs.replace(row, label=_number(taken))
             await transaction.execute(self._database.backend.insert(accounts).values(msgspec.structs.asdict(row)))
             await self._audit.append(transaction, _entry(row, "sign_in", row.actor, row.created_at))
 
@@ -91,6 +98,10 @@ class AccountRows:
         )
         async with self._database.writing() as transaction:
             return (await transaction.execute(statement)).first() is not None
+
+
+def _number(taken: Collection[str]) -> str:
+    return next(label for number in count(1) if (label := f"account-{number}") not in taken)
 
 
 def _entry(row: AccountRow, action: str, actor: str, at: float) -> Entry:

@@ -156,7 +156,9 @@ class FactoryPlugin(Plugin[M]):
 
     @_tells("ingress", FIRST)
     async def note_start(self, exchange: Exchange) -> None:
-        if not exchange.synthetic:
+        # What is asked of the gateway itself brings nothing, and has no end that is told; what else brings nothing has
+        # begun when it ends.
+        if exchange.inbound.body and not exchange.synthetic:
             self._teller.begin(exchange)
 
     @_tells("attempt", 100, timeout_ms=PREPARE_MS)
@@ -164,6 +166,7 @@ class FactoryPlugin(Plugin[M]):
         outgoing = exchange.outgoing
         if outgoing is None or exchange.synthetic:
             return None
+        self._teller.catch_up(exchange)
         await self.observers.catch_up()
         changed = await prepare(exchange, outgoing, self.observers, self.world.now)
         return None if changed == outgoing else Replace(changed)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from contextvars import Context
 from datetime import datetime
 from time import perf_counter_ns
@@ -21,6 +22,8 @@ from jackfield.hooks.deadline import Expired, finish_within
 from jackfield.telemetry.text import describe_error
 
 MOST_WAITING = 5_000
+# Of the bodies that wait with them, as they are on the wire.
+MOST_BYTES = 16 * 1024 * 1024
 HOOK_S = 5.0
 FEW, MOMENT_S = 100, 0.02
 DROPS_PER_LINE = 1_000
@@ -65,7 +68,9 @@ class Observers:
         self.container: ServiceContainer | None = None
         self.counts = EventCounts()
         self.last_error: str | None = None
-        self._waiting: deque[HookContext] = deque()
+        # With the size of what it brings.
+        self._waiting: deque[tuple[HookContext, int]] = deque()
+        self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._is_open = False
 
@@ -75,12 +80,13 @@ class Observers:
     def wants(self, event: HookEvent) -> bool:
         return self._is_open and self.registry.has(event)
 
-    def post(self, context: HookContext) -> None:
+    def post(self, context: HookContext, size: int = 0) -> None:
         """Does not wait."""
         if not self.wants(context.event):
             return
-        self._waiting.append(context)
-        if len(self._waiting) > MOST_WAITING:
+        self._waiting.append((context, size))
+        self._bytes += size
+        while len(self._waiting) > (MOST_WAITING if self._bytes <= MOST_BYTES else 1):
             self._drop()
         if self._task is None or self._task.done():
             name = f"hooks-of-{self._plugin}"
@@ -88,8 +94,12 @@ class Observers:
 
     async def tell(self, hook: Any, context: HookContext) -> bool:
         """Calls one hook. Whether it went well: what it does wrong is counted, and harms nobody."""
+        with self._entered(context):
+            return await self._tell_within(hook, context)
+
+    async def _tell_within(self, hook: Any, context: HookContext) -> bool:
         try:
-            await finish_within(HookStep(self._plugin, name_of(hook)), self._call(hook, context), HOOK_S)
+            await finish_within(HookStep(self._plugin, name_of(hook)), _call(hook, context), HOOK_S)
         except Expired:
             self._fail(hook, context, TimeoutError(f"no end within {HOOK_S:g} s"))
         except asyncio.CancelledError as cancelled:
@@ -139,29 +149,26 @@ class Observers:
     async def _tell_all(self) -> None:
         began = perf_counter_ns()
         while self._waiting:
-            context = self._waiting.popleft()
-            for hook in self.registry.get(context.event):
-                if self._is_open:
-                    await self.tell(hook, context)
+            context, size = self._waiting.popleft()
+            self._bytes -= size
+            with self._entered(context):
+                for hook in self.registry.get(context.event):
+                    if self._is_open:
+                        await self._tell_within(hook, context)
             if perf_counter_ns() - began > BREATH_NS:
                 await asyncio.sleep(0)
                 began = perf_counter_ns()
 
-    async def _call(self, hook: Any, context: HookContext) -> None:
-        request = RequestContext(
-            str(context.metadata.get("request_id") or context.data.get("request_id") or ""),
-            context.timestamp,
-            context.metadata,
-        )
-        with request.entered():
-            if self.container is None:
-                await _settle(hook(context))
-                return
-            with self.container.entered():
-                await _settle(hook(context))
+    @contextmanager
+    def _entered(self, context: HookContext) -> Iterator[None]:
+        """What hooks may ask of where they run: the request, and the plugin's services."""
+        request_id = context.metadata.get("request_id") or context.data.get("request_id") or ""
+        request = RequestContext(str(request_id), context.timestamp, context.metadata)
+        with request.entered(), nullcontext() if self.container is None else self.container.entered():
+            yield
 
     def _drop(self) -> None:
-        self._waiting.popleft()
+        self._bytes -= self._waiting.popleft()[1]
         if self.counts.dropped % DROPS_PER_LINE == 0:
             log.warning("hook_events_dropped", plugin=self._plugin, dropped=self.counts.dropped + 1)
         self.counts.dropped += 1
@@ -181,6 +188,7 @@ class Observers:
             self._tell_failed(failed)
 
 
-async def _settle(answer: Any) -> None:
+async def _call(hook: Any, context: HookContext) -> None:
+    answer = hook(context)
     if inspect.isawaitable(answer):
         await answer

@@ -63,7 +63,7 @@ def _context(exchange: Exchange, outgoing: OutgoingRequest, at: datetime) -> Hoo
         "endpoint": exchange.inbound.path,
     }
     event = HookEvent.PROVIDER_REQUEST_PREPARED
-    return HookContext(event, at, data, describe(exchange), provider=provider_of(exchange))
+    return HookContext(event, at, data, describe(exchange, exchange.trying), provider=provider_of(exchange))
 
 
 def _shown(body: bytes) -> tuple[Any, str]:

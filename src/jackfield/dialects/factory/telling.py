@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,8 +12,9 @@ import msgspec
 from jackfield.dialects.factory.names.events import HookContext, HookEvent
 from jackfield.dialects.factory.observers import Observers
 from jackfield.errors import JackfieldError, UpstreamError
-from jackfield.sdk.context import Attempt, Exchange
+from jackfield.sdk.context import Attempt, Candidate, Exchange
 from jackfield.sdk.outcomes import Headers
+from jackfield.transport.messages import OutgoingRequest
 from jackfield.wire.chat import ChatEvent, ErrorResponse, Usage
 
 CLIENT_GONE = 499
@@ -27,7 +29,10 @@ class Notes:
     """What one plugin has been told of one exchange."""
 
     def __init__(self) -> None:
+        self.begun = False
         self.attempts = 0
+        # With the number of the attempt.
+        self.sent: tuple[int, OutgoingRequest | None] | None = None
         self.streaming = False
         self.chunks = self.bytes = 0
         self.kept = bytearray()
@@ -47,31 +52,35 @@ class Teller:
         self._notes: type[Notes] = type("OwnNotes", (Notes,), {})
 
     def begin(self, exchange: Exchange) -> None:
+        exchange.local(self._notes).begun = True
         self._post(exchange, HookEvent.REQUEST_STARTED, lambda: _request(exchange))
         body = exchange.inbound.body
         self._post(
             exchange,
             HookEvent.HTTP_REQUEST,
             lambda: {**_request(exchange), **_body("body", body), "is_client_request": True},
+            size=len(body),
         )
 
     def send(self, exchange: Exchange) -> None:
-        self._tell_attempts(exchange)
-        self._post(exchange, HookEvent.PROVIDER_REQUEST_SENT, lambda: _outgoing(exchange))
-        self._post(
-            exchange, HookEvent.HTTP_REQUEST, lambda: {**_outgoing(exchange), "is_provider_request": True}
-        )  # fmt: skip
+        self.catch_up(exchange)
+        tried, sent = exchange.trying, exchange.outgoing
+        exchange.local(self._notes).sent = len(exchange.attempts), sent
+        make = partial(_whole, exchange, tried, sent)
+        self._post(exchange, HookEvent.PROVIDER_REQUEST_SENT, make, size=_size(sent))
+        make = partial(make, is_provider_request=True)
+        self._post(exchange, HookEvent.HTTP_REQUEST, make, size=_size(sent))
 
     def head(self, exchange: Exchange) -> None:
         """An answer begins; whether an upstream gave it is in its attempts."""
-        self._tell_attempts(exchange)
+        self.catch_up(exchange)
         if exchange.error is not None or not was_served(exchange):
             return
         for event in (HookEvent.PROVIDER_RESPONSE_RECEIVED, HookEvent.HTTP_RESPONSE):
             self._post(exchange, event, lambda: {**_response(exchange), "is_provider_response": True})
         if exchange.stream:
             exchange.local(self._notes).streaming = True
-            self._post(exchange, HookEvent.PROVIDER_STREAM_START, lambda: _outgoing(exchange))
+            self._post(exchange, HookEvent.PROVIDER_STREAM_START, lambda: _asked(exchange))
 
     def chunk(self, exchange: Exchange, event: ChatEvent) -> None:
         notes = exchange.local(self._notes)
@@ -85,46 +94,56 @@ class Teller:
         if len(notes.kept) < MOST_TEXT:
             notes.kept += data
         told = {"chunk": data, "chunk_number": notes.chunks, "chunk_size": len(data)}
-        self._post(exchange, HookEvent.PROVIDER_STREAM_CHUNK, lambda: {**_outgoing(exchange), **told})
+        where = exchange.trying, exchange.outgoing
+        self._post(
+            exchange, HookEvent.PROVIDER_STREAM_CHUNK, lambda: {**_place(exchange, *where), **told}, size=len(data)
+        )
 
     def end(self, exchange: Exchange) -> None:
-        self._tell_attempts(exchange)
+        self.catch_up(exchange)
         notes = exchange.local(self._notes)
         if notes.streaming:
             if isinstance(exchange.error, UpstreamError):
                 self._tell_broken(exchange, exchange.error)
-            self._post(exchange, HookEvent.PROVIDER_STREAM_END, lambda: _stream_end(exchange, notes))
-        self._post(exchange, HookEvent.HTTP_RESPONSE, lambda: _client_response(exchange))
+            size = len(notes.kept)
+            self._post(exchange, HookEvent.PROVIDER_STREAM_END, lambda: _stream_end(exchange, notes), size=size)
+        answer = _answer(exchange) if self._observers.wants(HookEvent.HTTP_RESPONSE) else b""
+        self._post(exchange, HookEvent.HTTP_RESPONSE, lambda: _client_response(exchange, answer), size=len(answer))
         failed = has_failed(exchange)
         event = HookEvent.REQUEST_FAILED if failed else HookEvent.REQUEST_COMPLETED
         self._post(exchange, event, lambda: _completed(exchange, notes), error=exchange.error if failed else None)
 
-    def _tell_attempts(self, exchange: Exchange) -> None:
-        """Those that failed, each once."""
+    def catch_up(self, exchange: Exchange) -> None:
+        """That it began, where nobody was told, and of the attempts those that failed: each once."""
         notes = exchange.local(self._notes)
-        for attempt in exchange.attempts[notes.attempts :]:
+        if not notes.begun:
+            self.begin(exchange)
+        for number, attempt in enumerate(exchange.attempts[notes.attempts :], notes.attempts):
             if attempt.error is not None:
-                self._tell_failed(exchange, attempt)
+                sent = notes.sent[1] if notes.sent is not None and notes.sent[0] == number else None
+                self._tell_failed(exchange, attempt, sent)
         notes.attempts = len(exchange.attempts)
 
-    def _tell_failed(self, exchange: Exchange, attempt: Attempt) -> None:
-        provider = next((one.provider for one in exchange.candidates if one.upstream == attempt.upstream), None)
-        error = AttemptFailed(attempt.error)
-        data: dict[str, Any] = {
-            "error": attempt.error,
-            "error_type": "upstream",
-            "error_detail": attempt.error,
-            "phase": "request",
-        }
-        if attempt.status is not None:
-            data["status_code"] = attempt.status
+    def _tell_failed(self, exchange: Exchange, attempt: Attempt, sent: OutgoingRequest | None) -> None:
+        """By then another upstream may be tried."""
+        tried = next((one for one in exchange.candidates if _is_of(attempt, one)), None)
+        error = {"error": attempt.error, "error_type": "upstream", "error_detail": attempt.error, "phase": "request"}
+        status = {} if attempt.status is None else {"status_code": attempt.status}
         for event in (HookEvent.HTTP_ERROR, HookEvent.PROVIDER_ERROR):
-            self._post(exchange, event, lambda: {**_outgoing(exchange), **data}, provider=provider, error=error)
+            self._post(
+                exchange,
+                event,
+                partial(_whole, exchange, tried, sent, **error, **status),
+                size=_size(sent),
+                tried=tried,
+                error=AttemptFailed(attempt.error),
+            )
 
     def _tell_broken(self, exchange: Exchange, error: JackfieldError) -> None:
         data = {"error": error.message, "error_type": error.code, "error_detail": error.message, "phase": "stream"}
+        tried, sent = exchange.trying, exchange.outgoing
         for event in (HookEvent.HTTP_ERROR, HookEvent.PROVIDER_ERROR):
-            self._post(exchange, event, lambda: {**_outgoing(exchange), **data}, error=error)
+            self._post(exchange, event, partial(_whole, exchange, tried, sent, **data), size=_size(sent), error=error)
 
     def _post(
         self,
@@ -132,14 +151,16 @@ class Teller:
         event: HookEvent,
         make: Callable[[], dict[str, Any]],
         *,
-        provider: str | None = None,
+        size: int = 0,
+        tried: Candidate | None = None,
         error: Exception | None = None,
     ) -> None:
-        """What nobody wants is not even made."""
+        """What nobody wants is not even made. `size` is that of the body in it."""
         if self._observers.wants(event):
-            context = HookContext(event, self._now(), make(), describe(exchange), error=error)
-            context.provider = provider or provider_of(exchange)
-            self._observers.post(context)
+            tried = tried or exchange.trying
+            context = HookContext(event, self._now(), make(), describe(exchange, tried), error=error)
+            context.provider = None if tried is None else tried.provider
+            self._observers.post(context, size)
 
 
 def provider_of(exchange: Exchange) -> str | None:
@@ -159,16 +180,16 @@ def has_failed(exchange: Exchange) -> bool:
     return status == CLIENT_GONE or status >= BROKEN or status < REFUSED
 
 
-def describe(exchange: Exchange) -> dict[str, Any]:
+def _is_of(attempt: Attempt, candidate: Candidate) -> bool:
+    return (attempt.upstream, attempt.model) == (candidate.upstream, candidate.model)
+
+
+def describe(exchange: Exchange, tried: Candidate | None) -> dict[str, Any]:
     """The metadata of every event."""
-    told: dict[str, Any] = {
-        "request_id": exchange.id,
-        "endpoint": exchange.inbound.path,
-        "service_type": provider_of(exchange),
-    }
-    if exchange.trying is not None:
-        told |= {"client_model": exchange.model, "provider_model": exchange.trying.model}
-        told["_model_alias_map"] = {exchange.trying.model: exchange.model}
+    told: dict[str, Any] = {"request_id": exchange.id, "endpoint": exchange.inbound.path, "service_type": None}
+    if tried is not None:
+        told |= {"service_type": tried.provider, "client_model": exchange.model, "provider_model": tried.model}
+        told["_model_alias_map"] = {tried.model: exchange.model}
     return told | _tokens(exchange) if exchange.usage is not None else told
 
 
@@ -196,39 +217,58 @@ def _body(name: str, body: bytes) -> dict[str, Any]:
         return {name: body, "is_json": False}
 
 
-def _outgoing(exchange: Exchange) -> dict[str, Any]:
-    """What goes to an upstream; of one in process there is none."""
+def _asked(exchange: Exchange) -> dict[str, Any]:
+    """What the upstream is asked that is tried now, without the body: there may be thousands of events."""
+    sent = exchange.outgoing
+    headers = {} if sent is None else {"headers": as_texts(sent.headers)}
+    return _place(exchange, exchange.trying, sent) | headers
+
+
+def _whole(exchange: Exchange, tried: Candidate | None, sent: OutgoingRequest | None, **more: Any) -> dict[str, Any]:
+    """What an upstream was asked."""
+    told = _place(exchange, tried, sent) | more
+    return told if sent is None else {**told, "headers": as_texts(sent.headers), **_body("body", sent.body)}
+
+
+def _size(sent: OutgoingRequest | None) -> int:
+    return 0 if sent is None else len(sent.body)
+
+
+def _place(exchange: Exchange, tried: Candidate | None, sent: OutgoingRequest | None) -> dict[str, Any]:
+    """Where a request went; to an upstream in process nothing is sent."""
     told: dict[str, Any] = {"request_id": exchange.id, "is_streaming": exchange.stream}
-    trying, outgoing = exchange.trying, exchange.outgoing
-    if trying is not None:
-        told |= {"origin": "upstream", "upstream": trying.upstream, "model": trying.model, "method": "POST", "url": ""}
-    if outgoing is not None:
-        told |= {"method": outgoing.method, "url": outgoing.url, "headers": as_texts(outgoing.headers)}
-        told |= _body("body", outgoing.body)
-    return told
+    if tried is not None:
+        told |= {"origin": "upstream", "upstream": tried.upstream, "model": tried.model, "method": "POST", "url": ""}
+    return told if sent is None else told | {"method": sent.method, "url": sent.url}
 
 
 def _response(exchange: Exchange) -> dict[str, Any]:
-    told = {key: value for key, value in _outgoing(exchange).items() if key not in ("body", "is_json")}
     headers = as_texts(exchange.head.headers) if exchange.head is not None else {}
-    return {**told, "status_code": SERVED, "response_headers": headers}
+    return {**_asked(exchange), "status_code": SERVED, "response_headers": headers}
 
 
-def _client_response(exchange: Exchange) -> dict[str, Any]:
+def _answer(exchange: Exchange) -> bytes:
+    """The body, where it came whole and is no error."""
+    response = exchange.response
+    if response is None or isinstance(response, ErrorResponse):
+        return b""
+    return exchange.wire_format.encode_response(response).body
+
+
+def _client_response(exchange: Exchange, answer: bytes) -> dict[str, Any]:
     headers = as_texts(exchange.head.headers) if exchange.head is not None else {}
     told = {**_request(exchange), "status_code": exchange.status, "response_headers": headers}
     response = exchange.response
     if isinstance(response, ErrorResponse):
         told["response_body"] = {"error": {"code": response.code, "message": response.message}}
-    elif response is not None:
-        encoded = exchange.wire_format.encode_response(response)
-        told["response_body"] = msgspec.json.decode(encoded.body)
+    elif answer:
+        told["response_body"] = msgspec.json.decode(answer)
     return {**told, "is_client_response": True}
 
 
 def _stream_end(exchange: Exchange, notes: Notes) -> dict[str, Any]:
     return {
-        **_outgoing(exchange),
+        **_asked(exchange),
         "total_chunks": notes.chunks,
         "total_bytes": notes.bytes,
         "upstream_stream_text": bytes(notes.kept).decode("utf-8", "replace"),

@@ -7,6 +7,7 @@ alone, since with some upstreams it warms the prompt cache.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -16,6 +17,7 @@ from jackfield.sdk import ChatRequest, Exchange, Health, HookSpec, Plugin, Plugi
 from jackfield.sdk.prices import Shelf, find_listed
 
 HEADER = "x-jackfield-max-tokens"
+OLDER = "max_tokens"
 Tokens = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Default = Tokens | Literal["most"] | None
 
@@ -90,13 +92,13 @@ class MaxTokens(Plugin[MaxTokensConfig]):
     async def bound(self, exchange: Exchange) -> Replace | Reject | None:
         request = exchange.request
         assert isinstance(request, ChatRequest), "no other is asked for in a chat"
-        asked, (most, default) = request.max_tokens, self._limit(request.model)
+        asked, (most, default) = _highest(request), self._limit(request.model)
         if asked is None:
             wanted = most if default == "most" else default
             if wanted is None:
                 return None
             wanted = wanted if most is None else min(wanted, most)
-        elif asked == 0 or most is None or asked <= most:
+        elif most is None or asked <= most:
             return None
         elif self.config.on_excess == "refuse":
             told = f"max_tokens: {asked} is more than the {most} that {request.model!r:.200} may write"
@@ -105,7 +107,7 @@ class MaxTokens(Plugin[MaxTokensConfig]):
             wanted = most
         if self.config.header:
             exchange.local(Change).told = f"{wanted}; was={'none' if asked is None else asked}"
-        return Replace(msgspec.structs.replace(request, max_tokens=wanted))
+        return Replace(_bounded(request, wanted))
 
     @hook("response_head", on_failure="open", operations=("chat",))
     async def tell(self, exchange: Exchange) -> Replace | None:
@@ -123,3 +125,25 @@ class MaxTokens(Plugin[MaxTokensConfig]):
         # What another plugin says is only as good as that plugin.
         bounds = [most for most in known if type(most) is int and most > 0]
         return min(bounds, default=None), default
+
+
+def _highest(request: ChatRequest) -> int | None:
+    """What the client wants to have at most. In a chat it may say that by the older name beside the newer one, and it
+    depends on the upstream which of the two counts."""
+    older = _older(request)
+    return request.max_tokens if older is None else max(older, request.max_tokens or 0)
+
+
+def _bounded(request: ChatRequest, most: int) -> ChatRequest:
+    older, newer = _older(request), request.max_tokens
+    lowered = msgspec.structs.replace(request, max_tokens=most if newer is None else min(newer, most))
+    if older is None:
+        return lowered
+    extra = {**request.extra, OLDER: msgspec.Raw(b"%d" % min(older, most))}
+    return msgspec.structs.replace(lowered, extra=MappingProxyType(extra))
+
+
+def _older(request: ChatRequest) -> int | None:
+    """What stands there where no other name does is `max_tokens` already, and is a null here."""
+    told = msgspec.json.decode(request.extra.get(OLDER, b"null"))
+    return told if type(told) is int else None

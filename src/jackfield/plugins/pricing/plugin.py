@@ -74,6 +74,7 @@ class Pricing(Plugin[PricingConfig]):
         self._file_mark: tuple[int, int] | None = None
         self._kept: Kept | None = None
         self._fetched: Source | None = None
+        self._not_fetched = ""
         self._source = hashlib.sha256((self.config.url or "").encode()).hexdigest()[:16]
         lists = await self.services.usage.prices()
         self._given = tuple(
@@ -192,13 +193,24 @@ class Pricing(Plugin[PricingConfig]):
             self.log.warning("kept_prices_not_understood", reason=str(error))
 
     async def _fetch(self) -> None:
-        """Where the last one is too old, and nobody else is at it. Raises `ValueError` for a list that is none."""
+        """Where the last one is too old, and nobody else is at it. Raises `ValueError` for a list that is none, again
+        while nobody tries anew."""
         url, now = self.config.url, self.wall()
         if url is None or (self._kept is not None and now - self._kept.at < self.config.every_s):
+            self._not_fetched = ""
             return
-        claim = f"claim {self._source}"
-        if not await self.services.kv.compare_and_set(claim, None, True, ttl_s=CLAIM_S):
+        if not await self.services.kv.compare_and_set(f"claim {self._source}", None, True, ttl_s=CLAIM_S):
+            if self._not_fetched:
+                raise ValueError(self._not_fetched)
             return
+        try:
+            await self._fetch_from(url, now)
+        except (JackfieldError, QuotaExceeded, ValueError) as error:
+            self._not_fetched = str(error)
+            raise
+        self._not_fetched = ""
+
+    async def _fetch_from(self, url: str, now: float) -> None:
         host = urlsplit(url).hostname
         answer = await self.services.http.get(url, headers=self.config.headers)
         if answer.status != 200:

@@ -14,6 +14,9 @@ _SLACK = 20
 _PRUNED_EVERY_S = 60.0
 # Nothing else in the folder is ours to delete.
 _OWN = re.compile(r"\d{8}T\d{6}\.\d{3}-[\w-]+\.json")
+_HALF = re.compile(rf"\.({_OWN.pattern}|\d+)\.tmp")
+# What is older was begun by a worker that was killed.
+_HALF_S = 60.0
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
@@ -62,17 +65,20 @@ class Folder:
     def prune(self, now: float) -> None:
         """Deletes what is too old, and the oldest of what is too much. Other workers may do the same meanwhile."""
         self._new_files, self._new_bytes, self._pruned_at = 0, 0, now
+        for place, _, written in self._of(_HALF):
+            if now - written > _HALF_S:
+                Path(place).unlink(missing_ok=True)
         total = count = 0
-        for place, size, written in sorted(self._own(), reverse=True):
+        for place, size, written in sorted(self._of(_OWN), reverse=True):
             count, total = count + 1, total + size
             if count > self._bounds.files or total > self._bounds.total_bytes or now - written > self._bounds.age_s:
                 Path(place).unlink(missing_ok=True)
 
-    def _own(self) -> Iterator[tuple[str, int, float]]:
+    def _of(self, kind: re.Pattern[str]) -> Iterator[tuple[str, int, float]]:
         """By name, which is by age."""
         with os.scandir(self.path) as entries:
             for entry in entries:
-                if _OWN.fullmatch(entry.name):
+                if kind.fullmatch(entry.name):
                     try:
                         found = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:

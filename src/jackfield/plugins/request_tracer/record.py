@@ -36,6 +36,8 @@ SHOWN_HEADERS = frozenset(
     }
 )
 OWN_HEADERS = b"x-jackfield-"
+# Each is looked for in each text of a body: whoever sends many of both would keep the gateway busy.
+MOST_SECRETS = 200
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +168,10 @@ class _Writing:
         """What cannot be read cannot be searched for secrets, and is left out."""
         if not body:
             return None
+        if len(self._secrets) > MOST_SECRETS:
+            return {
+                "left_out": f"the request has {len(self._secrets)} values that may be secrets: too many to look for"
+            }
         if len(body) > self._max_body_bytes:
             return {"left_out": f"has {len(body)} bytes"}
         try:

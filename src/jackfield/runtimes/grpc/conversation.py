@@ -85,9 +85,13 @@ class Conversation:
         error: Exception = SessionDenied("it ended the stream of its hooks", plugin=self._who)
         try:
             async for reply in call:
-                self._take(reply)
-                if self._strays > MOST_STRAYS:
-                    error = SessionDenied("it floods the stream of its hooks", plugin=self._who)
+                # gRPC gives `None` for what it cannot read.
+                is_reply = isinstance(reply, pb.HookReply)
+                if is_reply:
+                    self._take(reply)
+                if not is_reply or self._strays > MOST_STRAYS:
+                    words = "it floods the stream of its hooks" if is_reply else "its reply is not understood"
+                    error = SessionDenied(words, plugin=self._who)
                     call.cancel()
                     return
         except aio.AioRpcError as raised:
@@ -105,8 +109,13 @@ class Conversation:
         if answer is None or answer.done():
             self._strays += 1
             return
-        if reply.WhichOneof("kind") != "failure":
+        kind = reply.WhichOneof("kind")
+        if kind == "outcome":
             answer.set_result(reply.outcome)
+            return
+        if kind is None:
+            # An empty outcome lets the request pass; who says nothing has not done that.
+            answer.set_exception(SessionDenied("its reply has neither an outcome nor a failure", plugin=self._who))
             return
         words, code = reply.failure.message or reply.failure.code, reply.failure.code or "unknown"
         answer.set_exception(SessionDenied(words[:LONGEST_ERROR], plugin=self._who, told=code[:100]))

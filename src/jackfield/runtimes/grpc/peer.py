@@ -27,6 +27,9 @@ _SERVING = handshake_pb2.HealthCheckResponse.SERVING
 # How long it may take until we hear why a connection was lost.
 _REASON_S = 1.0
 _MOST_TELLS, _TELL_S = 256, 30.0
+# A message that one of the two sides does not take ends the stream, and with it what others wait for: what is large has
+# a call of its own, and so has its answer. Many servers take 4 MB.
+MOST_IN_STREAM = 1024 * 1024
 _LOST = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 
 
@@ -98,7 +101,7 @@ class GrpcPeer:
     async def _ask(self, method: str, rpc: Rpc, request: Any, params: Any) -> Any:
         number, asked = self._begin()
         try:
-            if method == "hook" and self._conversation is not None:
+            if method == "hook" and self._conversation is not None and request.ByteSize() <= MOST_IN_STREAM:
                 asked.rpc = self._conversation.ask(number, request)
             else:
                 asked.rpc = self._calls[method](request, metadata=((CALL_KEY, number),))

@@ -24,12 +24,14 @@ from jackfield.wire.json import (
     reader,
 )
 from jackfield.wire.openai_responses.responses import COMPLETED, INCOMPLETE
+from jackfield.wire.sealing import is_sealed
 from jackfield.wire.sse import parse_event, split_events, write_event
 
 _PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "function_call_output": "fco"}
 # Items whose id means something only to who gave it: they are told whole.
 _NAMELESS = frozenset(map(encode, _PREFIXES))
 _MESSAGE, _ASSISTANT, _TRUE, _FALSE = Raw(b'"message"'), b'"assistant"', Raw(b"true"), Raw(b"false")
+_REASONING = encode("reasoning")
 _KEPT_STATUSES = frozenset(map(encode, (COMPLETED, INCOMPLETE)))
 _ENDS = frozenset({"response.completed", "response.incomplete"})
 # Events that hold the answer as it is so far.
@@ -58,13 +60,16 @@ class Turn(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def begin_turn(body: bytes, answer: str, former: Iterable[Raw] = ()) -> Turn:
-    """`former` is the conversation so far, `answer` the id of the answer to come. Raises `Malformed`."""
+def begin_turn(body: bytes, answer: str, former: Iterable[Raw] = (), *, native: bool = False) -> Turn:
+    """`former` is the conversation so far, `answer` the id of the answer to come. Where it is asked of upstreams that
+    speak this format it is `native`: these take back only the reasoning that they can read. Raises `Malformed`."""
     fields = read_document(body)
-    said = _read_said(fields.pop("input", NULL))
-    items = [*former, *(_named(item, answer, place) for place, item in enumerate(said))]
+    earlier = [_read_item(item, "input") for item in former]
+    every = [*earlier, *map(_at_length, _read_said(fields.pop("input", NULL)))]
+    items = _named(every, len(earlier), answer)
     fields.pop("previous_response_id", None)
-    fields |= {"store": _FALSE, "input": encoded([_nameless(item) for item in items])}
+    told = [_nameless(item, native) for item in items if not native or _may_return(item)]
+    fields |= {"store": _FALSE, "input": encoded(told)}
     return Turn(encode(items), encode(fields))
 
 
@@ -77,20 +82,33 @@ def _read_said(raw: Raw) -> list[Fields]:
     return said
 
 
-def _named(item: Fields, answer: str, place: int) -> Raw:
-    """As the API tells of an item: with an id, and in its long form."""
-    if "type" not in item and "role" in item:
-        item = {"type": _MESSAGE, **item}
-    kind = _text_of(item.get("type", NULL))
+def _at_length(item: Fields) -> Fields:
+    """As the API tells of an item, but for its id."""
+    if item.get("type", NULL) == NULL and "role" in item:
+        item = {**item, "type": _MESSAGE}
+    if bytes(item.get("type", NULL)) != bytes(_MESSAGE):
+        return item
     content = item.get("content", NULL)
-    if kind == "message" and bytes(memoryview(content)[:1]) == b'"':
+    if bytes(memoryview(content)[:1]) == b'"':
         said = "output_text" if bytes(item.get("role", NULL)) == _ASSISTANT else "input_text"
         item = {**item, "content": _long_content(content, said)}
-    if item.get("id", NULL) == NULL:
-        item = {"id": encoded(f"{_PREFIXES.get(kind, 'item')}_{answer.removeprefix('resp_')}_{place}"), **item}
-    if kind == "message" and item.get("status", NULL) == NULL:
-        item = {**item, "status": Raw(b'"completed"')}
-    return encoded(item)
+    return item if item.get("status", NULL) != NULL else {**item, "status": Raw(b'"completed"')}
+
+
+def _named(items: list[Fields], earlier: int, answer: str) -> list[Fields]:
+    """Each with an id of its own, by which a client asks for the next page: upstreams give the same one again and
+    again. Those said now are numbered from 0, and the `earlier` ones after them."""
+    seen: set[str] = set()
+    named = []
+    for place, item in enumerate(items):
+        name = _text_of(item.get("id", NULL))
+        if not name or name in seen:
+            prefix = _PREFIXES.get(_text_of(item.get("type", NULL)), "item")
+            name = f"{prefix}_{answer.removeprefix('resp_')}_{(place - earlier) % len(items)}"
+            item = {**item, "id": encoded(name)}
+        seen.add(name)
+        named.append(item)
+    return named
 
 
 def _long_content(text: Raw, kind: str) -> Raw:
@@ -107,11 +125,19 @@ def _text_of(raw: Raw) -> str:
 _read_item: Read[Fields] = reader(Fields)
 
 
-def _nameless(item: Raw) -> Raw:
-    fields = _read_item(item, "input")
-    if bytes(fields.get("type", NULL)) not in _NAMELESS:
+def _nameless(item: Fields, native: bool) -> Fields:
+    kind = bytes(item.get("type", NULL))
+    if kind not in _NAMELESS or (native and kind == _REASONING):
         return item
-    return encoded({name: raw for name, raw in fields.items() if name not in ("id", "status")})
+    return {name: raw for name, raw in item.items() if name not in ("id", "status")}
+
+
+def _may_return(item: Fields) -> bool:
+    """Reasoning must hold what the upstream encrypted, and what another kind of upstream signed is not that."""
+    if bytes(item.get("type", NULL)) != _REASONING:
+        return True
+    encrypted = _text_of(item.get("encrypted_content", NULL))
+    return bool(encrypted) and not is_sealed(encrypted)
 
 
 def conversation(items: bytes, body: bytes) -> list[Raw]:
