@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
+import pytest
 
 from jackfield.dialects.base import Blueprint
 from jackfield.dialects.native import NativeDialect
+from jackfield.host import late
 from jackfield.host.plugin import LoadedPlugin
 from jackfield.sources.base import Found
 from jackfield.testing.waiting import until
@@ -48,6 +51,19 @@ class Reader:
 
     def hold(self, *names: str) -> None:
         self.held = {name: asyncio.Event() for name in names}
+
+
+def wait_only_until(patch: pytest.MonkeyPatch, begun: Callable[[], bool]) -> None:
+    """The start gives up whoever is not there once that is so, however long it took."""
+    finish = late._finish
+
+    async def wait(wanted: list[Any], starting: Mapping[str, Any], patience_s: float | None) -> None:
+        if patience_s is None or not wanted:
+            await finish(wanted, starting, patience_s)
+        else:
+            await until(lambda: asyncio.sleep(0, begun()), bool, within=10)
+
+    patch.setattr(late, "_finish", wait)
 
 
 def write(world: World, names: Iterable[str], source: str = "") -> None:

@@ -10,7 +10,7 @@ from jackfield.errors import ConfigError
 from jackfield.host.late import start_in_order
 from jackfield.testing.waiting import until
 
-from .late_plugins import OBSERVER, Reader, barred, now, when, write
+from .late_plugins import OBSERVER, Reader, barred, now, wait_only_until, when, write
 from .world import World, states
 
 SLOW_LOAD = """
@@ -105,17 +105,24 @@ async def test_one_that_does_not_come_up_is_failed_with_its_reason(world: World,
     assert "it said nothing of where it listens" in str(failed.reason)
 
 
-async def test_one_that_hangs_as_it_is_loaded_is_not_waited_for_either(world: World, reader: Reader) -> None:
-    write(world, ("slow",), SLOW_LOAD.replace("{lives}", str(world.folder.parent / "lives")))
+async def test_one_that_hangs_as_it_is_loaded_is_not_waited_for_either(
+    world: World, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = world.folder.parent / "lives"
+    write(world, ("slow",), SLOW_LOAD.replace("{lives}", str(lives)))
+    wait_only_until(monkeypatch, lives.exists)
     assert states(await world.start()) == {"slow": "loading"}
     await when(world, "slow", "active")
 
 
-async def test_those_that_hang_as_they_are_loaded_are_loaded_again_side_by_side(world: World, reader: Reader) -> None:
+async def test_those_that_hang_as_they_are_loaded_are_loaded_again_side_by_side(
+    world: World, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lives = world.folder.parent / "lives"
     lives.mkdir()
     for name, other in (("one", "two"), ("two", "one")):
         write(world, (name,), MEETING.replace("{lives}", str(lives)).replace("{other}", other))
+    wait_only_until(monkeypatch, lambda: len(list(lives.iterdir())) == 2)
     assert states(await world.start()) == {"one": "loading", "two": "loading"}
     for name in ("one", "two"):
         await when(world, name, "active")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from jackfield.testing.waiting import until
 
-from .late_plugins import Reader, barred, now, when, write
+from .late_plugins import Reader, barred, now, wait_only_until, when, write
 from .world import World, states
 
 STARTS = {"plugin guard is required and does not run: it is starting"}
@@ -31,6 +33,7 @@ SLOW_LOAD = """
         async def look(self, exchange): ...
 
         async def on_load(self):
+            Path("{lives}.begun").touch()
             while not Path("{lives}").exists():
                 await asyncio.sleep(0.001)
 """
@@ -57,9 +60,12 @@ async def start_again(world: World, reader: Reader, *held: str, **configs: Any) 
     await world.start(configs)
 
 
-async def test_what_has_told_its_hooks_is_not_passed_by_at_its_first_start_either(world: World, reader: Reader) -> None:
+async def test_what_has_told_its_hooks_is_not_passed_by_at_its_first_start_either(
+    world: World, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lives = world.folder.parent / "lives"
     write(world, ("guard",), SLOW_LOAD.format(lives=lives))
+    wait_only_until(monkeypatch, lives.with_suffix(".begun").exists)
     assert states(await world.start()) == {"guard": "loading"}
     assert barred(world) == STARTS
     # Nor while others are changed, or it begins once more.

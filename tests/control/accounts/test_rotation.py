@@ -60,6 +60,22 @@ async def test_other_workers_let_it_rest_too(house: House) -> None:
     assert {label_of(house, await worker.accounts.take("acme")) for _ in range(4)} == {"b", "c"}
 
 
+async def test_nobody_waits_for_one_that_is_being_renewed_while_another_is_ready(house: House) -> None:
+    await house.sign_in(label="ended")
+    house.clock.now += 3600
+    await house.sign_in("bert", label="ready")
+    house.server.gate.clear()
+    for _ in range(3):
+        async with asyncio.timeout(5):
+            assert label_of(house, await house.accounts.take("acme")) == "ready"
+    house.server.gate.set()
+    ended = next(account for account in house.book.accounts.values() if account.row.label == "ended")
+    assert ended.task is not None
+    await ended.task
+    assert label_of(house, await house.accounts.take("acme")) == "ended"
+    assert house.server.asked["refresh_token"] == 1
+
+
 async def test_who_is_signed_in_at_one_worker_serves_at_all_of_them_at_once(house: House) -> None:
     worker = await house.hire()
     await house.sign_in()

@@ -184,3 +184,28 @@ async def test_whatever_begins_ends(watched: Watched) -> None:
         called = await caller.post("/v1/chat/completions", {}, **{"content-length": "99999999999"})
         assert called.status == 413
     assert await watched.names() == [*CLIENT, *ENDED]
+
+
+ADDS = """
+from jackfield.sdk import Plugin, tool
+
+class Kit(Plugin):
+    permissions = ("tools:register",)
+
+    @tool("Adds")
+    async def add(self, a: int, b: int) -> int:
+        return a + b
+"""
+
+
+async def test_each_turn_of_a_model_that_uses_tools_is_a_request(open_house: Any, upstream: Upstream) -> None:
+    house = await open_house(plugins={"watcher": WATCHER, "kit": ADDS}, upstreams=[link(upstream, max_retries=0)])
+    watched = Watched(house)
+    upstream.script(Answer.tool_calls(("plugin_kit_add", {"a": 1, "b": 1})), Answer.reply(Reply(text="2")))
+    async with house.gateway.caller(**{"x-jackfield-tools": "auto"}) as caller:
+        body = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}
+        assert (await caller.post("/v1/chat/completions", body)).headers["x-jackfield-turns"] == "2"
+    turns: dict[str, list[str]] = {}
+    for one in await watched.told(2):
+        turns.setdefault(one.metadata["request_id"], []).append(one.event.value)
+    assert list(turns.values()) == [CLIENT + ASKED + ANSWERED + ENDED] * 2

@@ -200,13 +200,18 @@ class Accounts:
         return found[0]
 
     def _next(self, declared: Declared, label: str, passed: Collection[str]) -> Account | None:
+        """Nobody waits for one that is being renewed while another is ready."""
         now = self._clock.wall()
         ready = [
             account
             for account in self._meant(declared, label)
             if account.id not in passed and account.may_serve(now)
         ]  # fmt: skip
-        return min(ready, key=lambda account: account.turn, default=None)
+        usable = [account for account in ready if account.is_usable(now)]
+        if usable and len(usable) < len(ready):
+            for account in ready:
+                self.renewal.renew_beside(account, declared)
+        return min(usable or ready, key=lambda account: account.turn, default=None)
 
     def _meant(self, declared: Declared, label: str) -> list[Account]:
         return [

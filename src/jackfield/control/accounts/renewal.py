@@ -68,6 +68,16 @@ class Renewal:
             await asyncio.wait((task,), timeout=PATIENCE_S)
         return account.tokens if account.is_usable(self._clock.wall()) else None
 
+    def renew_beside(self, account: Account, declared: Declared) -> None:
+        """Where its token has ended, and nobody waits for it."""
+        now = self._clock.wall()
+        if account.tokens is None or account.is_usable(now) or account.quiet_until > now:
+            return
+        if account.tokens.refresh is None:
+            self._give_up(account)
+        else:
+            self.start(account, declared)
+
     def start(self, account: Account, declared: Declared) -> asyncio.Task[None]:
         """Or the one that is under way. Whoever waits for it may leave: it goes on."""
         if account.task is None or account.task.done():

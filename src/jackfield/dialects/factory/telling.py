@@ -261,8 +261,9 @@ def _client_response(exchange: Exchange, answer: bytes) -> dict[str, Any]:
     response = exchange.response
     if isinstance(response, ErrorResponse):
         told["response_body"] = {"error": {"code": response.code, "message": response.message}}
-    elif answer:
-        told["response_body"] = msgspec.json.decode(answer)
+    # A turn of a model that uses tools has no body of its own: the client gets that of them all.
+    elif answer and (read := _body("body", answer))["is_json"]:
+        told["response_body"] = read["body"]
     return {**told, "is_client_response": True}
 
 
