@@ -25,10 +25,12 @@ from jackfield.settings import ServerSettings, Settings
 from jackfield.stores.database import Database
 from jackfield.stores.leases import Leases
 from jackfield.telemetry.text import describe_error
-from jackfield.transport import EgressPolicy, HttpClient
+from jackfield.transport import EgressPolicy, HttpClient, Limits
 
 log = structlog.get_logger("jackfield.accounts")
 
+# Of tokens and errors there is no need for more.
+LARGEST_ANSWER = 1024 * 1024
 EVERYWHERE: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "*": "127.0.0.1"}  # noqa: S104 - never bound
 
 
@@ -58,7 +60,7 @@ class OpenAccounts:
         settings, clock = self._settings, self._clock
         sealer = cache(lambda: load_sealer(settings.store.data_dir, self._environ))
         async with AsyncExitStack() as stack:
-            anywhere = HttpClient(policy=EgressPolicy.anywhere())
+            anywhere = HttpClient(policy=EgressPolicy.anywhere(), limits=Limits(max_body_bytes=LARGEST_ANSWER))
             stack.push_async_callback(anywhere.aclose)
             endpoints = Endpoints(public, anywhere)
             book = AccountBook(AccountRows(self._database), sealer, clock)
