@@ -13,12 +13,14 @@ NAMES = tuple(f"swapped_{number:02}" for number in range(COUNT))
 
 # By exchange: how often each version has seen it. The plugins run in this process.
 MET: defaultdict[str, Counter[str]] = defaultdict(Counter)
+# The versions that any exchange has met.
+VERSIONS: set[str] = set()
 
 SOURCE = """
     import asyncio
     from pydantic import field_validator
     from jackfield.sdk import *
-    from load.versions import MET
+    from load.versions import MET, VERSIONS
     from .words import VERSION
 
     class Config(PluginConfig):
@@ -47,6 +49,7 @@ SOURCE = """
         def note(self, exchange):
             if not exchange.synthetic:
                 MET[exchange.id][VERSION] += 1
+                VERSIONS.add(VERSION)
 """
 GOOD = {
     "on_load": "...",

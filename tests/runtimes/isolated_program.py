@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from typing import Any
@@ -41,9 +42,12 @@ class ProcessProgram(Program):
             await asyncio.sleep(0)
 
     async def hog(self, params: Any, rpc: Rpc) -> None:
+        """All that it is given, and what it has it uses."""
+        held = self.kept.setdefault("memory", [])
         while True:
-            self.kept.setdefault("memory", []).append(bytearray(8 * 1024 * 1024))
-            await asyncio.sleep(0)
+            with contextlib.suppress(MemoryError):
+                held.append(bytearray(b"x") * (8 * 1024 * 1024))
+            await asyncio.sleep(0.001)
 
     async def leak_descriptors(self, params: Any, rpc: Rpc) -> int:
         while True:

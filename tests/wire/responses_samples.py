@@ -95,6 +95,7 @@ RESPONSES_REQUESTS: dict[str, Body] = {
     "conversation": _asked(conversation="conv_1"),
     "prompt": _asked(prompt={"id": "pmpt_1"}),
     "background": _asked(background=True),
+    "background_options": _asked(background_options={"completion_window": "soonest"}),
     "context_management": _asked(context_management=[{"type": "compaction"}]),
     "image": _asked(image={"detail": "low"}),
     "access_programs": _asked(access_programs={"cyber": "standard"}),
