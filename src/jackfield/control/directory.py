@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,6 +11,7 @@ import structlog
 
 from jackfield.clock import Clock
 from jackfield.control.credentials import KIND, Credential, Hasher, body_of, view
+from jackfield.control.owned import OwnedTask
 from jackfield.errors import JackfieldError
 from jackfield.stores.database import Database
 from jackfield.stores.objects import Objects, StoredObject
@@ -59,7 +59,7 @@ class Directory:
         self._digests: dict[str, bytes] = {}
         # What keys that are in use hash to: it is asked for with every request.
         self._known: dict[str | bytes, bytes] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._task = OwnedTask()
         self._refreshing = asyncio.Lock()
 
     def identify(self, presented: str | bytes) -> Credential | None:
@@ -81,16 +81,13 @@ class Directory:
 
     async def __aenter__(self) -> Self:
         await self.refresh()
-        self._task = asyncio.create_task(self._follow(), name="directory")
+        self._task.start(self._follow(), "directory")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.end()
 
     async def refresh(self) -> None:
         """Takes in what has changed since the last time. Costs one row where nothing has. One at a time: of two that

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from jackfield.clock import Clock
+from jackfield.control.owned import OwnedTask
 from jackfield.errors import JackfieldError
 from jackfield.stores.objects import StoredObject
 
@@ -68,19 +69,16 @@ class People:
         self._noted: dict[str, None] = {}
         self._waiting: dict[str, float] = {}
         self._any_waiting = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = OwnedTask()
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep(), name="people")
+        self._task.start(self._keep(), "people")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.end()
         with contextlib.suppress(TimeoutError, JackfieldError):
             async with asyncio.timeout(FLUSH_S):
                 await self._write_waiting()

@@ -14,6 +14,7 @@ import structlog
 
 from jackfield.clock import Clock
 from jackfield.control.credentials import KIND, body_of
+from jackfield.control.owned import OwnedTask
 from jackfield.errors import JackfieldError, NotFound, Unavailable
 from jackfield.sdk.outcomes import Identity
 from jackfield.settings import ResponseSettings
@@ -50,7 +51,7 @@ class KeptResponses:
         self._room = Room(settings.max_count, settings.max_total_bytes)
         self._gone: set[str] = set()
         self._due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = OwnedTask()
 
     @property
     def enabled(self) -> bool:
@@ -104,16 +105,13 @@ class KeptResponses:
     async def __aenter__(self) -> Self:
         # Also at the start: a gateway may never run for as long as it takes until the next time.
         self._due.set()
-        self._task = asyncio.create_task(self._sweep(), name="response retention")
+        self._task.start(self._sweep(), "response retention")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.end()
 
     async def _sweep(self) -> None:
         while True:

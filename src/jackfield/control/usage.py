@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from jackfield.clock import Clock
+from jackfield.control.owned import OwnedTask
 from jackfield.errors import Malformed
 from jackfield.stores.database import Database
 from jackfield.stores.ledger import BUCKETS, GROUPS, MEASURES, Cursor, Ledger, Page, Ranks, Sums, UsageFilter
@@ -80,7 +81,7 @@ class UsageHistory:
         self._ledger = Ledger(database)
         self._clock = clock
         self._retention_s = retention_days * DAY_S
-        self._task: asyncio.Task[None] | None = None
+        self._task = OwnedTask()
 
     async def answer(self, query: UsageQuery) -> dict[str, Any]:
         """Plain values, ready to be encoded: `records` and `next` (a cursor or `None`), or `groups` and
@@ -110,16 +111,13 @@ class UsageHistory:
         return await self._ledger.delete_older_than(self._clock.wall() - self._retention_s)
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._sweep(), name="usage retention")
+        self._task.start(self._sweep(), "usage retention")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.end()
 
     async def _sweep(self) -> None:
         pause_s = FIRST_SWEEP_S
