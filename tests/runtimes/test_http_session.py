@@ -70,6 +70,19 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+async def test_stopped_while_its_program_is_being_ended_it_waits_for_that(make: Make) -> None:
+    session = make()
+    await session.start()
+    program = session._program
+    assert program is not None
+    session.lose("nobody is there")
+    while program._lifeline >= 0:
+        await asyncio.sleep(0)
+    await session.stop(0)
+    assert program.ended.done()
+    assert not is_alive(program.pid)
+
+
 async def gone(pid: int) -> None:
     async def look() -> bool:
         return is_alive(pid)

@@ -340,10 +340,12 @@ class HttpSession:
 
     async def _let_go(self, grace_s: float = 0.0) -> None:
         """Ends the program, where it is ours, and keeps what is to be told of it."""
-        program, self._program = self._program, None
+        program = self._program
         if program is None:
             return
+        # Whoever is cancelled here leaves it to the next, who waits for its end as well.
         await program.stop(grace_s)
+        self._program = None
         self._exit = program.ended.result() if program.ended.done() else "it could not be ended"
         self._words = program.output.last_words
         await self._note_files()
