@@ -185,10 +185,14 @@ async def serve(answers: Callable[[str], Answers]) -> AsyncIterator[str]:
     known: Answers = {}
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        writer.write(known.get(head.split()[1].decode().partition("?")[0], answer(b"", "404 Not Found")))
-        await writer.drain()
-        writer.close()
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(known.get(head.split()[1].decode().partition("?")[0], answer(b"", "404 Not Found")))
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:

@@ -13,6 +13,7 @@ from bench.meter import Meter, percentile, spread_of
 from bench.upstream import STREAMS, WHOLE
 
 from bench import bodies
+from listening import listening
 
 STALL_S = 0.3
 
@@ -70,9 +71,7 @@ async def test_an_open_loop_sends_what_is_due(upstream: int) -> None:
 
 async def test_a_stall_is_felt_by_every_request_that_it_held_up() -> None:
     Stalling.stalled = False
-    server = await asyncio.get_running_loop().create_server(Stalling, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(Stalling) as port:
         result = await run(LoadSpec(port=port, rate=100, connections=1, seconds=0.5, warm_s=0))
     assert result.requests == 50
     assert result.latency is not None

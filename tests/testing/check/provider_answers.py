@@ -11,6 +11,8 @@ from typing import Any
 
 import httptools
 
+from listening import listening
+
 METADATA: Mapping[str, Any] = {
     "name": "Lantern",
     "version": "1.0.0",
@@ -115,7 +117,6 @@ class Connection(asyncio.Protocol):
 
 @asynccontextmanager
 async def serving(provider: Provider) -> AsyncIterator[Provider]:
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(provider), "127.0.0.1", 0)
-    async with server:
-        provider.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(lambda: Connection(provider)) as port:
+        provider.url = f"http://127.0.0.1:{port}"
         yield provider
