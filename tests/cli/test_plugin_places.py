@@ -27,13 +27,17 @@ ENTRY = """\
     description: "Guards."
     hook: pre_flight
     entrypoint: "marketplace.guard:ToolGuard"
+    timeout_ms: 5000
 """
 
 
 @pytest.fixture
 def project(run: Run, folder: Path) -> Path:
-    """A new ring plugin with light tests in place of its own, which the scaffolds' tests run."""
+    """A new ring plugin with light tests in place of its own, which the scaffolds' tests run, and so much time that no
+    stall of the machine is its failure."""
     assert run("plugin", "new", "ring", "my_ring").code == 0
+    manifest = folder / "my_ring" / "plugins" / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("timeout_ms: 50\n", "timeout_ms: 5000\n"))
     (folder / "my_ring" / "tests" / "test_my_ring.py").write_text("def test_nothing():\n    pass\n")
     return folder / "my_ring"
 
