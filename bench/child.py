@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.cores import pinned
@@ -72,6 +74,20 @@ class Child:
             pid = waiting.pop()
             yield pid
             waiting += _children(pid)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Takes no turn of its core meanwhile."""
+        self._send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._send(signal.SIGCONT)
+
+    def _send(self, number: int) -> None:
+        for pid in tuple(self._tree()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def stop(self) -> None:
         """Asks, waits, and if need be ends it."""

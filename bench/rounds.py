@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import msgspec
 
@@ -61,11 +62,16 @@ class Recorder:
         self.seconds = seconds
 
     def compare(self, scenario: str, targets: Sequence[Target], spec: LoadSpec) -> list[Round]:
-        """Every target in every round; the order turns round each time."""
+        """Every target in every round; the order turns round each time. Those whose turn it is not are held: what an
+        idle one does now and then is felt by another on its core."""
         before = len(self.rounds)
         for index in range(self.count):
             for target in targets if index % 2 == 0 else reversed(targets):
-                self.measure(scenario, target, spec, index)
+                with ExitStack() as held:
+                    for other in targets:
+                        if other not in (target, self.stage.upstream):
+                            held.enter_context(other.child.held())
+                    self.measure(scenario, target, spec, index)
         return self.rounds[before:]
 
     def measure(self, scenario: str, target: Target, spec: LoadSpec, index: int = 0) -> Round:

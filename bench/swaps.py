@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.cores import pinned
 from bench.lifetimes import settled_rss, wait_answer
 from bench.load import LoadSpec
 from bench.rounds import Recorder, Round, disturbed, faults
@@ -27,14 +28,19 @@ _WITHIN_S = 60.0
 class Swapper:
     """Writes all plugins anew and has them taken in; `taken` are the milliseconds that each change took."""
 
-    def __init__(self, port: int, folder: Path) -> None:
-        self._port, self._folder = port, folder
+    def __init__(self, port: int, folder: Path, core: int) -> None:
+        """The core is the load's, as for whatever else asks something of the target."""
+        self._port, self._folder, self._core = port, folder, core
         self._sources = {file: file.read_text() for file in folder.glob("*/plugin.py")}
         self._serial = 0
         self.taken: list[float] = []
         self.fault: str | None = None
 
     def swap(self) -> None:
+        with pinned(self._core):
+            self._swap()
+
+    def _swap(self) -> None:
         self._serial += 1
         for file, source in self._sources.items():
             file.write_text(f"{source}\nVERSION = {self._serial}\n")
@@ -74,7 +80,7 @@ def swap(recorder: Recorder) -> list[Row]:
     stage = recorder.stage
     command, port = stage.gateway_command(COUNT)
     with started("jackfield-swapped", command, port, stage.cores.target, stage.folder) as target:
-        swapper = Swapper(port, Path(command[-1]).parent / "plugins")
+        swapper = Swapper(port, Path(command[-1]).parent / "plugins", stage.cores.load)
         wait_answer(target.child, port)
         swapper.swap()
         before = settled_rss(target)

@@ -10,11 +10,15 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
+from jackfield.priority import stand_back
+
 T = TypeVar("T")
 
 # How long a thread may keep the interpreter while the event loop wants it; Python's own 5 ms are felt by requests.
 TURN_S = 0.0005
-
+# The system's own turns are longer still: a thread that stands back gives way as soon as the loop wants the processor,
+# and gets a quarter of one that is wanted whole, so that what it does is done in time.
+NICENESS = 5
 
 # Threads that wait for the next call. To start one takes the loop as long as the new thread takes to get a turn.
 _idle: list[SimpleQueue[Callable[[], None]]] = []
@@ -52,6 +56,7 @@ def _find_thread() -> SimpleQueue[Callable[[], None]]:
 
 def _work_off(calls: SimpleQueue[Callable[[], None]]) -> None:
     """One call after the other. Between two of them nothing of the former is held."""
+    stand_back(NICENESS)
     while True:
         calls.get()()
         if len(_idle) >= MOST_IDLE:

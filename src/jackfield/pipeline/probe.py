@@ -67,19 +67,19 @@ class Prober:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        # The hooks are called one by one here: no row of a table is needed to find them.
+        self._snapshot = Snapshot(generation=0, plugins={}, table=HookTable(()), routes=Routes(()))
 
     async def __call__(self, plugin: LoadedPlugin) -> list[Trouble]:
         guard = PluginGuard(plugin.id, self._clock)
         hooks = [_rehearsing(hook, guard) for hook in plugin.hooks if hook.point.name not in NOT_TRIED]
-        table = HookTable(hooks)
-        snapshot = Snapshot(generation=0, plugins={}, table=table, routes=Routes(()))
         states: dict[Operation, State] = {}
         troubles: list[Trouble] = []
         for point in POINTS:
             for hook in (hook for hook in hooks if hook.point.name == point):
                 operation = hook.spec.operations[0]
                 if operation not in states:
-                    states[operation] = _state(operation, snapshot)
+                    states[operation] = _state(operation, self._snapshot)
                 troubles += await _try(hook, states[operation])
         return troubles
 

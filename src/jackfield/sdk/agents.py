@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from jackfield.sdk.marks import marked_members
+
 MOST_TURNS = 20
 ALL_TOOLS = ("*",)
 _ID = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
@@ -78,7 +80,7 @@ def agents_of(plugin: object) -> tuple[AgentSpec, ...]:
     """Those that an instance lists and those of its marked methods. Raises `TypeError` for what is no agent, and what a
     method raises."""
     found = [*getattr(plugin, "agents", ())]
-    for name, marked in inspect.getmembers(type(plugin), lambda member: hasattr(member, _MARK)):
+    for name, marked in marked_members(type(plugin), _MARK):
         declared = getattr(marked, _MARK)
         found.append(getattr(plugin, name)(declared) or declared)
     for spec in found:

@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from jackfield.sdk.marks import marked_members
+
 # Each type of event that the gateway itself emits, with what is in its data. A key may be absent where it is unknown.
 EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -97,5 +99,5 @@ def subscribe(*types: str) -> Callable[[F], F]:
 
 def subscriptions_of(plugin: object) -> tuple[tuple[str, EventHandler], ...]:
     """The marked methods of an instance, by type of event."""
-    marked = inspect.getmembers(type(plugin), lambda member: hasattr(member, _MARK))
+    marked = marked_members(type(plugin), _MARK)
     return tuple((type_, getattr(plugin, name)) for name, method in marked for type_ in getattr(method, _MARK))

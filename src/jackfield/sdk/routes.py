@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from jackfield.sdk.marks import marked_members
+
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~{}:@-]+)*")
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -100,7 +102,7 @@ def routers_of(plugin: object) -> tuple[RouterSpec, ...]:
     for spec in listed:
         if not isinstance(spec, RouterSpec):
             raise TypeError(f"routers: {type(spec).__name__} is no RouterSpec")
-    marked = inspect.getmembers(type(plugin), lambda member: hasattr(member, _MARK))
+    marked = marked_members(type(plugin), _MARK)
     found = [(getattr(method, _MARK), getattr(plugin, name)) for name, method in marked]
     made = [_router_of([pair for pair in found if pair[0].public is public], public) for public in (False, True)]
     return (*listed, *(spec for spec in made if spec is not None))

@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from jackfield.sdk.marks import marked_members
+
 TaskHandler = Callable[[], Awaitable[Any]]
 
 
@@ -69,5 +71,5 @@ def task(*, every_s: float | None = None, cron: str | None = None, timezone: str
 
 def tasks_of(plugin: object) -> tuple[tuple[str, float | str, str, TaskHandler], ...]:
     """The marked methods of an instance: name, when, time zone, and the method itself."""
-    marked = inspect.getmembers(type(plugin), lambda member: hasattr(member, _MARK))
+    marked = marked_members(type(plugin), _MARK)
     return tuple((name, *getattr(method, _MARK), getattr(plugin, name)) for name, method in marked)

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, create_model
 from pydantic.fields import FieldInfo
 
 from jackfield.sdk.caller import Caller
+from jackfield.sdk.marks import marked_members
 
 TOOL_TIMEOUT_S = 30.0
 DEEPEST = 5
@@ -147,7 +148,7 @@ def tool(
 def tools_of(plugin: object) -> tuple[tuple[ToolSpec, ToolHandler], ...]:
     """The marked methods of an instance, ready to be registered. Raises `TypeError` where no schema can be made."""
     found = []
-    for attribute, marked in inspect.getmembers(type(plugin), lambda member: hasattr(member, _MARK)):
+    for attribute, marked in marked_members(type(plugin), _MARK):
         spec, schema = getattr(marked, _MARK)
         method = getattr(plugin, attribute)
         found.append(_from_schema(spec, schema, method) if schema is not None else _from_signature(spec, method))

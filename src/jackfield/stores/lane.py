@@ -4,13 +4,11 @@ connection of the pool costs the event loop half a millisecond."""
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from jackfield.priority import stand_back
 from jackfield.stores.base import Rows, Statement
 
 
@@ -45,10 +43,7 @@ class SqliteLane:
         return rows
 
     def _open(self) -> sqlite3.Connection:
-        if self._niceness and sys.platform == "linux":
-            # Here, and only here, a priority belongs to a thread.
-            thread = threading.get_native_id()
-            os.setpriority(os.PRIO_PROCESS, thread, max(os.getpriority(os.PRIO_PROCESS, thread), self._niceness))
+        stand_back(self._niceness)
         self._connection = self._connect()
         return self._connection
 
