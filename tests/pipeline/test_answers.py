@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from jackfield.testing import Answer
+from jackfield.testing import Answer, Upstream
+from jackfield.testing.setup import link
 
 from .conftest import OpenGate
-from .gate import deltas_of, error_of, text_of
+from .gate import UPSTREAM_KEY, deltas_of, error_of, text_of
 
 HEAD = """
     @hook("response_head", on_failure="open")
@@ -213,3 +214,21 @@ async def test_an_answer_to_a_streaming_request_is_streamed(open_gate: OpenGate)
     assert called.events[-1][1] == "[DONE]"
     body = {"model": "scripted", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}], "stream": True}
     assert (await gate.post("/v1/messages", body)).events[-1][0] == "message_stop"
+
+
+async def test_an_answer_that_no_hook_could_be_shown_is_asked_for_elsewhere(
+    open_gate: OpenGate, upstream: Upstream, seen: list[Any]
+) -> None:
+    """Passed on as bytes it would not even be noticed."""
+    async with Upstream() as second:
+        second.key = UPSTREAM_KEY
+        links = [
+            link(each, "openai", name=name, priority=place, api_key_env="UPSTREAM_KEY", max_retries=0)
+            for place, (name, each) in enumerate({"first": upstream, "second": second}.items())
+        ]
+        gate = await open_gate({"a": OBSERVE}, upstreams=links)
+        upstream.script(Answer.body(b'{"choices":[{"message":{"role":"assistant","content":7}}]}'))
+        called = await gate.chat()
+
+        assert (called.status, called.headers["x-jackfield-upstream"]) == (200, "second")
+        assert [text for text, *_ in seen] == [text_of(called)]

@@ -331,7 +331,9 @@ class Host:
 
     async def _rollback(self, actor: str) -> Changed:
         target, world = await self._find_target()
-        restored = {name: PluginStats.thaw(frozen) for name, frozen in target.stats.items()}
+        # Who had no calls yet has none in what is kept of it.
+        unused = {name: PluginStats() for name in self.snapshot.plugins}
+        restored = unused | {name: PluginStats.thaw(frozen) for name, frozen in target.stats.items()}
         return await self._change(
             world,
             await self._as_kept(world),

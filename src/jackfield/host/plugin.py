@@ -125,6 +125,11 @@ class LoadedPlugin:
         return dict(self.settings.own if self._own is None else self._own)
 
     @property
+    def unchecked(self) -> bool:
+        """Whether something is set of its config, and the form that this is to fit is not known yet."""
+        return self._own is None and bool(self.settings.own)
+
+    @property
     def running(self) -> bool:
         return self.instance is not None
 

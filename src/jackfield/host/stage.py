@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -170,14 +170,16 @@ class Stage:
             retried=draft.retried,
         )
         try:
+            if draft.goes_back_to != "former":
+                _let_rest(built)
             self._refuse_lack(built)
             _refuse_worse(built, draft.must_run, () if draft.retried == "all" else draft.retried)
             world = _with_built(draft.world, built)
             if world == self.world and not built.fresh and _listing(built.plugins) == _listing(former.plugins):
                 return Changed(former.generation, False, notes=draft.notes)
-            notes = (*draft.notes, *_notes_on(built))
-            snapshot = self._snap(former.generation + 1, built, world)
             names = _touched(self.world, world, built.plugins, former.plugins)
+            notes = (*draft.notes, *_notes_on(built), *_notes_on_resting(names, former.plugins, built.plugins))
+            snapshot = self._snap(former.generation + 1, built, world)
             touched = _compared(names, self.world, world, former.plugins, built.plugins)
             back = former.generation if draft.goes_back_to == "former" else draft.goes_back_to
             generation = self._describe(snapshot.generation, draft.actor, draft.action, touched, world, back)
@@ -199,6 +201,7 @@ class Stage:
             sightings, world, self.snapshot.plugins, self._stats, resting=resting, probed=False
         )
         try:
+            _let_rest(built)
             _refuse_worse(built, ())
             snapshot = self._snap(generation.number, built, world)
         except BaseException:
@@ -298,10 +301,30 @@ def _refuse_worse(built: Built, must_run: Iterable[str], retried: Iterable[str] 
         raise Conflict(f"{len(worse)} plugins would not run: {told}", plugin=next(iter(worse)))
 
 
+def _let_rest(built: Built) -> None:
+    """One that rests in a world that has served is no reason against going there, although it runs now: it was disabled
+    in it, or waited for an approval."""
+    for name in [name for name in built.worse if built.plugins[name].state == "disabled"]:
+        del built.worse[name]
+
+
 def _notes_on(built: Built) -> tuple[str, ...]:
     """What runs, and not as it should."""
     degraded = [plugin for plugin in (*built.fresh, *built.woken) if plugin.state == "degraded"]
     return tuple(f"{plugin.id} is degraded: {plugin.reason}" for plugin in degraded)
+
+
+def _notes_on_resting(
+    names: Iterable[str], before: Mapping[str, LoadedPlugin], after: Mapping[str, LoadedPlugin]
+) -> Iterator[str]:
+    """What runs no longer and nobody has disabled, and what was set without anybody knowing yet whether it is right."""
+    resting = [after[name] for name in names if name in after and after[name].state == "disabled"]
+    for plugin in resting:
+        former = before.get(plugin.id)
+        if plugin.reason is not None and former is not None and former.running:
+            yield f"{plugin.id} {plugin.reason}"
+        if plugin.unchecked and (former is None or former.settings.own != plugin.settings.own):
+            yield f"{plugin.id} is disabled and its code has not run: its config is checked when it is enabled"
 
 
 def _lack(plugin: LoadedPlugin | None) -> str | None:

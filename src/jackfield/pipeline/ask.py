@@ -76,24 +76,24 @@ class ProviderCall:
             plugin.guard.blocked(self, step_ns)
 
 
-async def ask_upstream(
+def ask_upstream(
     state: State, link: UpstreamLink, candidate: Candidate, deadlines: Deadlines, used: CredentialHeader | None = None
-) -> Got:
+) -> Awaitable[Got]:
     """With the credential of the account that is `used`, or the upstream's own. Raises `UpstreamError`; for HTTP, a
     status of 400 and above is `UpstreamRejected`."""
     state.outgoing = None
     format = link.format_for(state.operation, state.client_format)  # noqa: A001
     if format is not None:
-        return await _over_http(state, link, candidate, deadlines, format, used)
+        return _over_http(state, link, candidate, deadlines, format, used)
     if state.operation == "count_tokens":
-        return Whole(response=_estimate(state))
-    return await _in_process(state, link, candidate, deadlines)
+        return _estimate(state)
+    return _in_process(state, link, candidate, deadlines)
 
 
-def _estimate(state: State) -> TokenCount:
+async def _estimate(state: State) -> Got:
     request = state.canonical_request()
     assert isinstance(request, ChatRequest)
-    return TokenCount(input=estimate_tokens(request), estimated=True)
+    return Whole(response=TokenCount(input=estimate_tokens(request), estimated=True))
 
 
 async def _over_http(
@@ -191,7 +191,7 @@ def _passed_on_to(state: State, link: UpstreamLink) -> Headers:
 
 def _body(state: State, candidate: Candidate, format: WireFormat) -> bytes:  # noqa: A002
     """The request in the upstream's format: the client's own bytes wherever nothing has to change."""
-    peek = state.peeked()
+    peek = state.peek or state.peeked()
     if format is not state.route.format or state.replaced:
         request = state.canonical_request()
         changed = msgspec.structs.replace(request, model=candidate.model)
@@ -266,8 +266,14 @@ async def _read_whole(
         body = await stranger(ProviderCall(state, link, "read_whole"), read, link.deadlines.idle_s)
         if not isinstance(body, bytes):
             raise UpstreamBroken(f"provider {link.provider_id} read {type(body).__name__}, and no bytes")
-    state.usage, state.finish_reason = format.usage_of(body)
-    return Whole(body=body, format=format, headers=_passed_on(response.headers))
+    headers = _passed_on(response.headers)
+    if not state.row.collects:
+        state.usage, state.finish_reason = format.usage_of(body)
+        return Whole(body=body, format=format, headers=headers)
+    # Here, where another upstream may do better, it shows whether hooks can be given it.
+    answer = format.decode_response(body)
+    _note_use(state, answer)
+    return Whole(body=body, format=format, response=answer, headers=headers)
 
 
 def _passed_on(headers: Headers) -> Headers:
@@ -348,10 +354,14 @@ def _whole(state: State, link: UpstreamLink, response: Response) -> Whole:
         raise UpstreamBroken(f"provider {link.provider_id} answered no sound {state.operation}")
     if not isinstance(response.usage, Usage | None):
         raise UpstreamBroken(f"provider {link.provider_id} answered no sound usage")
+    _note_use(state, response)
+    return Whole(response=response)
+
+
+def _note_use(state: State, response: Response) -> None:
     state.usage = response.usage
     if isinstance(response, ChatResponse):
         state.finish_reason = response.choices[0].finish_reason if response.choices else None
-    return Whole(response=response)
 
 
 async def _open_events(

@@ -142,7 +142,7 @@ async def _attempt(state: State, link: UpstreamLink, candidate: Candidate, deadl
         raise
     link.breaker.success()
     state.served_by = candidate
-    _note(state, candidate, began, None)
+    _keep(state, candidate, began, 200, None)
     return got
 
 
@@ -157,10 +157,7 @@ def _tell_breaker(link: UpstreamLink, error: UpstreamError) -> None:
         link.breaker.success()
 
 
-def _note(state: State, candidate: Candidate, began: int, error: UpstreamError | None) -> None:
-    if error is None:
-        _keep(state, candidate, began, 200, None)
-        return
+def _note(state: State, candidate: Candidate, began: int, error: UpstreamError) -> None:
     status = error.status if isinstance(error, UpstreamRejected) else None
     told = told_to_operators(error.message, state.inbound.body, (state.model, candidate.model))
     _keep(state, candidate, began, status, told)

@@ -135,11 +135,11 @@ class State:
 
     @property
     def model(self) -> str:
-        return self.peeked().model
+        return (self.peek or self.peeked()).model
 
     @property
     def stream(self) -> bool:
-        return self.peeked().stream
+        return (self.peek or self.peeked()).stream
 
     def peeked(self) -> Peek:
         """Model and stream flag. Raises `Malformed` where the body is not what the route takes."""

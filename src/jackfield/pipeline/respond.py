@@ -28,8 +28,6 @@ async def respond(state: State, whole: Whole) -> Answer:
     if not (state.row.response_head or state.row.collects):
         return _answer(state, head, whole, whole.response)
     state.head = head
-    if state.row.collects and whole.response is None and whole.format is not None:
-        whole.response = whole.format.decode_response(whole.body)
     state.response = whole.response
     await run_head_hooks(state)
     await run_body_hooks(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from jackfield.control.directory import Directory
 from jackfield.errors import JackfieldError, Unavailable
@@ -126,8 +126,8 @@ class Pipeline:
         """Sets the cost of what was used, before the exchange is settled."""
         self._settler.price(state)
 
-    async def settle(self, state: State) -> None:
-        await self._settler.settle(state)
+    def settle(self, state: State) -> Awaitable[None]:
+        return self._settler.settle(state)
 
 
 async def _finish(state: State, whole: Whole) -> Answer:

@@ -17,8 +17,9 @@ from jackfield.wire.chat import ChatRequest, EmbeddingsRequest, Request
 def select(state: State) -> None:
     """Sets the candidates. Raises `ModelNotFound`, `Unavailable` where no upstream of the model has its provider, or
     `Malformed` where none does this operation, or what a field of the request asks for."""
-    found = state.snapshot.routes.candidates(state.model, state.operation)
-    if state.peeked().bound is not None:
+    peek = state.peek or state.peeked()
+    found = state.snapshot.routes.candidates(peek.model, state.operation)
+    if peek.bound is not None:
         found = _speaking(state, found)
     state.candidates = found if len(found) == 1 else by_chance(found)
 

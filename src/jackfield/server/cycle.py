@@ -104,14 +104,22 @@ class Cycle:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def run(self, app: Asgi) -> None:
-        """A boundary: what an application raises ends its own connection, and is reported."""
+    async def run(self, app: Asgi, tasks: set[asyncio.Task[None]]) -> None:
+        """A boundary: what an application raises ends its own connection, and is reported. `tasks` are those under way,
+        which this one leaves at its end."""
         try:
-            await app(self.scope, self.receive, self.send)
-        except BaseException:  # a boundary: reported whole to the log, a task has nobody else to tell
-            log.exception("application_failed")
-        if self.response_complete or self.disconnected:
-            return
+            try:
+                await app(self.scope, self.receive, self.send)
+            except BaseException:  # a boundary: reported whole to the log, a task has nobody else to tell
+                log.exception("application_failed")
+            if not (self.response_complete or self.disconnected):
+                await self._end_early()
+        finally:
+            if self.task is not None:
+                tasks.discard(self.task)
+                self.task = None
+
+    async def _end_early(self) -> None:
         if self.response_started:
             self.transport.close()
             return

@@ -56,7 +56,7 @@ class Exchanges:
         finally:
             self._in_flight.remove(call)
             try:
-                await self._pipeline.settle(_state_of(call))
+                await self._pipeline.settle(call.state or state)
             finally:
                 state.snapshot.unpin()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from urllib.parse import unquote
 
@@ -55,22 +55,21 @@ class GatewayServer:
         self._admin: Asgi | None = None
         self._inside = partial(self, inside=True)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, inside: bool = False) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send, *, inside: bool = False) -> Awaitable[None]:
         snapshot = self._host.snapshot
         if snapshot.middleware and not inside:
             if snapshot.front is None:
                 snapshot.front = Front(snapshot, self._inside)
-            await snapshot.front(scope, receive, send)
-            return
+            front: Asgi = snapshot.front
+            return front(scope, receive, send)
         path: str = scope["path"]
         if b"%" in scope.get("raw_path", b""):
             path = scope["path"] = unfold_path(scope["raw_path"])
         if path.startswith("/v1/"):
-            await self._inference(scope, receive, send)
-        elif path == MCP_PATH and self._mcp is not None:
-            await self._mcp(scope, receive, send)
-        else:
-            await self._serve_own(path, scope, receive, send)
+            return self._inference(scope, receive, send)
+        if path == MCP_PATH and self._mcp is not None:
+            return self._mcp(scope, receive, send)
+        return self._serve_own(path, scope, receive, send)
 
     async def _serve_own(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """What is no exchange. A boundary: whatever fails in it is reported, and told to the client if nothing else

@@ -101,6 +101,7 @@ class HttpServer(uvicorn.Server):
 def _config(gateway: Asgi) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
+        interface="asgi3",
         http=GatewayProtocol,
         ws="none",
         lifespan="off",

@@ -121,17 +121,8 @@ class GatewayProtocol(HttpToolsProtocol):
         }
 
     def _begin(self, cycle: Cycle) -> None:
-        task = self.loop.create_task(self._run(cycle))
-        cycle.task = task
-        self.tasks.add(task)
-
-    async def _run(self, cycle: Cycle) -> None:
-        try:
-            await cycle.run(self.app)
-        finally:
-            if cycle.task is not None:
-                self.tasks.discard(cycle.task)
-                cycle.task = None
+        cycle.task = self.loop.create_task(cycle.run(self.app, self.tasks))
+        self.tasks.add(cycle.task)
 
     def on_body(self, body: bytes) -> None:
         if not self.cycle.response_complete:

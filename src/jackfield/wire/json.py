@@ -244,11 +244,6 @@ def _refuse_repeats(fields: Fields, raw: Raw, path: str) -> None:
         seen.add(name)
 
 
-def _may_be_disguised(fields: Fields) -> bool:
-    names = "".join(fields)
-    return not (names.islower() and names.isascii())
-
-
 def _refuse_disguise(fields: Fields, path: str) -> None:
     """A decisive name in capitals is unknown to us, and to an upstream that ignores case it is the name itself."""
     for name in fields:
@@ -260,16 +255,29 @@ def _refuse_disguise(fields: Fields, path: str) -> None:
 def may_repeat(body: bytes) -> bool:
     """Whether a name may stand twice in the outermost object, or is one of those that only look like another. Cheap,
     and never wrong in saying no."""
-    # Passes of the decoder are quicker than several searches.
+    return _may_repeat(body, _read_fields(Raw(body), ""))
+
+
+def peek_members(body: bytes) -> Fields:
+    """As `read_members`, of a short body: one that may repeat a name is read whole, and refused if it does."""
     fields = _read_fields(Raw(body), "")
-    if len(body) - _compact_size(fields) >= _smallest_member(fields):
+    if _may_repeat(body, fields):
+        read_document(body)
+    return fields
+
+
+def _may_repeat(body: bytes, fields: Fields) -> bool:
+    # Passes of the decoder are quicker than several searches.
+    names = "".join(fields)
+    spare = len(body) - _size(fields, names)
+    if spare and spare >= _smallest_member(fields):
         if len(body) > LONG_BODY:
             return True
         body = msgspec.json.format(body, indent=-1)
         fields = _read_fields(Raw(body), "")
         if _compact_size(fields) != len(body):
             return True
-    return _may_be_disguised(fields)
+    return not (names.islower() and names.isascii())
 
 
 def _smallest_member(fields: Fields) -> int:

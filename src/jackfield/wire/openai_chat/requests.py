@@ -19,7 +19,7 @@ from jackfield.wire.json import (
     Read,
     encode,
     encoded,
-    may_repeat,
+    peek_members,
     read_count,
     read_document,
     read_fields,
@@ -193,35 +193,21 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _Head(msgspec.Struct):
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-
-
-_read_head = reader(_Head)
-
-
-def _read_long_head(body: bytes) -> _Head:
-    """Reads the body once and takes the few fields from what was read."""
-    fields = read_members(body)
-    few = {name: fields[name] for name in _Head.__struct_fields__ if name in fields}
-    head: _Head = _read_head(encoded(few), "")
-    return head
+_read_options: Read[_StreamOptions | None] = reader(_StreamOptions | None)
+_read_optional_flag: Read[bool | None] = reader(bool | None)
 
 
 def peek(body: bytes) -> Peek:
-    is_long = len(body) > LONG_BODY
-    head: _Head = _read_long_head(body) if is_long else _read_head(Raw(body), "")
-    if head.model is None:
+    fields = read_members(body) if len(body) > LONG_BODY else peek_members(body)
+    model = fields.get("model", NULL)
+    if model == NULL:
         raise wrong("model", "required")
-    options = head.stream_options
-    if not is_long and may_repeat(body):
-        read_document(body)
+    options = fields.get("stream_options")
+    wanted = _read_options(options, "stream_options") if options is not None else None
     return Peek(
-        model=head.model,
-        stream=bool(head.stream),
-        stream_usage=options is not None and bool(options.include_usage),
+        read_text(model, "model"),
+        "stream" in fields and bool(_read_optional_flag(fields["stream"], "stream")),
+        wanted is not None and bool(wanted.include_usage),
     )
 
 

@@ -191,13 +191,19 @@ _read_outline = reader(_Outline)
 def usage_of(body: bytes) -> tuple[Usage | None, FinishReason | None]:
     try:
         outline: _Outline = _read_outline(Raw(body), "")
-        if is_error(outline.error) and not outline.choices:
-            refuse_error(outline.error)
-        if is_error_object(outline.object) and not outline.choices:
-            refuse_error(Raw(body))
-        if outline.choices is msgspec.UNSET:
-            raise wrong("choices", "required")
+        choices = outline.choices
+        if not choices:
+            _refuse_without_choices(outline, body)
     except Malformed as error:
         raise upstream_broken(error) from error
     usage = outline.usage.usage() if outline.usage is not None else None
-    return usage, finish_reason_of(outline.choices[0].finish_reason) if outline.choices else None
+    return usage, finish_reason_of(choices[0].finish_reason) if choices else None
+
+
+def _refuse_without_choices(outline: _Outline, body: bytes) -> None:
+    if is_error(outline.error):
+        refuse_error(outline.error)
+    if is_error_object(outline.object):
+        refuse_error(Raw(body))
+    if outline.choices is msgspec.UNSET:
+        raise wrong("choices", "required")
