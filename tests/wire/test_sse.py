@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jackfield.errors import UpstreamBroken
-from jackfield.wire.sse import EventReader, SseEvent, data_of, parse_event, split_events, split_whole, write_event
+from jackfield.wire.sse import EventReader, SseEvent, pair_events, parse_event, split_events, split_whole, write_event
 
 PIECES = st.sampled_from(
     [
@@ -134,10 +134,12 @@ def test_a_long_event_in_small_reads_is_read_in_linear_time() -> None:
 
 @given(st.lists(st.sampled_from([b"data: ", b"data:", b"event: x", b"word", b" ", b":", b"\n", b"\r", b"\r\n"])))
 def test_the_short_way_to_an_events_data_agrees_with_the_long_one(pieces: list[bytes]) -> None:
-    raw = b"".join(pieces) + b"\n\n"
-    told = data_of(raw)
-    assert told is None or parse_event(raw) == SseEvent("", told, raw)
+    pairs = pair_events(b"".join(pieces) + b"\n\n")
+    assert [raw for raw, _ in pairs] == split_events(b"".join(pieces) + b"\n\n")
+    for raw, told in pairs:
+        assert told is None or parse_event(raw) == SseEvent("", told, raw)
 
 
 def test_the_short_way_is_taken_where_an_event_is_one_line_of_data() -> None:
-    assert data_of(b'data: {"a": 1}\n\n') == b'{"a": 1}'
+    raw = b'data: {"a": 1}\n\n'
+    assert pair_events(raw * 2) == [(raw, b'{"a": 1}')] * 2

@@ -43,7 +43,7 @@ async def decide(
     Raises `Refused` for a rejection and a `PluginError` for a failure of a closed hook.
     """
     for hook in hooks:
-        outcome = begin(hook, exchange, trace, *given)
+        outcome = begin(hook, exchange, trace, None, *given)
         if type(outcome) is Unfinished:
             outcome = await outcome.finish()
         if outcome is None:
@@ -75,7 +75,7 @@ def refusal(outcome: Reject, plugin: str) -> Refused:
 
 async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Outcome | None:
     """One call of one hook, with its deadline, policy and record. `None` means: go on."""
-    outcome = begin(hook, exchange, trace, *given)
+    outcome = begin(hook, exchange, trace, None, *given)
     return await outcome.finish() if type(outcome) is Unfinished else outcome  # type: ignore[return-value]
 
 
@@ -100,10 +100,12 @@ class Unfinished:
 
 
 def begin(
-    hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any, tally: Tally | None = None
+    hook: BoundHook, exchange: Exchange, trace: Trace, tally: Tally | None, *given: Any
 ) -> Outcome | Unfinished | None:
-    """One call of one hook as far as it goes without waiting: most hooks never do, and need no coroutine of ours."""
-    if not hook.guard.breaker.allow():
+    """One call of one hook as far as it goes without waiting: most hooks never do, and need no coroutine of ours. Where
+    there is a `tally` it may be counted in that."""
+    breaker = hook.guard.breaker
+    if not (breaker.closed or breaker.allow()):
         _pass_over(hook, trace)
         return None
     began = perf_counter_ns()
@@ -129,39 +131,34 @@ def begin(
         return None
     finally:
         watchdog.running = None
-    if answer is None and tally is not None and tally.takes(began):
-        return None
+    if answer is None and tally is not None:
+        duration = perf_counter_ns() - began
+        if duration < tally.longest_ns and breaker.closed and not hook.guard.in_a_row:
+            if not tally.durations:
+                tally.began = began
+            tally.durations.append(duration)
+            return None
     return _note_answer(hook, exchange, trace, answer, began, None)
 
 
 class Tally:
-    """The calls of one hook in one stream that passed without waiting, which most do: they are counted together.
-    `count` them before anybody looks, which is before the stream is waited for again."""
+    """The calls of one hook in one stream of which nothing has to be noted but how many nanoseconds they took: they
+    passed without waiting, and in less than `longest_ns`. They are counted together. `count` them before anybody looks,
+    which is before the stream is waited for again."""
 
-    __slots__ = ("_began", "_durations", "_guard", "_hook", "_longest_ns", "_trace")
+    __slots__ = ("_hook", "_trace", "began", "durations", "longest_ns")
 
     def __init__(self, hook: BoundHook, trace: Trace) -> None:
-        self._hook, self._guard, self._trace = hook, hook.guard, trace
-        self._longest_ns = min(BLOCKED_NS, hook.deadline_ns)
-        self._durations: list[int] = []
-        self._began = 0
-
-    def takes(self, began: int) -> bool:
-        """Whether nothing has to be noted of the call that has just passed but its time, which it has then."""
-        duration = perf_counter_ns() - began
-        guard = self._guard
-        if duration >= self._longest_ns or guard.in_a_row or not guard.breaker.closed:
-            return False
-        if not self._durations:
-            self._began = began
-        self._durations.append(duration)
-        return True
+        self._hook, self._trace = hook, trace
+        self.longest_ns = min(BLOCKED_NS, hook.deadline_ns)
+        self.durations: list[int] = []
+        self.began = 0
 
     def count(self) -> None:
-        durations, hook = self._durations, self._hook
+        durations, hook = self.durations, self._hook
         if durations:
             hook.guard.stats.add_steps(durations)
-            self._trace.ran_often(hook.plugin, hook.name, PASSED, self._began, sum(durations), len(durations))
+            self._trace.ran_often(hook.plugin, hook.name, PASSED, self.began, sum(durations), len(durations))
             durations.clear()
 
 

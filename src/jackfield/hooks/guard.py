@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -35,7 +35,7 @@ class PluginStats:
     def add(self, duration_ns: int) -> None:
         self.durations.add(duration_ns / 1e9)
 
-    def add_steps(self, durations_ns: Iterable[int]) -> None:
+    def add_steps(self, durations_ns: Sequence[int]) -> None:
         """Calls that never waited, each of them one step on the loop."""
         self.loop_ns += self.durations.add_all(durations_ns)
 

@@ -23,20 +23,20 @@ class Stage:
 
     __slots__ = (
         "_behind",
-        "_exchange",
         "_held",
         "_hold",
-        "_hook",
         "_look_behind",
         "_state",
-        "_tally",
-        "_trace",
+        "exchange",
+        "hook",
         "plain",
+        "tally",
+        "trace",
     )
 
     def __init__(self, hook: BoundHook, state: State, exchange: Exchange) -> None:
-        self._trace, self._tally = state.trace, Tally(hook, state.trace)
-        self._hook, self._state, self._exchange = hook, state, exchange
+        self.trace, self.tally = state.trace, Tally(hook, state.trace)
+        self.hook, self._state, self.exchange = hook, state, exchange
         self._hold, self._look_behind = hook.spec.hold, hook.spec.look_behind
         self._held: dict[int, TextDelta] = {}
         self._behind = ""
@@ -69,23 +69,20 @@ class Stage:
 
     async def _show(self, event: ChatEvent) -> Events | None:
         """What the hook makes of one event; `None` where it leaves it as it is."""
-        outcome = self.begin(event)
+        self._state.behind = self._behind
+        outcome = begin(self.hook, self.exchange, self.trace, self.tally, event)
         if type(outcome) is Unfinished:
             outcome = await outcome.finish()
         return None if outcome is None else self.apply(outcome)
 
-    def begin(self, event: ChatEvent) -> Outcome | Unfinished | None:
-        self._state.behind = self._behind
-        return begin(self._hook, self._exchange, self._trace, event, tally=self._tally)
-
     def count(self) -> None:
-        self._tally.count()
+        self.tally.count()
 
     def apply(self, outcome: object) -> Events:
         if isinstance(outcome, Drop):
             return ()
         if isinstance(outcome, Reject):
-            raise refusal(outcome, self._hook.plugin)
+            raise refusal(outcome, self.hook.plugin)
         assert isinstance(outcome, Replace)
         value = outcome.value
         return value if isinstance(value, tuple) else (value,)
@@ -128,10 +125,10 @@ class Chain:
         if not self._plain or len(events) != 1:
             return self._pass(events)
         event = events[0]
-        for place, stage in enumerate(self._stages):
-            outcome = stage.begin(event)
+        for stage in self._stages:
+            outcome = begin(stage.hook, stage.exchange, stage.trace, stage.tally, event)
             if outcome is not None:
-                return self._go_on(place, outcome, events)
+                return self._go_on(self._stages.index(stage), outcome, events)
         return events
 
     async def _go_on(self, place: int, outcome: Outcome | Unfinished, events: Events) -> Events:

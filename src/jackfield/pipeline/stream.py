@@ -34,7 +34,7 @@ from jackfield.wire.chat import (
     UsageReport,
 )
 from jackfield.wire.collect import StreamCollector, replay
-from jackfield.wire.sse import EventReader, data_of, parse_event, split_whole
+from jackfield.wire.sse import EventReader, parse_event, split_whole
 
 EVENT_STREAM: Headers = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -153,8 +153,7 @@ async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
     finished = False
     while data is not None:
         read: list[Batch] = []
-        for raw in reader.split(data):
-            told = data_of(raw)
+        for raw, told in reader.split(data):
             if told is None:
                 sent = parse_event(raw)
                 events = decode(sent.event, sent.data)
@@ -261,10 +260,11 @@ class Outlet:
                 self.kept.add(event)
         if passed is not events:
             self._reordered = self._reordered or self._restates or not _in_place(passed, events)
-        elif raw is not None and not self._reordered and not (self._own_usage and self._is_usage(events)):
-            observe = self.encoder.observe
+        elif raw is not None and not (
+            self._reordered or (self._own_usage and len(events) == 1 and type(events[0]) is UsageReport)
+        ):
             for event in passed:
-                observe(event)
+                self.encoder.observe(event)
             return raw
         return b"".join([self._encode(event) for event in passed])
 
@@ -278,9 +278,6 @@ class Outlet:
 
     def _encode(self, event: ChatEvent) -> bytes:
         return self.encoder.encode(dated(self._state, event) if type(event) is StreamStart else event)
-
-    def _is_usage(self, events: tuple[ChatEvent, ...]) -> bool:
-        return type(events[0]) is UsageReport if len(events) == 1 else False
 
 
 def _in_place(passed: tuple[ChatEvent, ...], events: tuple[ChatEvent, ...]) -> bool:

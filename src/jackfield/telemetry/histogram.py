@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 # Eight buckets between one power of two and the next, in microseconds.
@@ -29,15 +30,13 @@ class Histogram:
         self.count += 1
         self.sum_s += seconds
 
-    def add_all(self, durations_ns: Iterable[int]) -> int:
-        """Many short ones; returns their sum in nanoseconds."""
-        buckets, total, count = self.buckets, 0, 0
-        for duration in durations_ns:
-            total += duration
-            count += 1
-            index = bucket_of(duration // 1000)
-            buckets[index] = buckets.get(index, 0) + 1
-        self.count += count
+    def add_all(self, durations_ns: Sequence[int]) -> int:
+        """Many short ones, most of which are alike; returns their sum in nanoseconds."""
+        buckets, total = self.buckets, sum(durations_ns)
+        for microseconds, count in Counter([duration // 1000 for duration in durations_ns]).items():
+            index = bucket_of(microseconds)
+            buckets[index] = buckets.get(index, 0) + count
+        self.count += len(durations_ns)
         self.sum_s += total / 1e9
         return total
 

@@ -25,6 +25,11 @@ class SseEvent(msgspec.Struct, frozen=True):
     raw: bytes
 
 
+# An event's own bytes, and its data where it is one line of data and nothing else, as most are; `parse_event`
+# understands any other.
+Pair = tuple[bytes, bytes | None]
+
+
 class EventReader:
     """Collects the bytes of one stream and gives each event once it is whole."""
 
@@ -35,10 +40,10 @@ class EventReader:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes. Raises `UpstreamBroken` when one grows beyond the limit."""
-        return [parse_event(raw) for raw in self.split(data)]
+        return [parse_event(raw) for raw, _ in self.split(data)]
 
-    def split(self, data: bytes) -> list[bytes]:
-        """As `feed`, each event as its own bytes, for `data_of` or `parse_event`."""
+    def split(self, data: bytes) -> list[Pair]:
+        """As `feed`, each event as its own bytes."""
         if self._held:
             # A blank line can lie across two reads; looking only there keeps a long event linear.
             if not split_whole(bytes(self._held[-1:]) + data)[0]:
@@ -65,14 +70,14 @@ class EventReader:
         if size > self._max_event_bytes:
             raise UpstreamBroken(f"the stream has an event of more than {self._max_event_bytes} bytes")
 
-    def _split(self, whole: bytes) -> list[bytes]:
-        raws = split_events(whole)
+    def _split(self, whole: bytes) -> list[Pair]:
         if not self._begun:
             self._begun = True
-            raws[0] = raws[0].removeprefix(_BOM)
+            whole = whole.removeprefix(_BOM)
+        pairs = pair_events(whole)
         if len(whole) > self._max_event_bytes:
-            self._refuse_beyond(max(map(len, raws)))
-        return raws
+            self._refuse_beyond(max(len(raw) for raw, _ in pairs))
+        return pairs
 
 
 def split_whole(buffer: bytes) -> tuple[bytes, bytes]:
@@ -102,12 +107,14 @@ def split_events(whole: bytes) -> list[bytes]:
     return [whole[start:end] for start, end in pairwise(ends)]
 
 
-def data_of(raw: bytes) -> bytes | None:
-    """The data of an event that is one line of data and nothing else, as most are; `None` for any other."""
-    # The first line's end is followed by the blank line's, with which the bytes of an event end.
-    if raw[:6] == b"data: " and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
-        return raw[6:-2]
-    return None
+def pair_events(whole: bytes) -> list[Pair]:
+    """As `split_events`, each with its data."""
+    if b"\r" in whole:
+        return [(raw, None) for raw in split_events(whole)]
+    return [
+        (piece + b"\n\n", piece[6:] if piece.startswith(b"data: ") and b"\n" not in piece else None)
+        for piece in whole[:-2].split(b"\n\n")
+    ]
 
 
 def parse_event(raw: bytes) -> SseEvent:

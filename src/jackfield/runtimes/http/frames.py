@@ -12,7 +12,7 @@ import msgspec
 
 from jackfield.errors import UpstreamBroken
 from jackfield.runtimes.http.errors import Fault, ServiceFault, is_fault, read_fault
-from jackfield.wire.sse import MAX_EVENT_BYTES, EventReader, data_of, parse_event, write_event
+from jackfield.wire.sse import MAX_EVENT_BYTES, EventReader, pair_events, parse_event, write_event
 
 EVENT_STREAM = "text/event-stream"
 LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
@@ -129,11 +129,10 @@ class EventFrames(_Frames):
         self._reader = EventReader()
 
     def feed(self, data: bytes) -> bytes:
-        raws = self._reader.split(data)
-        return self._count(b"".join([self._pass_event(raw) for raw in raws]), len(raws))
+        pairs = self._reader.split(data)
+        return self._count(b"".join([self._pass_event(raw, told) for raw, told in pairs]), len(pairs))
 
-    def _pass_event(self, raw: bytes) -> bytes:
-        data = data_of(raw)
+    def _pass_event(self, raw: bytes, data: bytes | None) -> bytes:
         if data is None:
             if raw.startswith(b":") and b"\n" not in raw.rstrip(b"\r\n"):
                 return b""
@@ -147,7 +146,10 @@ class EventFrames(_Frames):
 
     def finish(self) -> bytes:
         rest = self._reader.finish()
-        return self._pass_event(rest.rstrip(b"\r\n") + b"\n\n") + self._close() if rest.strip() else self._close()
+        if not rest.strip():
+            return self._close()
+        ((raw, data),) = pair_events(rest.rstrip(b"\r\n") + b"\n\n")
+        return self._pass_event(raw, data) + self._close()
 
 
 class LineFrames(_Frames):

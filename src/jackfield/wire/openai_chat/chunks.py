@@ -32,7 +32,7 @@ from jackfield.wire.sse import write_event
 _DONE = b"data: [DONE]\n\n"
 
 
-_OF_A_CHOICE = (TextDelta, ThinkingDelta, RefusalDelta, Finish)
+_OF_A_CHOICE = frozenset((TextDelta, ThinkingDelta, RefusalDelta, Finish))
 
 
 class OpenAIChatEncoder:
@@ -63,8 +63,8 @@ class OpenAIChatEncoder:
         return _WRITERS[type(event)](self, event)
 
     def observe(self, event: ChatEvent) -> None:
-        if isinstance(event, _OF_A_CHOICE):
-            self._choices.add(event.choice)
+        if type(event) in _OF_A_CHOICE:
+            self._choices.add(event.choice)  # type: ignore[union-attr]
         elif isinstance(event, ToolCallDelta):
             self._choices.add(event.choice)
             self._number_of(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
@@ -73,6 +73,31 @@ class _Chunk(msgspec.Struct):
     object: Raw = NULL
 
 
+class _TextDelta(msgspec.Struct, forbid_unknown_fields=True):
+    content: str
+    role: str | None = None
+    refusal: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _TextChoice(msgspec.Struct):
+    delta: _TextDelta
+    index: int = 0
+    finish_reason: Literal[""] | None = None
+
+
+class _TextChunk(msgspec.Struct):
+    """What a chunk in the middle of a text looks like. Nothing else is read as one."""
+
+    choices: tuple[_TextChoice]
+    usage: None = None
+    error: None = None
+
+
+_decode_text_chunk = msgspec.json.Decoder(_TextChunk).decode
 _read_chunk = reader(_Chunk)
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
@@ -97,12 +122,22 @@ class OpenAIChatDecoder:
     faithful = True
 
     def __init__(self) -> None:
-        self._started = False
+        self._started = self._in_text = False
         self._finished: set[int] = set()
         self._calls: dict[int, _Calls] = {}
 
     def decode(self, event: str, data: bytes) -> tuple[ChatEvent, ...]:
-        data = data.strip()
+        if self._in_text and not event:
+            try:
+                choice = _decode_text_chunk(data).choices[0]
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                self._in_text = False
+            else:
+                content = choice.delta.content
+                return (TextDelta(text=content, choice=choice.index),) if content else ()
+        return self._decode(event, data.strip())
+
+    def _decode(self, event: str, data: bytes) -> tuple[ChatEvent, ...]:
         if not data:
             return ()
         if data == b"[DONE]":
@@ -129,6 +164,7 @@ class OpenAIChatDecoder:
                 events.append(Finish(reason=finish_reason_of(choice.finish_reason) or "unknown", choice=index))
         if chunk.usage is not None:
             events.append(UsageReport(usage=chunk.usage.usage()))
+        self._in_text = self._started and len(events) == 1 and type(events[0]) is TextDelta
         return tuple(events)
 
     def _add_delta(self, events: list[ChatEvent], delta: _Delta, choice: int, data: bytes) -> None:
