@@ -46,18 +46,21 @@ async def decide(
         outcome = begin(hook, exchange, trace, None, *given)
         if type(outcome) is Unfinished:
             outcome = await outcome.finish()
-        if outcome is None:
-            continue
-        if isinstance(outcome, Replace):
-            wrong = replace(outcome.value)
-            if wrong is not None:
-                _failed(hook, trace, ValueError(wrong), perf_counter_ns(), 0)
-        elif isinstance(outcome, Reject):
-            raise refusal(outcome, hook.plugin)
-        else:
-            assert isinstance(outcome, Outcome)
-            return Decision(outcome, hook)
+        if outcome is not None and (decision := conclude(hook, outcome, trace, replace)) is not None:  # type: ignore[arg-type]
+            return decision
     return None
+
+
+def conclude(hook: BoundHook, outcome: Outcome, trace: Trace, replace: Callable[[Any], str | None]) -> Decision | None:
+    """What an outcome comes to: see `decide`. `None` where the asking goes on."""
+    if isinstance(outcome, Replace):
+        wrong = replace(outcome.value)
+        if wrong is not None:
+            _failed(hook, trace, ValueError(wrong), perf_counter_ns(), 0)
+        return None
+    if isinstance(outcome, Reject):
+        raise refusal(outcome, hook.plugin)
+    return Decision(outcome, hook)
 
 
 async def notify(hooks: Hooks, exchange: Exchange, trace: Trace) -> None:
@@ -177,7 +180,8 @@ def _note_answer(
         _failed(hook, trace, Expired(), began, duration)
         return None
     if answer is None or type(answer) is Continue:
-        guard.succeeded(hook.name)
+        if guard.in_a_row or not guard.breaker.closed:
+            guard.succeeded(hook.name)
         guard.stats.add(duration)
         trace.ran(hook.point.name, hook.plugin, hook.name, PASSED, began, duration)
         return None

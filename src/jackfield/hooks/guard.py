@@ -50,8 +50,8 @@ class PluginStats:
         stats = cls()
         for name in _COUNTS:
             setattr(stats, name, frozen[name])
-        stats.durations.buckets = {int(index): count for index, count in frozen["buckets"].items()}
-        stats.durations.count, stats.durations.sum_s = frozen["count"], frozen["sum_s"]
+        buckets = {int(index): count for index, count in frozen["buckets"].items()}
+        stats.durations = Histogram(buckets, frozen["sum_s"])
         return stats
 
     def report(self) -> dict[str, Any]:

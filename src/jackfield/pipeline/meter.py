@@ -8,8 +8,6 @@ from jackfield.control.records import UsageRecord
 from jackfield.telemetry.histogram import Histogram
 from jackfield.telemetry.metrics import MOST_SERIES, OTHER, FamilySnapshot, Labels, Metrics, Series
 
-# A few microseconds of the event loop.
-ADDED_AT_ONCE = 32
 LABELS = ("route", "upstream", "model", "status")
 
 
@@ -24,15 +22,13 @@ class Tally:
 
 
 class ExchangeMeter:
-    """Exchanges are added up some at a time, which takes half as long as one after the other; families are made of the
-    tallies when the page is asked for.
+    """One look-up an exchange; families are made of the tallies when the page is asked for.
 
     Labels hold names that the operator gave, never what a client sent.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         self._tallies: dict[tuple[str | None, str | None, str | None, int], Tally] = {}
-        self._waiting: list[UsageRecord] = []
         self._decided = metrics.counter("jackfield_plugin_decisions", "Exchanges that a plugin decided", ("plugin",))
         for name, make in (
             ("jackfield_requests", self._requests),
@@ -44,23 +40,16 @@ class ExchangeMeter:
             metrics.computed(name, make)
 
     def count(self, record: UsageRecord) -> None:
-        self._waiting.append(record)
-        if len(self._waiting) >= ADDED_AT_ONCE:
-            self._add_up()
+        key = (record.route, record.upstream, record.upstream_model, record.status)
+        tally = self._tallies.get(key) or self._place(key)
+        tally.total.add((record.total_ms or 0.0) / 1000)
+        if record.first_byte_ms is not None:
+            tally.first_byte.add(record.first_byte_ms / 1000)
+        tally.input_tokens += record.input_tokens
+        tally.output_tokens += record.output_tokens
+        tally.cost_nanousd += record.cost_nanousd or 0
         if record.plugin is not None:
             self._decided.add((record.plugin,))
-
-    def _add_up(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for record in waiting:
-            key = (record.route, record.upstream, record.upstream_model, record.status)
-            tally = self._tallies.get(key) or self._place(key)
-            tally.total.add((record.total_ms or 0.0) / 1000)
-            if record.first_byte_ms is not None:
-                tally.first_byte.add(record.first_byte_ms / 1000)
-            tally.input_tokens += record.input_tokens
-            tally.output_tokens += record.output_tokens
-            tally.cost_nanousd += record.cost_nanousd or 0
 
     def _place(self, key: tuple[str | None, str | None, str | None, int]) -> Tally:
         if len(self._tallies) >= MOST_SERIES:
@@ -68,7 +57,6 @@ class ExchangeMeter:
         return self._tallies.setdefault(key, Tally())
 
     def _each(self) -> Iterator[tuple[Labels, Tally]]:
-        self._add_up()
         for (route, upstream, model, status), tally in self._tallies.items():
             yield (route or "", upstream or "", model or "", str(status)), tally
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from jackfield.errors import JackfieldError, PluginError, Refused, UpstreamRejected
-from jackfield.hooks.dispatch import decide
+from jackfield.hooks.dispatch import Unfinished, begin, conclude, decide
 from jackfield.hooks.table import Hooks
 from jackfield.pipeline.answers import Answer, Whole
 from jackfield.pipeline.exchange import State, answer_headers, dated, error_response, write_names
@@ -29,7 +31,8 @@ async def respond(state: State, whole: Whole) -> Answer:
         return _answer(state, head, whole, whole.response)
     state.head = head
     state.response = whole.response
-    await run_head_hooks(state)
+    if state.row.response_head:
+        await run_head_hooks(state)
     await run_body_hooks(state)
     if isinstance(state.response, ErrorResponse):
         return error_answer(state)
@@ -109,22 +112,27 @@ async def run_body_hooks(state: State, *, sent: bool = False) -> None:
     """Every hook runs, also after one of them has refused: the rest then see the refusal, but for those that see no
     errors. `sent` is whether the answer has gone out, so that nothing can be changed."""
 
+    view, trace = state.view, state.trace
     for hook in due(state, state.row.response_body):
         if not hook.spec.sees_errors and isinstance(state.response, ErrorResponse):
             continue
-
-        def replace(response: Response, plugin: str = hook.plugin) -> None:
-            if isinstance(state.response, ErrorResponse) and not isinstance(response, ErrorResponse):
-                state.decided_by = plugin
-            state.response = response
-
         try:
-            await decide((hook,), state.view, state.trace, replace)
+            outcome = begin(hook, view, trace, None)
+            if type(outcome) is Unfinished:
+                outcome = await outcome.finish()
+            if outcome is not None:
+                conclude(hook, outcome, trace, partial(_replace_response, state, hook.plugin))  # type: ignore[arg-type]
         except JackfieldError as error:
             if sent and isinstance(error, Refused):
                 hook.guard.refused_late(hook.name, state.id)
             turn_into_error(state, error)
-    state.trace.phase("response_body")
+    trace.phase("response_body")
+
+
+def _replace_response(state: State, plugin: str, response: Response) -> None:
+    if isinstance(state.response, ErrorResponse) and not isinstance(response, ErrorResponse):
+        state.decided_by = plugin
+    state.response = response
 
 
 def turn_into_error(state: State, error: JackfieldError) -> None:

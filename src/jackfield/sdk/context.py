@@ -35,8 +35,8 @@ class InboundRequest(msgspec.Struct, frozen=True):
         return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
 
     def without_credentials(self) -> InboundRequest:
-        headers = tuple(pair for pair in self.headers if pair[0] not in CREDENTIAL_HEADERS)
-        return msgspec.structs.replace(self, headers=headers)
+        headers = tuple([pair for pair in self.headers if pair[0] not in CREDENTIAL_HEADERS])
+        return InboundRequest(self.method, self.path, headers, self.body, self.query, self.client)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Durations in logarithmic buckets: one integer addition to record, any quantile to within six per cent."""
+"""Durations in logarithmic buckets: an append to record, any quantile to within six per cent."""
 
 from __future__ import annotations
 
@@ -11,38 +11,67 @@ _FINE = 3
 _STEPS = 1 << _FINE
 _LARGEST = (1 << 32) - 1
 
+# Counting so many takes some microseconds.
+COUNTED_AT_ONCE = 64
+
 # What is exposed: powers of four from 64 us to 268 s, and each is the edge of a bucket.
 EDGES_US = tuple(1 << power for power in range(6, 29, 2))
 
 
 class Histogram:
-    __slots__ = ("buckets", "count", "sum_s")
+    """To record is to append: durations are counted some at a time, or before anybody looks."""
 
-    def __init__(self) -> None:
-        self.buckets: dict[int, int] = {}
-        self.count = 0
-        self.sum_s = 0.0
+    __slots__ = ("_buckets", "_sum_s", "_total", "_waiting")
+
+    def __init__(self, buckets: Mapping[int, int] | None = None, sum_s: float = 0.0) -> None:
+        self._buckets = dict(buckets or {})
+        self._total = sum(self._buckets.values())
+        self._sum_s = sum_s
+        self._waiting: list[float] = []
 
     def add(self, seconds: float) -> None:
-        index = bucket_of(int(seconds * 1e6))
-        buckets = self.buckets
-        buckets[index] = buckets.get(index, 0) + 1
-        self.count += 1
-        self.sum_s += seconds
+        self._waiting.append(seconds)
+        if len(self._waiting) >= COUNTED_AT_ONCE:
+            self._count()
 
     def add_all(self, durations_ns: Sequence[int]) -> int:
-        """Many short ones, most of which are alike; returns their sum in nanoseconds."""
-        buckets, total = self.buckets, sum(durations_ns)
-        for microseconds, count in Counter([duration // 1000 for duration in durations_ns]).items():
-            index = bucket_of(microseconds)
-            buckets[index] = buckets.get(index, 0) + count
-        self.count += len(durations_ns)
-        self.sum_s += total / 1e9
+        """Many at once; returns their sum in nanoseconds."""
+        total = sum(durations_ns)
+        self._count_all([duration // 1000 for duration in durations_ns], total / 1e9)
         return total
+
+    @property
+    def buckets(self) -> Mapping[int, int]:
+        self._count()
+        return self._buckets
+
+    @property
+    def count(self) -> int:
+        return self._total + len(self._waiting)
+
+    @property
+    def sum_s(self) -> float:
+        self._count()
+        return self._sum_s
 
     def quantile_s(self, share: float) -> float:
         """0 where nothing was recorded."""
         return quantile_s(self.buckets, share)
+
+    def _count(self) -> None:
+        waiting = self._waiting
+        if waiting:
+            self._count_all([int(seconds * 1e6) for seconds in waiting], sum(waiting))
+            waiting.clear()
+
+    def _count_all(self, durations_us: list[int], sum_s: float) -> None:
+        """Most of what comes together is alike."""
+        buckets = self._buckets
+        for microseconds, count in Counter(durations_us).items():
+            index = bucket_of(microseconds)
+            buckets[index] = buckets.get(index, 0) + count
+        self._total += len(durations_us)
+        self._sum_s += sum_s
 
 
 def bucket_of(value_us: int) -> int:
