@@ -24,9 +24,9 @@ Written by `make bench`; do not edit. What is measured is the real `jackfield se
 its usage ledger on, in front of a mock upstream on loopback that answers at once.
 
 The gateway, or what it is compared with, has one core to itself. The upstream and the load generator share
-another. Rounds alternate between the two sides, and a ratio is the median of the ratios of the rounds: of
-requests a second where both filled their core, else of requests for each second of processor time. A figure
-with wrong answers in it is no figure.
+another. Rounds alternate between the two sides, of which only one runs while the other is held, and a ratio
+is the median of the ratios of the rounds: of requests a second where both filled their core, else of
+requests for each second of processor time. A figure with wrong answers in it is no figure.
 
 The bare relay does nothing but decode `model` and `stream` and pass bytes on: uvicorn with uvloop and
 httptools, msgspec, and pyreqwest, or aiohttp for streams.

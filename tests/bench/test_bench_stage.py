@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import select
+import socket
 import sys
 from pathlib import Path
 
@@ -35,6 +37,19 @@ def test_a_child_that_dies_says_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match="no such thing"):
         child.wait_ready(free_port())
     child.stop()
+
+
+def test_a_child_that_is_held_answers_only_afterwards() -> None:
+    with open_stage(choose_cores()) as stage:
+        upstream = stage.upstream
+        with socket.create_connection(("127.0.0.1", upstream.port), timeout=30) as client:
+            with upstream.child.held():
+                client.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
+                before = upstream.child.cpu_s()
+                readable, _, _ = select.select([client], [], [], 0.2)
+                assert not readable
+                assert upstream.child.cpu_s() == before
+            assert client.recv(8) == b"HTTP/1.1"
 
 
 def test_pinning_ends_with_its_block() -> None:
