@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from jackfield.stores.database import Database
-from jackfield.stores.journal import COLUMNS
+from jackfield.stores.journal import COLUMNS, Journal
 from jackfield.stores.ledger import Ledger, UsageFilter
 
 DAY = 86_400
@@ -188,6 +188,21 @@ async def test_what_is_older_than_the_retention_is_forgotten(
     ledger = await append(database, *({"id": f"r{n}", "at": n} for n in range(10)))
     assert await ledger.delete_older_than(8) == 8
     assert await ids(ledger) == ["r9", "r8"]
+
+
+async def test_forgetting_takes_apart_only_what_may_be_old(database: Database) -> None:
+    ledger, journal = Ledger(database), Journal(database)
+    for at in (5, 20, 30):
+        await ledger.append(*batch({"id": f"r{at}", "at": at}))
+    assert await journal.oldest() == 5
+
+    assert await ledger.delete_older_than(4) == 0
+    assert await journal.waiting() == 3
+
+    await ledger.unfold_all()
+    await ledger.append(*batch({"id": "r40", "at": 40}))
+    assert await ledger.delete_older_than(25) == 2
+    assert await journal.waiting() == 1
 
 
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)

@@ -23,6 +23,7 @@ AT_ONCE_STANDING_BACK = 500
 NUL = b"\\u0000"
 
 NONE: ColumnElement[int] = literal_column("0")
+ONE: ColumnElement[int] = literal_column("1")
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Journal:
         self._database = database
         self._append = database.compiled(_appending).sql
         self._waiting = database.compiled(_summing).sql
+        self._first = database.compiled(_picking_first).sql
 
     @cached_property
     def _unfolding(self) -> tuple[Unfolding, Unfolding]:
@@ -53,6 +55,12 @@ class Journal:
         """How many records are not in `usage` yet."""
         ((waiting,),) = await self._database.read_alone(self._waiting)
         return int(waiting)
+
+    async def oldest(self) -> float | None:
+        """When the first record of the first batch came; `None` where there is no batch that can be read."""
+        batches = await self._database.read_alone(self._first)
+        records = msgspec.json.decode(batches[0][0]) if batches else []
+        return records[0][COLUMNS.index("at")] if records else None
 
     async def unfold(self, *, stands_back: bool = False) -> int:
         """Moves the oldest batches, and tells how many records they held: 0 where there are none. A batch moves whole
@@ -101,6 +109,11 @@ def _appending(_backend: Backend) -> Any:
 
 def _summing(_backend: Backend) -> Any:
     return select(func.coalesce(func.sum(usage_journal.c.records), NONE))
+
+
+def _picking_first(_backend: Backend) -> Any:
+    journal = usage_journal.c
+    return select(journal.body).where(journal.records > NONE).order_by(journal.seq).limit(ONE).offset(NONE)
 
 
 def _setting_aside(backend: Backend) -> Any:
