@@ -174,7 +174,7 @@ class Ledger:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     async def delete_older_than(self, at: float) -> int:
-        """How many were deleted. Flushes get their turn in between. What is in the journal stays there where all of it is
+        """How many were deleted. Flushes get their turn in between. The journal is left as it is where all in it is
         younger: to take it apart is much to do at once for a gateway that is busy."""
         while (oldest := await self._journal.oldest()) is not None and oldest < at:
             await self._journal.unfold()
