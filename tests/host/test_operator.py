@@ -76,6 +76,16 @@ async def test_a_config_that_is_wrong_is_refused_with_its_field(
     assert world.running.snapshot.plugins["one"].config == {"word": "none"}
 
 
+async def test_a_config_that_cannot_be_checked_yet_is_taken_and_that_is_told(world: World) -> None:
+    write(world, manifest='id = "one"\nenabled = false\n')
+    await world.start()
+    changed = await world.running.configure("one", {"word": 7}, actor="me")
+    assert changed.notes == ("one is disabled: its config is checked when it is enabled",)
+    await refused(world.running.toggle("one", True, actor="me"), ConfigError, "plugins.config.one.word")
+    await world.running.configure("one", {"word": "w"}, actor="me")
+    assert (await world.running.toggle("one", True, actor="me")).notes == ()
+
+
 async def test_a_config_on_another_generation_than_was_seen_is_refused(world: World) -> None:
     write(world)
     await world.start()

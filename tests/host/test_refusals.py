@@ -82,6 +82,7 @@ async def test_whatever_its_code_does_is_its_own_reason(world: World, source: st
     failed = next(plugin for plugin in plugins.values() if plugin.id != "good")
     assert failed.state == "failed"
     assert expected in str(failed.reason)
+    assert "PluginBroke" not in str(failed.reason)
     assert plugins["good"].state == "active"
 
 

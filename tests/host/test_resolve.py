@@ -111,6 +111,13 @@ def test_a_circle_is_told_with_its_path_and_harms_no_other() -> None:
     }  # fmt: skip
 
 
+def test_all_that_is_missing_is_told() -> None:
+    needs = Needs(plugins=("b", "c"), services=("mail",))
+    resolved = resolve([Node("a", requires=needs), needing("d", "a")])
+    lacks = "requires the plugin 'b', which does not run; requires the plugin 'c' too; requires the service 'mail' too"
+    assert resolved.refused == {"a": lacks, "d": f"requires the plugin 'a', which does not run: {lacks}"}
+
+
 def test_a_chain_longer_than_the_stack_is_no_trouble() -> None:
     nodes = [needing(f"p{number}", f"p{number + 1}") for number in range(1500)] + [Node("p1500")]
     assert resolve(nodes).order[0] == "p1500"

@@ -22,6 +22,25 @@ async def test_counters_are_kept_over_a_swap_and_restored_by_a_rollback(world: W
     assert world.running.snapshot.plugins["one"].guard.stats.report()["calls"] == 1
 
 
+async def test_counters_of_one_that_had_no_calls_yet_go_back_to_none(world: World) -> None:
+    write(world)
+    await world.start()
+    await world.running.configure("one", {"word": "w"}, actor="me")
+    world.running.snapshot.plugins["one"].guard.stats.add(1_000_000)
+    await world.running.rollback(actor="me")
+    assert world.running.snapshot.plugins["one"].guard.stats.report()["calls"] == 0
+
+
+async def test_a_rollback_leaves_the_counters_of_those_that_it_does_not_touch(world: World) -> None:
+    write(world)
+    write(world, "two")
+    await world.start()
+    await world.running.configure("one", {"word": "w"}, actor="me")
+    world.running.snapshot.plugins["two"].guard.stats.add(1_000_000)
+    await world.running.rollback(actor="me")
+    assert world.running.snapshot.plugins["two"].guard.stats.report()["calls"] == 1
+
+
 async def test_a_rollback_restores_code_and_holds_it_against_what_was_rolled_back(world: World) -> None:
     write(world)
     await world.start()
@@ -179,3 +198,40 @@ async def test_a_rollback_takes_no_plugin_out_that_runs(world: World) -> None:
     gate.unlink()
     await refused(world.running.rollback(actor="me"), Conflict, "no service")
     assert world.running.snapshot.plugins["one"].state == "active"
+
+
+async def test_an_approval_is_rolled_back_and_so_is_what_was_before_it(world: World) -> None:
+    world.approve = "ask"
+    write(world, manifest='id = "one"\npermissions = ["storage:write"]\n')
+    write(world, "two")
+    await world.start()
+    await world.running.configure("two", {"word": "w"}, actor="me")
+    await world.running.approve("one", ["storage:write"], actor="me")
+    undone = await world.running.rollback(actor="me")
+    plugin = world.running.snapshot.plugins["one"]
+    assert (plugin.state, plugin.approved, plugin.running) == ("disabled", (), False)
+    assert undone.notes == ("one waits for approval of storage:write (Store up to 10 MB of its own, and delete it)",)
+    await world.running.rollback(actor="me")
+    assert world.running.snapshot.plugins["two"].config == {"word": "none"}
+
+
+async def test_an_approval_of_what_is_required_is_not_rolled_back(world: World) -> None:
+    world.approve, world.required = "ask", ("one",)
+    write(world, manifest='id = "one"\npermissions = ["storage:write"]\n')
+    await world.start()
+    await world.running.approve("one", ["storage:write"], actor="me")
+    await refused(world.running.rollback(actor="me"), Conflict, "required")
+    assert world.running.snapshot.plugins["one"].state == "active"
+
+
+async def test_a_config_that_was_wrong_while_its_plugin_was_disabled_bars_no_way_back(world: World) -> None:
+    write(world, manifest='id = "one"\nenabled = false\n')
+    await world.start()
+    await world.running.configure("one", {"word": 7}, actor="me")
+    await world.running.configure("one", {}, actor="me")
+    await world.running.toggle("one", True, actor="me")
+    for config in ({}, {"word": 7}, {}):
+        await world.running.rollback(actor="me")
+        plugin = world.running.snapshot.plugins["one"]
+        assert (plugin.state, plugin.settings.own) == ("disabled", config)
+    await refused(world.running.rollback(actor="me"), Conflict, "no earlier generation")

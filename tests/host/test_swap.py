@@ -265,6 +265,16 @@ async def test_each_changed_plugin_is_taken_in_by_itself_when_the_folder_is_watc
     assert (version(world), version(world, "two")) == ("1", "2")
 
 
+async def test_plugins_that_come_together_are_taken_in_whichever_needs_the_other(world: World) -> None:
+    await world.start()
+    write(world, "one", manifest='id = "one"\n[requires]\nplugins = ["two"]\n')
+    write(world, "two", manifest='id = "two"\n[requires]\nplugins = ["three"]\n')
+    write(world, "three")
+    results = await world.running.reload_changed(actor="watcher")
+    assert [isinstance(result, JackfieldError) for result in results] == [False, False, False]
+    assert states(world.running.snapshot.plugins) == {"one": "active", "two": "active", "three": "active"}
+
+
 INTERRUPTS = {
     "at import": "raise KeyboardInterrupt",
     "in on_load": (

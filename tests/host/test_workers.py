@@ -96,3 +96,15 @@ async def test_a_start_anew_is_nothing_to_go_back_to(world: World) -> None:
     await world.running.reload(["kept"], force=True, actor="me")
     await world.running.rollback(actor="me")
     assert world.running.world.entry("one").config == {}
+
+
+async def test_an_approval_that_one_worker_rolls_back_is_gone_in_all(world: World, other: World) -> None:
+    world.approve = other.approve = "ask"
+    write(world, manifest='id = "one"\npermissions = ["storage:write"]\n')
+    await both(world, other)
+    await world.running.approve("one", ["storage:write"], actor="me")
+    await other.running.follow()
+    await world.running.rollback(actor="me")
+    await other.running.follow()
+    assert states(other.running.snapshot.plugins) == {"one": "disabled"}
+    assert other.running.snapshot.generation == world.running.snapshot.generation

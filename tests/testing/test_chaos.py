@@ -78,6 +78,30 @@ def test_the_same_seed_shows_the_same() -> None:
     assert run_chaos(Target(Counter, seed=3)).verdicts == run_chaos(Target(Counter, seed=3)).verdicts
 
 
+class Standstill:
+    """A clock by which the machine stands still for a while, once, when the clock is read for the `at`th time."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at, self.reads = at, 0
+
+    def __call__(self) -> int:
+        self.reads += 1
+        late = self.at is not None and self.reads >= self.at
+        return time.perf_counter_ns() + late * 20_000_000_000
+
+
+def test_a_machine_that_stands_still_for_a_moment_is_no_fault_of_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hold(clock: Standstill) -> Chaos:
+        monkeypatch.setattr("jackfield.hooks.dispatch.perf_counter_ns", clock)
+        monkeypatch.setattr("jackfield.hooks.deadline.perf_counter_ns", clock)
+        return run_chaos(Target(Careful))
+
+    clock = Standstill()
+    hold(clock)
+    for at in range(1, clock.reads, clock.reads // 12):
+        assert broken(hold(Standstill(at))) == {}
+
+
 def test_a_plugin_that_swallows_its_cancellation() -> None:
     found = broken(break_plugin(Swallower))
     assert "swallows its cancellation" in found["check", "hangs where it waits"]

@@ -15,6 +15,7 @@ from jackfield.agents.loop import ToolLoop
 from jackfield.app.accounts import OpenAccounts
 from jackfield.app.installing import open_shelf
 from jackfield.app.isolation import Grounds, make_readers
+from jackfield.app.late_part import LatePart
 from jackfield.app.lifetime import own
 from jackfield.app.offers import Shared, World, make_offers
 from jackfield.app.plugins import factory_of, find_sources, make_dialects
@@ -347,6 +348,9 @@ class Gateway:
         )
 
     def _make_admin(self) -> Asgi:
+        return LatePart(self._open_admin)
+
+    def _open_admin(self) -> Asgi:
         from jackfield.server.admin.api import AdminApi
         from jackfield.server.admin.services import AdminServices
 

@@ -204,13 +204,18 @@ class Host:
         before = self._known_on_disk()
         after = {one.found.place: (one.digest, one.problem) for one in seen}
         places = {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
-        told: list[Changed | JackfieldError] = []
-        for place in sorted(places):
-            try:
-                told.append(await self._alone(self._take([place], actor, "watch")))
-            except JackfieldError as error:
-                told.append(error)
-        return told
+        told: dict[str, Changed | JackfieldError] = {}
+        waiting = sorted(places)
+        while waiting:
+            for place in waiting:
+                try:
+                    told[place] = await self._alone(self._take([place], actor, "watch"))
+                except JackfieldError as error:
+                    told[place] = error
+            refused = [place for place in waiting if isinstance(told[place], JackfieldError)]
+            # What one was refused for another may have brought since.
+            waiting = refused if len(refused) < len(waiting) else []
+        return list(told.values())
 
     async def follow(self) -> None:
         """Takes over what another worker has changed."""

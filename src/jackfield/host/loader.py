@@ -241,7 +241,7 @@ def _run(call: Callable[[], T]) -> T:
     operator come to the event loop as signals."""
     try:
         return call()
-    except JackfieldError:
+    except (JackfieldError, PluginBroke):
         raise
     except BaseException as error:
         raise PluginBroke(describe_error(error)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -46,21 +46,25 @@ def resolve(nodes: Iterable[Node]) -> Resolved:
 
 def _refuse_lacking(waiting: dict[str, Node], refused: dict[str, str]) -> None:
     """Takes out what lacks something, and then what lacked that."""
-    while lacking := {name: lack for name, node in waiting.items() if (lack := _lack(node, waiting)) is not None}:
-        for name, (kind, wanted) in lacking.items():
-            because = f": {refused[wanted]}" if kind == "plugin" and wanted in refused else _others(wanted, waiting)
-            refused[name] = f"requires the {kind} {wanted!r}, which does not run{because}"
+    while lacking := {name: lacks for name, node in waiting.items() if (lacks := tuple(_lacks(node, waiting)))}:
+        for name, lacks in lacking.items():
+            refused[name] = _tell_lacks(lacks, waiting, refused)
             del waiting[name]
 
 
-def _lack(node: Node, waiting: Mapping[str, Node]) -> tuple[str, str] | None:
-    for plugin in node.requires.plugins:
-        if plugin not in waiting:
-            return "plugin", plugin
+def _lacks(node: Node, waiting: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
+    yield from (("plugin", plugin) for plugin in node.requires.plugins if plugin not in waiting)
     for service in node.requires.services:
         if not any(_provides(other, service) for other in waiting.values() if other.id != node.id):
-            return "service", service
-    return None
+            yield "service", service
+
+
+def _tell_lacks(lacks: Sequence[tuple[str, str]], waiting: Mapping[str, Node], refused: Mapping[str, str]) -> str:
+    """All of them, and why the first is not there: the reasons of all would double with each plugin on the way."""
+    (kind, wanted), *more = lacks
+    because = f": {refused[wanted]}" if kind == "plugin" and wanted in refused else _others(wanted, waiting)
+    further = "".join(f"; requires the {kind} {wanted!r} too" for kind, wanted in more)
+    return f"requires the {kind} {wanted!r}, which does not run{because}{further}"
 
 
 def _provides(node: Node, service: str) -> bool:

@@ -324,7 +324,7 @@ def _notes_on_resting(
         if plugin.reason is not None and former is not None and former.running:
             yield f"{plugin.id} {plugin.reason}"
         if plugin.unchecked and (former is None or former.settings.own != plugin.settings.own):
-            yield f"{plugin.id} is disabled and its code has not run: its config is checked when it is enabled"
+            yield f"{plugin.id} is disabled: its config is checked when it is enabled"
 
 
 def _lack(plugin: LoadedPlugin | None) -> str | None:
