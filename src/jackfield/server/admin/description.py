@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from jackfield.host.aside import run_aside
 from jackfield.host.host import Host
 from jackfield.host.paths import Mounted, slug_of
 from jackfield.host.snapshot import Snapshot
@@ -17,6 +20,8 @@ from jackfield.server.admin import page
 DOCS, OPENAPI = "/api/docs", "/api/openapi.json"
 # Where in a request's scope the description stands that belongs to the gateway.
 DESCRIPTION = "jackfield.description"
+
+LONGEST_S = 60.0
 
 _SCHEMAS = "#/components/schemas/"
 KEY = "key"
@@ -28,31 +33,34 @@ router = APIRouter(include_in_schema=False)
 
 @router.get(OPENAPI)
 async def openapi(request: Request) -> JSONResponse:
-    return JSONResponse(_document(request))
+    return JSONResponse(await _document(request))
 
 
 @router.get(DOCS)
 async def docs(request: Request) -> HTMLResponse:
-    return HTMLResponse(page.describe(_document(request)), headers=page.HEADERS)
+    return HTMLResponse(page.describe(await _document(request)), headers=page.HEADERS)
 
 
-def _document(request: Request) -> dict[str, Any]:
+async def _document(request: Request) -> dict[str, Any]:
     description: Description = request.scope[DESCRIPTION]
-    return description.document(request.app)
+    return await description.document(request.app)
 
 
 class Description:
-    """Made anew when the plugins have changed: it costs more than strangers may ask for again and again."""
+    """Made anew when the plugins have changed: it costs more than strangers may ask for again and again. Requests are
+    served while it is made."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._made: tuple[int, dict[str, Any]] | None = None
+        self._making = asyncio.Lock()
 
-    def document(self, app: FastAPI) -> dict[str, Any]:
-        snapshot = self._host.snapshot
-        if self._made is None or self._made[0] != snapshot.generation:
-            self._made = (snapshot.generation, _describe(app, snapshot))
-        return self._made[1]
+    async def document(self, app: FastAPI) -> dict[str, Any]:
+        async with self._making:
+            snapshot = self._host.snapshot
+            if self._made is None or self._made[0] != snapshot.generation:
+                self._made = (snapshot.generation, await run_aside(partial(_describe, app, snapshot), LONGEST_S))
+            return self._made[1]
 
 
 def _describe(app: FastAPI, snapshot: Snapshot) -> dict[str, Any]:
