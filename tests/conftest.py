@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from asyncio.selector_events import BaseSelectorEventLoop
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
@@ -56,6 +56,7 @@ BaseSelectorEventLoop.close = close_with_the_accepted  # type: ignore[method-ass
 
 if TYPE_CHECKING:
     from jackfield.testing.gateway import RunningGateway
+    from nursery import Nursery
 
     StartGateway = Callable[..., Awaitable[RunningGateway]]
 
@@ -112,10 +113,33 @@ async def start_gateway(tmp_path: Path) -> AsyncIterator[StartGateway]:
         yield start
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    from nursery import open_nursery
+
+    with open_nursery() as nursery:
+        yield nursery
+
+
 @pytest.fixture
-async def spawn(tmp_path: Path) -> AsyncIterator[StartGateway]:
-    """Starts gateways as child processes that end with the test; arguments as `spawn_gateway` takes them."""
+def forked_commands(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `run_command` runs need not import everything first."""
+    monkeypatch.setattr("jackfield.testing.processes.start_process", nursery.start_process)
+
+
+@pytest.fixture
+def start_process(nursery: Nursery) -> Any:
+    """How `spawn` starts a process. Where it matters that the command line does it, this is another one."""
+    return nursery.start_process
+
+
+@pytest.fixture
+async def spawn(tmp_path: Path, start_process: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StartGateway]:
+    """Starts gateways as processes of their own that end with the test; arguments as `spawn_gateway` takes them."""
+    from jackfield.testing import gateway
     from jackfield.testing.gateway import spawn_gateway
+
+    monkeypatch.setattr(gateway, "start_process", start_process)
 
     numbers = count(1)
     async with AsyncExitStack() as stack:

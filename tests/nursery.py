@@ -1,9 +1,10 @@
-"""Gateways forked from a process that has imported all of one. To start takes them a fifth of the time, and the kill of
-one is a kill like any other; what the command line does before it imports is left to the tests of processes."""
+"""Gateways forked from a process that has imported all of one. To start takes them a fifth of the time, and a signal to
+one is a signal like any other; what the command line does before it imports is left to the tests of processes."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -13,26 +14,56 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from select import poll
 from typing import Any, cast
 
 from jackfield.testing.processes import ERRORS, OUTPUT
 
 
 class Child:
-    """What of `asyncio.subprocess.Process` is needed of it."""
+    """What of `asyncio.subprocess.Process` is needed of it. It is the child of the nursery, which alone can tell its
+    exit code."""
 
     def __init__(self, pid: int, nursery: Nursery) -> None:
         self.pid, self._nursery = pid, nursery
-        self.returncode: int | None = None
+        self._ending = os.pidfd_open(pid)
+        self._returncode: int | None = None
+
+    @property
+    def returncode(self) -> int | None:
+        if self._returncode is None:
+            looking = poll()
+            looking.register(self._ending)
+            if looking.poll(0):
+                self._bury()
+        return self._returncode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     async def wait(self) -> int:
-        """Of one that was killed: until then everybody waits."""
-        if self.returncode is None:
-            self.returncode = self._nursery.ask({"wait": self.pid})
-        return self.returncode
+        loop = asyncio.get_running_loop()
+        while (code := self.returncode) is None:
+            ended = asyncio.Event()
+            # A descriptor of its own: several may wait, and a loop knows each one only once.
+            watched = os.dup(self._ending)
+            loop.add_reader(watched, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(watched)
+                os.close(watched)
+        return code
+
+    def _bury(self) -> None:
+        self._returncode = self._nursery.ask({"wait": self.pid})
+        os.close(self._ending)
 
 
 class Nursery:
@@ -67,6 +98,9 @@ def obey() -> None:
     """Until nobody gives orders any more."""
     import_module("jackfield.app")
     import_module("jackfield.server.admin.api").admin_routes()
+    import_module("jackfield.cli.application").command()
+    # Else the first collection of each child copies all that it has from here.
+    gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
         told = os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1]) if "wait" in order else _fork(order)
@@ -76,14 +110,11 @@ def obey() -> None:
 def _fork(order: Mapping[str, Any]) -> int:
     pid = os.fork()
     if pid == 0:
-        try:
-            _become(order)
-        finally:
-            os._exit(1)
+        sys.exit(_become(order))
     return pid
 
 
-def _become(order: Mapping[str, Any]) -> None:
+def _become(order: Mapping[str, Any]) -> int:
     from jackfield.cli import main
 
     os.chdir(order["folder"])
@@ -92,7 +123,7 @@ def _become(order: Mapping[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, OUTPUT), (2, ERRORS)):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-    os._exit(main(order["arguments"]))
+    return main(order["arguments"])
 
 
 if __name__ == "__main__":

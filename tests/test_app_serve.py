@@ -133,6 +133,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.usefixtures("forked_commands")
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("sections", "named"), WRONG.values(), ids=WRONG)
 async def test_what_cannot_start_says_why_in_one_line_and_ends_with_code_1(

@@ -45,9 +45,22 @@ ASSERTING_CALLS = re.compile(r"^(?:assert|raises$|warns$|fail$|deprecated_call$|
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+RULED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call, ast.ExceptHandler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_all_trees() -> Iterator[None]:
+    """They are millions of objects: each collection in the tests that follow would go through them."""
+    yield
+    for known in (nodes_in, calls_in, asserts_itself):
+        known.cache_clear()
+
+
 @cache
-def tree_of(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+def nodes_in(file: Path) -> tuple[ast.AST, ...]:
+    """Of the kinds that there are rules for."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    return tuple(node for node in ast.walk(tree) if isinstance(node, RULED))
 
 
 def place(file: Path, line: int = 0) -> str:
@@ -55,7 +68,7 @@ def place(file: Path, line: int = 0) -> str:
 
 
 def functions_in(file: Path) -> Iterator[Function]:
-    return (node for node in ast.walk(tree_of(file)) if isinstance(node, Function))
+    return (node for node in nodes_in(file) if isinstance(node, Function))
 
 
 def lines_of(function: Function) -> int:
@@ -106,7 +119,7 @@ def test_classes_are_named_by_what_they_are() -> None:
     faults = [
         f"{place(file, node.lineno)} {node.name}"
         for file in PYTHON
-        for node in ast.walk(tree_of(file))
+        for node in nodes_in(file)
         if isinstance(node, ast.ClassDef) and CLASS_NAME.match(node.name)
     ]
     assert not faults, listed(faults)
@@ -149,7 +162,7 @@ def test_every_broad_except_is_a_named_boundary() -> None:
     faults = []
     for file in PYTHON:
         lines = file.read_text(encoding="utf-8").splitlines()
-        found = (node for node in ast.walk(tree_of(file)) if is_swallowing(node))
+        found = (node for node in nodes_in(file) if is_swallowing(node))
         faults += [
             f"{place(file, handler.lineno)}: needs its reason beside it, after `noqa: BLE001` where ruff asks for that"
             for handler in found
@@ -162,7 +175,7 @@ def test_no_suppress_hides_everything() -> None:
     faults = [
         place(file, node.lineno)
         for file in PYTHON
-        for node in ast.walk(tree_of(file))
+        for node in nodes_in(file)
         if isinstance(node, ast.Call)
         and called(node) == "suppress"
         and any(names_everything(argument) for argument in node.args)
@@ -177,10 +190,12 @@ def called(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
+@cache
 def calls_in(function: Function) -> set[str]:
     return {called(node) for node in ast.walk(function) if isinstance(node, ast.Call)}
 
 
+@cache
 def asserts_itself(function: Function) -> bool:
     return any(isinstance(node, ast.Assert) for node in ast.walk(function)) or any(
         ASSERTING_CALLS.match(name) for name in calls_in(function)

@@ -19,15 +19,23 @@ PRINTED_KEY = re.compile(r"First (admin|inference) key, shown only now: (\S+)")
 SERVES = re.compile(r"^(?P<variables>(?:\w+=\S+ )*)(?:make serve|jackfield serve)\b(?P<arguments>.*)$", re.MULTILINE)
 
 
-class Terminal:
-    """Addresses of the page are replaced by those of this run, and back again in what is printed."""
+def surroundings() -> dict[str, str]:
+    """The environment of a reader's shell."""
+    environ = outside()
+    path = f"{Path(sys.executable).parent}:{environ['PATH']}"
+    return environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "200"}
 
-    def __init__(self, folder: Path, upstream: Upstream, other: Upstream) -> None:
+
+class Terminal:
+    """Addresses of the page are replaced by those of this run, and back again in what is printed. What is in the folder
+    `commands` is found before the commands that are installed."""
+
+    def __init__(self, folder: Path, upstream: Upstream, other: Upstream, commands: Path | None = None) -> None:
         self.folder = folder
         self.port = find_free_port()
-        self.environ = outside()
-        self.environ["PATH"] = f"{Path(sys.executable).parent}:{self.environ['PATH']}"
-        self.environ |= {"JACKFIELD_SERVER__PORT": str(self.port), "NO_COLOR": "1", "COLUMNS": "200"}
+        self.environ = surroundings() | {"JACKFIELD_SERVER__PORT": str(self.port)}
+        if commands is not None:
+            self.environ["PATH"] = f"{commands}:{self.environ['PATH']}"
         self._addresses = {
             "127.0.0.1:8090": f"127.0.0.1:{self.port}",
             "https://api.openai.com/v1": upstream.openai_url,

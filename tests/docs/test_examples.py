@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,16 +22,26 @@ from jackfield.sdk.manifest import read_manifest
 from jackfield.testing import Upstream
 
 from .blocks import PAGES, ROOT, Block, name_of, read_blocks
-from .terminal import SERVES, Terminal
+from .commands import quick_commands
+from .terminal import SERVES, Terminal, surroundings
 
 DATA: dict[str, Callable[[str], object]] = {"json": json.loads, "yaml": yaml.safe_load}
+# The pages that everybody begins with run the command as it is installed. In the others only its start is another.
+AS_INSTALLED = ("README.md", "docs/index.md", "docs/tutorial.md")
 EXAMPLES = [page for page in PAGES if any(block.language != "text" for block in read_blocks(page))]
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with quick_commands(tmp_path_factory.mktemp("commands"), surroundings()) as folder:
+        yield folder
+
+
 @pytest.fixture
-async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+async def terminal(page: Path, tmp_path: Path, commands: Path) -> AsyncIterator[Terminal]:
     (tmp_path / "checkout").symlink_to(ROOT)
-    async with Upstream() as upstream, Upstream() as other, Terminal(tmp_path, upstream, other) as terminal:
+    quick = None if name_of(page) in AS_INSTALLED else commands
+    async with Upstream() as upstream, Upstream() as other, Terminal(tmp_path, upstream, other, quick) as terminal:
         yield terminal
 
 

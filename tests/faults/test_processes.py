@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jackfield.testing import Answer, Reply, Upstream, until
+from jackfield.testing import Answer, Reply, Upstream, processes, until
 from jackfield.testing.gateway import RunningGateway
 from jackfield.testing.processes import read_outputs
 from jackfield.testing.setup import link
@@ -19,6 +19,11 @@ from .apis import Api
 StartGateway = Callable[..., Awaitable[RunningGateway]]
 
 REPLY = Reply(text="one two three four five six")
+
+
+@pytest.fixture
+def start_process() -> Any:
+    return processes.start_process
 
 
 async def end(gateway: RunningGateway, number: int, *, within: float = 10) -> int:

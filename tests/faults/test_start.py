@@ -38,6 +38,7 @@ WRONG = {
 }
 
 
+@pytest.mark.usefixtures("forked_commands")
 @pytest.mark.parametrize(("config", "named"), WRONG.values(), ids=WRONG)
 async def test_a_wrong_config_is_told_in_one_line(tmp_path: Path, config: str, named: list[str]) -> None:
     file = tmp_path / "jackfield.toml"

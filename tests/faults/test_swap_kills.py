@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
@@ -14,7 +14,6 @@ import pytest
 
 from jackfield.testing import Caller
 from jackfield.testing.gateway import ADMIN_KEY, RunningGateway
-from nursery import Nursery, open_nursery
 
 Spawn = Callable[..., Awaitable[RunningGateway]]
 
@@ -88,16 +87,9 @@ async def check_sound(gateway: RunningGateway) -> None:
     await call(gateway, "hot-swap", {"force": True})
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with open_nursery() as nursery:
-        yield nursery
-
-
 @pytest.fixture
-def start_again(spawn: Spawn, tmp_path: Path, nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Spawn:
+def start_again(spawn: Spawn, tmp_path: Path) -> Spawn:
     """Starts a gateway on the plugins and the data of the one before."""
-    monkeypatch.setattr("jackfield.testing.gateway.start_process", nursery.start_process)
     folder = tmp_path / "kept"
     folder.mkdir()
 
