@@ -39,20 +39,21 @@ def configure_uncached(**given: Any) -> None:
 
 structlog.configure = configure_uncached  # type: ignore[assignment]
 
-close_loop = BaseSelectorEventLoop.close
+accept_for = BaseSelectorEventLoop._accept_connection2  # type: ignore[attr-defined]
 
 
-def close_with_the_accepted(loop: Any) -> None:
-    """A connection that was accepted in the last turns of a loop belongs to nobody yet who could close it. It would be
-    found by the collector, in whatever test then runs. Those that were opened here are not spared."""
-    for transport in [] if loop.is_closed() else list(loop._transports.values()):
-        if transport._server is not None and transport._sock is not None:
-            transport._sock.close()
-            transport._sock = None
-    close_loop(loop)
+async def accept_while_it_serves(
+    loop: Any, factory: Any, connection: Any, extra: Any, tls: Any = None, server: Any = None, *more: Any, **named: Any
+) -> None:
+    """Where a server is closed between a connection's arrival and its acceptance, asyncio leaves the connection, half
+    made, to the collector, which finds it in whatever test then runs."""
+    if server is not None and not server.is_serving():
+        connection.close()
+    else:
+        await accept_for(loop, factory, connection, extra, tls, server, *more, **named)
 
 
-BaseSelectorEventLoop.close = close_with_the_accepted  # type: ignore[method-assign]
+BaseSelectorEventLoop._accept_connection2 = accept_while_it_serves  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from jackfield.testing.gateway import RunningGateway

@@ -126,8 +126,9 @@ async def test_what_hangs_is_found_out_and_started_again(open_gateway: OpenGatew
     assert not Path(f"/proc/{first['pid']}").exists()
 
 
-async def test_what_multiplies_ends_whole(open_gateway: OpenGateway) -> None:
-    """It is found to hang, and all that it started ends with it."""
+async def test_what_multiplies_ends_whole(open_gateway: OpenGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found to hang, and all that it started ends with it. It is not ended for their memory before that."""
+    make_quick(monkeypatch, memory_mb=8_000)
     gateway = await open_gateway({"test": started(find_free_port(), health_check_interval=1)})
     first = await served_again(gateway)
     doing = asyncio.ensure_future(ask(gateway, "multiply"))

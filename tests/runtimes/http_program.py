@@ -110,7 +110,6 @@ def _flood() -> None:
 
 
 def _multiply() -> None:
-    # Few enough that it is not ended for their memory before anybody has seen them.
     for _ in range(20):
         if os.fork() == 0:
             time.sleep(60)

@@ -43,6 +43,9 @@ NOT_TRIED = frozenset({"background"})
 # The first call of a hook may import and prepare; that it is slow is no sign of being broken.
 LEAST_DEADLINE_S = 2.0
 
+# The hooks are called one by one here: no row of a table is needed to find them.
+NO_HOOKS = HookTable(())
+
 TEXT = "What is the capital of France?"
 CHAT = b'{"model":"probe","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"%s"}]}' % (
     TEXT.encode()
@@ -67,19 +70,18 @@ class Prober:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # The hooks are called one by one here: no row of a table is needed to find them.
-        self._snapshot = Snapshot(generation=0, plugins={}, table=HookTable(()), routes=Routes(()))
 
     async def __call__(self, plugin: LoadedPlugin) -> list[Trouble]:
         guard = PluginGuard(plugin.id, self._clock)
         hooks = [_rehearsing(hook, guard) for hook in plugin.hooks if hook.point.name not in NOT_TRIED]
+        snapshot = Snapshot(generation=0, plugins={}, table=NO_HOOKS, routes=Routes(()))
         states: dict[Operation, State] = {}
         troubles: list[Trouble] = []
         for point in POINTS:
             for hook in (hook for hook in hooks if hook.point.name == point):
                 operation = hook.spec.operations[0]
                 if operation not in states:
-                    states[operation] = _state(operation, self._snapshot)
+                    states[operation] = _state(operation, snapshot)
                 troubles += await _try(hook, states[operation])
         return troubles
 
