@@ -23,6 +23,7 @@ from jackfield.sdk.outcomes import Answer, Continue, Outcome, Reject, Replace
 from jackfield.sdk.shapes import is_sound
 from jackfield.telemetry.text import describe_error
 from jackfield.wire.base import Operation
+from jackfield.wire.chat import ChatEvent
 
 
 class Decision:
@@ -35,7 +36,7 @@ class Decision:
 
 
 async def decide(
-    hooks: Hooks, exchange: Exchange, trace: Trace, replace: Callable[[Any], str | None], *given: Any
+    hooks: Hooks, exchange: Exchange, trace: Trace, replace: Callable[[Any], str | None]
 ) -> Decision | None:
     """Asks each hook in turn. Replacements are applied between hooks; the first other outcome ends the asking.
     `replace` applies one, or tells why it cannot be, which is the hook's failure.
@@ -43,7 +44,7 @@ async def decide(
     Raises `Refused` for a rejection and a `PluginError` for a failure of a closed hook.
     """
     for hook in hooks:
-        outcome = begin(hook, exchange, trace, None, *given)
+        outcome = begin(hook, exchange, trace)
         if type(outcome) is Unfinished:
             outcome = await outcome.finish()
         if outcome is not None and (decision := conclude(hook, outcome, trace, replace)) is not None:  # type: ignore[arg-type]
@@ -76,9 +77,9 @@ def refusal(outcome: Reject, plugin: str) -> Refused:
     return Refused(outcome.status, outcome.code, outcome.message, plugin=plugin, retry_after_s=outcome.retry_after_s)
 
 
-async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, *given: Any) -> Outcome | None:
+async def ask(hook: BoundHook, exchange: Exchange, trace: Trace, event: ChatEvent | None = None) -> Outcome | None:
     """One call of one hook, with its deadline, policy and record. `None` means: go on."""
-    outcome = begin(hook, exchange, trace, None, *given)
+    outcome = begin(hook, exchange, trace, None, event)
     return await outcome.finish() if type(outcome) is Unfinished else outcome  # type: ignore[return-value]
 
 
@@ -103,7 +104,11 @@ class Unfinished:
 
 
 def begin(
-    hook: BoundHook, exchange: Exchange, trace: Trace, tally: Tally | None, *given: Any
+    hook: BoundHook,
+    exchange: Exchange,
+    trace: Trace,
+    tally: Tally | None = None,
+    event: ChatEvent | None = None,
 ) -> Outcome | Unfinished | None:
     """One call of one hook as far as it goes without waiting: most hooks never do, and need no coroutine of ours. Where
     there is a `tally` it may be counted in that."""
@@ -115,7 +120,7 @@ def begin(
     watchdog.since = began
     watchdog.running = hook
     try:
-        coroutine = hook.call(exchange, *given)
+        coroutine = hook.call(exchange) if event is None else hook.call(exchange, event)
         try:
             pending = coroutine.send(None)  # type: ignore[attr-defined]
         except StopIteration as done:

@@ -78,6 +78,7 @@ class State:
     first_byte_ns: int | None = None
     upstream_ns: int | None = None
     response_bytes = 0
+    stream_ended = False
     client_gone = False
     synthetic = False
     # Where plugins are told of the answer: on whose behalf. And the answer, where it came whole.

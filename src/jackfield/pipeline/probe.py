@@ -91,7 +91,7 @@ async def _try(hook: BoundHook, state: State) -> list[Trouble]:
     errors = hook.guard.stats.errors
     try:
         with acting_for(NOBODY):
-            await ask(hook, state.view, state.trace, *((_event(),) if hook.point.name == "response_chunk" else ()))
+            await ask(hook, state.view, state.trace, _event() if hook.point.name == "response_chunk" else None)
     except JackfieldError as error:
         told = hook.guard.stats.last_error if hook.guard.stats.errors > errors else error.message
         return [Trouble(hook.name, str(told), hook.closed)]

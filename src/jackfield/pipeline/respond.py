@@ -117,7 +117,7 @@ async def run_body_hooks(state: State, *, sent: bool = False) -> None:
         if not hook.spec.sees_errors and isinstance(state.response, ErrorResponse):
             continue
         try:
-            outcome = begin(hook, view, trace, None)
+            outcome = begin(hook, view, trace)
             if type(outcome) is Unfinished:
                 outcome = await outcome.finish()
             if outcome is not None:

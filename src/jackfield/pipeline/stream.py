@@ -141,16 +141,15 @@ async def _observe(state: State, kept: KeptBytes | KeptEvents) -> None:
 
 async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
     """What each read from the upstream brought: canonical events with the bytes they came in, where the client could be
-    sent these same bytes. Raises `UpstreamBroken` where the stream is not whole."""
+    sent these same bytes. Who takes them `note`s each. Raises `UpstreamBroken` where the stream is not whole."""
     if isinstance(flow, EventFlow):
-        async for batch in _event_batches(flow):
+        async for batch in _event_batches(state, flow):
             yield batch
         return
     same = flow.format is state.route.format
     reader, decoder = EventReader(), flow.format.stream_decoder()
     decode = decoder.decode
     data: bytes | None = flow.first + flow.rest
-    finished = False
     while data is not None:
         read: list[Batch] = []
         for raw, told in reader.split(data):
@@ -159,24 +158,19 @@ async def batches(state: State, flow: Flow) -> AsyncIterator[list[Batch]]:
                 events = decode(sent.event, sent.data)
             else:
                 events = decode("", told)
-            for event in events:
-                if type(event) in _ENDS:
-                    finished = True
             read.append((raw if same and decoder.faithful else None, events))
         yield read
         data = await anext(flow.pieces, None)
-    if not finished:
+    if not state.stream_ended:
         raise UpstreamBroken(_cut_short(reader.finish()))
 
 
-async def _event_batches(flow: EventFlow) -> AsyncIterator[list[Batch]]:
-    finished = False
+async def _event_batches(state: State, flow: EventFlow) -> AsyncIterator[list[Batch]]:
     if flow.first is not None:
         yield [(None, (flow.first,))]
     async for event in flow.events:
-        finished = finished or type(event) in _ENDS
         yield [(None, (event,))]
-    if not finished:
+    if not state.stream_ended:
         raise UpstreamBroken(_cut_short(b""))
 
 
@@ -289,7 +283,9 @@ def _in_place(passed: tuple[ChatEvent, ...], events: tuple[ChatEvent, ...]) -> b
 
 
 def note(state: State, event: ChatEvent) -> None:
-    """Keeps what the record needs of a stream."""
+    """Keeps what the record needs of a stream, and whether it came to its end."""
+    if type(event) in _ENDS:
+        state.stream_ended = True
     if isinstance(event, UsageReport):
         state.usage = event.usage
     elif isinstance(event, Finish):
