@@ -314,7 +314,7 @@ class Gateway:
         mcp = McpEndpoint(pipeline, host, in_flight, self.gate, records, door, limit)
         paths = PluginPaths(host, self.directory, limit)
         sign_in = SignInPaths(self.signed_in.accounts, self.signed_in.desk, self.directory)
-        server = GatewayServer(host, inference, operations, self._make_admin, mcp, paths, sign_in)
+        server = GatewayServer(host, inference, operations, LatePart(self._make_admin), mcp, paths, sign_in)
         origins = self.settings.server.cors_origins
         if not origins:
             return server
@@ -348,9 +348,6 @@ class Gateway:
         )
 
     def _make_admin(self) -> Asgi:
-        return LatePart(self._open_admin)
-
-    def _open_admin(self) -> Asgi:
         from jackfield.server.admin.api import AdminApi
         from jackfield.server.admin.services import AdminServices
 

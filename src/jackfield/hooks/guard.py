@@ -43,7 +43,7 @@ class PluginStats:
         """As JSON can hold it, for `thaw`."""
         counts = {name: getattr(self, name) for name in _COUNTS}
         buckets = {str(index): count for index, count in self.durations.buckets.items()}
-        return {**counts, "buckets": buckets, "count": self.durations.count, "sum_s": self.durations.sum_s}
+        return {**counts, "buckets": buckets, "sum_s": self.durations.sum_s}
 
     @classmethod
     def thaw(cls, frozen: Mapping[str, Any]) -> PluginStats:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from functools import partial
 from time import time
 from typing import TypeVar, get_args
@@ -29,6 +27,7 @@ from jackfield.sdk.shapes import is_sound
 from jackfield.sdk.sign_in import CredentialHeader
 from jackfield.telemetry.masking import masked
 from jackfield.telemetry.text import describe_error
+from jackfield.transport.dates import seconds_at
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 from jackfield.wire.anthropic_count_tokens import estimate_tokens
@@ -191,7 +190,7 @@ def _passed_on_to(state: State, link: UpstreamLink) -> Headers:
 
 def _body(state: State, candidate: Candidate, format: WireFormat) -> bytes:  # noqa: A002
     """The request in the upstream's format: the client's own bytes wherever nothing has to change."""
-    peek = state.peek or state.peeked()
+    peek = state.peeked()
     if format is not state.route.format or state.replaced:
         request = state.canonical_request()
         changed = msgspec.structs.replace(request, model=candidate.model)
@@ -240,16 +239,10 @@ def _retry_after(response: UpstreamResponse, now: float) -> float | None:
     """Seconds, from the form in seconds or in a date; nonsense counts as not given."""
     value = (response.header(b"retry-after") or b"").decode("latin-1")
     try:
-        seconds = float(value) if value[:1].isdigit() else _seconds_at(value) - now
+        seconds = float(value) if value[:1].isdigit() else seconds_at(value) - now
     except (ValueError, TypeError, OverflowError):
         return None
     return max(seconds, 0.0) if seconds <= LONGEST_WAIT_S else None
-
-
-def _seconds_at(date: str) -> float:
-    """Since the epoch; a date without a zone is in GMT, as all of HTTP's are."""
-    at = parsedate_to_datetime(date)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
 async def _read_whole(

@@ -17,7 +17,7 @@ from jackfield.wire.chat import ChatRequest, EmbeddingsRequest, Request
 def select(state: State) -> None:
     """Sets the candidates. Raises `ModelNotFound`, `Unavailable` where no upstream of the model has its provider, or
     `Malformed` where none does this operation, or what a field of the request asks for."""
-    peek = state.peek or state.peeked()
+    peek = state.peeked()
     found = state.snapshot.routes.candidates(peek.model, state.operation)
     if peek.bound is not None:
         found = _speaking(state, found)

@@ -126,7 +126,7 @@ class Settler:
             identity.namespace,
             identity.credential,
             identity.app,
-            identity.user and storable(identity.user),
+            storable(identity.user),
             state.operation,
             state.route.name,
             state.client_format,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from urllib.parse import unquote
 
@@ -36,23 +36,21 @@ def unfold_path(raw: bytes) -> str:
 
 
 class GatewayServer:
-    """`make_admin` builds the admin application when it is first asked for; without `mcp` there is nothing at
-    `/mcp`, without `paths` no plugin's are served, without `sign_in` nobody signs in. Plugins' middleware stands around
-    all of it."""
+    """`admin` is the admin application; without `mcp` there is nothing at `/mcp`, without `paths` no plugin's are
+    served, without `sign_in` nobody signs in. Plugins' middleware stands around all of it."""
 
     def __init__(
         self,
         host: Host,
         inference: Inference,
         operations: Operations,
-        make_admin: Callable[[], Asgi],
+        admin: Asgi,
         mcp: Asgi | None = None,
         paths: Asgi | None = None,
         sign_in: SignInPaths | None = None,
     ) -> None:
-        self._host, self._inference, self._operations, self._make_admin = host, inference, operations, make_admin
+        self._host, self._inference, self._operations, self._admin = host, inference, operations, admin
         self._mcp, self._paths, self._sign_in = mcp, paths, sign_in
-        self._admin: Asgi | None = None
         self._inside = partial(self, inside=True)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send, *, inside: bool = False) -> Awaitable[None]:
@@ -95,8 +93,6 @@ class GatewayServer:
 
     def _part(self, path: str) -> Asgi:
         if path.startswith("/api/") or path == FACTORY_STATUS:
-            if self._admin is None:
-                self._admin = self._make_admin()
             return self._admin
         if path in PATHS:
             return self._operations

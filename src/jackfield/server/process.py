@@ -101,6 +101,7 @@ class HttpServer(uvicorn.Server):
 def _config(gateway: Asgi) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
+        # It would be taken for ASGI 2, as what it hands a request to is no coroutine function.
         interface="asgi3",
         http=GatewayProtocol,
         ws="none",

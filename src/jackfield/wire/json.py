@@ -259,7 +259,9 @@ def may_repeat(body: bytes) -> bool:
 
 
 def peek_members(body: bytes) -> Fields:
-    """As `read_members`, of a short body: one that may repeat a name is read whole, and refused if it does."""
+    """As `read_members`, but a short body that may repeat a name is read whole, and refused if it does."""
+    if len(body) > LONG_BODY:
+        return read_members(body)
     fields = _read_fields(Raw(body), "")
     if _may_repeat(body, fields):
         read_document(body)

@@ -31,13 +31,12 @@ class Counts(msgspec.Struct):
 
     def usage(self) -> Usage:
         read, written = self.prompt_tokens_details, self.completion_tokens_details
-        usage = Usage(input=clamp_count(self.prompt_tokens), output=clamp_count(self.completion_tokens))
-        cached, stored = (read.cached_tokens, read.cache_write_tokens) if read is not None else (0, 0)
-        thought = written.reasoning_tokens if written is not None else 0
-        if not (cached or stored or thought):
-            return usage
-        return msgspec.structs.replace(
-            usage, cached=clamp_count(cached), cache_write=clamp_count(stored), reasoning=clamp_count(thought)
+        return Usage(
+            input=clamp_count(self.prompt_tokens),
+            output=clamp_count(self.completion_tokens),
+            cached=clamp_count(read.cached_tokens) if read is not None else 0,
+            cache_write=clamp_count(read.cache_write_tokens) if read is not None else 0,
+            reasoning=clamp_count(written.reasoning_tokens) if written is not None else 0,
         )
 
 

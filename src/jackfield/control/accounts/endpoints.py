@@ -6,8 +6,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,6 +15,7 @@ from jackfield.control.accounts.declared import Declared
 from jackfield.errors import UpstreamBroken, UpstreamError
 from jackfield.telemetry.masking import masked
 from jackfield.transport.client import HttpClient
+from jackfield.transport.dates import seconds_at
 from jackfield.transport.messages import Deadlines, OutgoingRequest
 from jackfield.transport.response import UpstreamResponse
 
@@ -52,10 +51,9 @@ class TooSoon(Exception):
         if value.isdigit():
             return float(value[:9])
         try:
-            at = parsedate_to_datetime(value)
+            return max(seconds_at(value) - now, 0.0)
         except (ValueError, TypeError, OverflowError):
             return None
-        return max((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() - now, 0.0)
 
 
 class Endpoints:

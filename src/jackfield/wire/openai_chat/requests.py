@@ -13,7 +13,6 @@ from jackfield.wire.base import Encoded, Peek
 from jackfield.wire.chat import ChatRequest, Reasoning, freeze
 from jackfield.wire.crossing import Body, Crossing, spread_rest
 from jackfield.wire.json import (
-    LONG_BODY,
     NULL,
     Fields,
     Read,
@@ -25,7 +24,6 @@ from jackfield.wire.json import (
     read_fields,
     read_flag,
     read_integer,
-    read_members,
     read_number,
     read_text,
     reader,
@@ -198,16 +196,16 @@ _read_optional_flag: Read[bool | None] = reader(bool | None)
 
 
 def peek(body: bytes) -> Peek:
-    fields = read_members(body) if len(body) > LONG_BODY else peek_members(body)
+    fields = peek_members(body)
     model = fields.get("model", NULL)
     if model == NULL:
         raise wrong("model", "required")
     options = fields.get("stream_options")
     wanted = _read_options(options, "stream_options") if options is not None else None
     return Peek(
-        read_text(model, "model"),
-        "stream" in fields and bool(_read_optional_flag(fields["stream"], "stream")),
-        wanted is not None and bool(wanted.include_usage),
+        model=read_text(model, "model"),
+        stream="stream" in fields and bool(_read_optional_flag(fields["stream"], "stream")),
+        stream_usage=wanted is not None and bool(wanted.include_usage),
     )
 
 

@@ -123,6 +123,7 @@ class OpenAIChatDecoder:
 
     def __init__(self) -> None:
         self._started = self._in_text = False
+        self._is_usual = True
         self._finished: set[int] = set()
         self._calls: dict[int, _Calls] = {}
 
@@ -132,9 +133,12 @@ class OpenAIChatDecoder:
                 choice = _decode_text_chunk(data).choices[0]
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 self._in_text = False
-            else:
-                content = choice.delta.content
-                return (TextDelta(text=content, choice=choice.index),) if content else ()
+                events = self._decode(event, data.strip())
+                # Text after all, in another shape: so will the next be.
+                self._is_usual = not self._in_text
+                return events
+            content = choice.delta.content
+            return (TextDelta(text=content, choice=choice.index),) if content else ()
         return self._decode(event, data.strip())
 
     def _decode(self, event: str, data: bytes) -> tuple[ChatEvent, ...]:
@@ -164,7 +168,7 @@ class OpenAIChatDecoder:
                 events.append(Finish(reason=finish_reason_of(choice.finish_reason) or "unknown", choice=index))
         if chunk.usage is not None:
             events.append(UsageReport(usage=chunk.usage.usage()))
-        self._in_text = self._started and len(events) == 1 and type(events[0]) is TextDelta
+        self._in_text = self._is_usual and len(events) == 1 and type(events[0]) is TextDelta
         return tuple(events)
 
     def _add_delta(self, events: list[ChatEvent], delta: _Delta, choice: int, data: bytes) -> None:
