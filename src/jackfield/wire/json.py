@@ -105,6 +105,27 @@ def _wanted(what: str) -> str:
     return f"expected {' or '.join(kinds)}{expected[2]}"
 
 
+def plain_reader(kind: type[T]) -> Callable[[bytes], T | None]:
+    """A function that decodes a body whose objects have fields of `kind`, each once, and nothing else; `None` is any
+    other body. `kind` is made of structs that forbid unknown fields and leave out what is not there.
+
+    Such a body is as long as what it is written back as, white space aside: strings, integers and names have no shorter
+    form, so that whatever was said twice, or otherwise, has made it longer. Fractions have one, and stay `Raw`."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(body: bytes) -> T | None:
+        try:
+            value = decode(body)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+        size = len(encode(value))
+        if size == len(body) or (len(body) <= LONG_BODY and size == len(msgspec.json.format(body, indent=-1))):
+            return value
+        return None
+
+    return read
+
+
 read_text: Read[str] = reader(str)
 read_optional_text: Read[str | None] = reader(str | None)
 read_flag: Read[bool] = reader(bool)

@@ -32,6 +32,7 @@ from jackfield.wire.json import (
 )
 from jackfield.wire.openai_chat.messages import read_messages, write_messages
 from jackfield.wire.openai_chat.parts import FORMAT, SPREAD
+from jackfield.wire.openai_chat.plain import read_plain_request
 from jackfield.wire.openai_chat.tools import (
     read_tools,
     take_response_format,
@@ -91,6 +92,10 @@ _SCALARS = (
 
 
 def decode_request(body: bytes) -> ChatRequest:
+    return read_plain_request(body) or _decode_any(body)
+
+
+def _decode_any(body: bytes) -> ChatRequest:
     values, extra = sort_fields(read_document(body), _KNOWN, "")
     for name in ("model", "messages"):
         if name not in values:

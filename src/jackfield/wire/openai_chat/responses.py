@@ -31,6 +31,7 @@ from jackfield.wire.json import (
 )
 from jackfield.wire.openai_chat.messages import read_message, write_assistant
 from jackfield.wire.openai_chat.parts import FORMAT, SPREAD
+from jackfield.wire.openai_chat.plain import read_plain_response
 from jackfield.wire.openai_errors import is_error, is_error_object, refuse_error
 from jackfield.wire.openai_family import lift_logprobs, share_tier
 from jackfield.wire.openai_usage import Counts, read_usage, write_usage
@@ -83,13 +84,17 @@ _KNOWN: Mapping[str, tuple[str, Read[Any]]] = MappingProxyType(
 
 
 def decode_response(body: bytes) -> ChatResponse:
+    return read_plain_response(body) or _decode_any(body)
+
+
+def _decode_any(body: bytes) -> ChatResponse:
     try:
-        return _decode_response(body)
+        return _decode(body)
     except Malformed as error:
         raise upstream_broken(error) from error
 
 
-def _decode_response(body: bytes) -> ChatResponse:
+def _decode(body: bytes) -> ChatResponse:
     fields = read_document(body)
     values, extra = sort_fields(fields, _KNOWN, "")
     choices = values.get("choices") or []
