@@ -102,6 +102,25 @@ async def test_records_leave_by_themselves(database: Database) -> None:
         assert await kept(database) == ["r00001"]
 
 
+@pytest.mark.parametrize("look", ["depth", "flush", "flush_traces", "close"])
+async def test_a_source_adds_what_it_holds_before_anybody_looks(database: Database, look: str) -> None:
+    recorder = Recorder(database)
+    recorder.ask_first(lambda: recorder.add(record(1)))
+    match look:
+        case "depth":
+            assert recorder.depth == 1
+        case "flush":
+            assert await recorder.flush()
+            assert await kept(database) == ["r00001"]
+        case "flush_traces":
+            await recorder.flush_traces()
+            assert len(recorder._records) == 1
+        case "close":
+            async with recorder:
+                pass
+            assert await kept(database) == ["r00001"]
+
+
 async def test_a_full_batch_leaves_at_once(database: Database) -> None:
     async with Recorder(database, Pace(every_s=3600, batch=10)) as recorder:
         recorder.add(record(0))

@@ -84,7 +84,7 @@ class Gateway:
         )
         table = HookTable([bound for plugin in plugins for bound in _bind(plugin, clock)])
         self.snapshot = Snapshot(generation=1, plugins={}, table=table, routes=Routes((link,)))
-        settler = Settler(self.ledger, PriceTable.load(), self.ledger, "worker-1")  # type: ignore[arg-type]
+        settler = Settler(self.ledger, PriceTable.load(), self.ledger, "worker-1", together=1)  # type: ignore[arg-type]
         pipeline = Pipeline(None, settler, 600)  # type: ignore[arg-type]
         self.embed = GatewayEmbedder(pipeline, lambda: self.snapshot, "embed")
 

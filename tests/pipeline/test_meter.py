@@ -65,6 +65,14 @@ def test_what_the_client_called_the_model_is_no_label() -> None:
     assert values(snapshot, "jackfield_requests") == {LABELS: 10}
 
 
+def test_what_is_still_to_be_counted_is_counted_before_the_page_is_made() -> None:
+    metrics = Metrics()
+    meter = ExchangeMeter(metrics)
+    meter.ask_first(lambda: meter.count(record()))
+
+    assert list(values(metrics.snapshot(), "jackfield_requests").values()) == [1]
+
+
 def test_past_the_most_series_the_rest_is_counted_together() -> None:
     snapshot = counted(*(record(upstream_model=f"model-{number}") for number in range(MOST_SERIES + 50)))
     found = values(snapshot, "jackfield_requests")

@@ -15,7 +15,7 @@ from jackfield.host.routes import Routes
 from jackfield.host.snapshot import Snapshot
 from jackfield.pipeline.exchange import Route, State
 from jackfield.pipeline.meter import ExchangeMeter
-from jackfield.pipeline.settle import LONGEST_NAME, Settler, storable
+from jackfield.pipeline.settle import LONGEST_NAME, MOST_HELD, WITHIN_S, Settler, storable
 from jackfield.sdk.context import Candidate, InboundRequest
 from jackfield.sdk.outcomes import Identity
 from jackfield.telemetry.metrics import Metrics
@@ -40,12 +40,16 @@ class Kept:
     def __init__(self) -> None:
         self.records: list[UsageRecord] = []
         self.traces: list[Any] = []
+        self.lost = 0
 
     def add(self, record: UsageRecord) -> None:
         self.records.append(record)
 
     def trace(self, body: Any) -> None:
         self.traces.append(body)
+
+    def lose(self, count: int, reason: str) -> None:
+        self.lost += count
 
 
 def exchange(model: str = "asked", **fields: Any) -> State:
@@ -63,7 +67,8 @@ def exchange(model: str = "asked", **fields: Any) -> State:
 async def settled(state: State, *observers: Any) -> UsageRecord:
     kept = Kept()
     settler = Settler(kept, PriceTable.load(), ExchangeMeter(Metrics()), "w", observers)  # type: ignore[arg-type]
-    await settler.settle(state)
+    assert settler.settle(state) is None
+    settler.catch_up()
     (record,) = kept.records
     return record
 
@@ -123,8 +128,43 @@ async def test_an_observer_finds_the_record_kept() -> None:
         "w",
         (lambda state, record: found.append(len(kept.records)),),
     )
-    await settler.settle(exchange())
+    settler.settle(exchange())
     assert found == [1]
+
+
+async def test_records_are_made_when_there_are_some_or_much_is_held_or_somebody_looks() -> None:
+    kept = Kept()
+    settler = Settler(kept, PriceTable.load(), ExchangeMeter(Metrics()), "w", together=3)  # type: ignore[arg-type]
+    for waiting in (0, 0, 3):
+        settler.settle(exchange())
+        assert len(kept.records) == waiting
+    settler.settle(exchange(body=b" " * MOST_HELD))
+    assert len(kept.records) == 4
+    settler.settle(exchange())
+    settler.catch_up()
+    assert len(kept.records) == 5
+
+
+async def test_no_record_waits_for_others_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, timers = Kept(), []
+    settler = Settler(kept, PriceTable.load(), ExchangeMeter(Metrics()), "w")  # type: ignore[arg-type]
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *timer: timers.append(timer))
+    for _ in range(2):
+        settler.settle(exchange())
+    ((delay, catch_up),) = timers
+    catch_up()
+    assert (delay, len(kept.records)) == (WITHIN_S, 2)
+    settler.settle(exchange())
+    assert len(timers) == 2
+
+
+async def test_an_exchange_whose_record_cannot_be_made_keeps_out_no_other() -> None:
+    kept = Kept()
+    settler = Settler(kept, PriceTable.load(), ExchangeMeter(Metrics()), "w")  # type: ignore[arg-type]
+    for attempts in (None, ()):
+        settler.settle(exchange(attempts=attempts))
+    settler.catch_up()
+    assert (len(kept.records), kept.lost) == (1, 1)
 
 
 NAMES = {
@@ -253,7 +293,9 @@ async def test_a_task_that_is_cancelled_while_a_hook_may_replace_the_record_leav
     settler = Settler(kept, PriceTable.load(), ExchangeMeter(Metrics()), "w")  # type: ignore[arg-type]
     state = exchange()
     state.row = waiting_row()
-    task = asyncio.create_task(settler.settle(state))
+    hooks = settler.settle(state)
+    assert hooks is not None
+    task = asyncio.ensure_future(hooks)
     await asyncio.sleep(0)
     assert kept.records == []
     task.cancel()

@@ -74,7 +74,7 @@ class ToldHost(FakeHost):
 
     def _pipeline(self) -> Pipeline:
         made = super()._pipeline()
-        made._settler._observers = (self.told.sent,)
+        made._settler._ended = self.told.sent
         return Pipeline(made._directory, made._settler, 10.0, self.told.received)
 
     async def heard(self) -> list[tuple[str, dict[str, Any]]]:

@@ -186,5 +186,6 @@ class Run:
         self._turn = Turn(state, keep_answer(state))
         self._set_request(state, self._request)
         self._follow(state)
-        await self._pipeline.settle(former)
+        if (hooks := self._pipeline.settle(former)) is not None:
+            await hooks
         await self._ask()

@@ -195,8 +195,10 @@ class Gateway:
         sink = open_span_sink(self.settings.telemetry)
         stack.push_async_callback(asyncio.to_thread, sink.close)
         self.meter = ExchangeMeter(self.metrics)
-        observers = (self.told.sent, *((SpanObserver(sink),) if sink.enabled else ()))
-        settler = Settler(self.recorder, self.prices, self.meter, self.board.name, observers)
+        observers = (SpanObserver(sink),) if sink.enabled else ()
+        settler = Settler(self.recorder, self.prices, self.meter, self.board.name, observers, self.told.sent)
+        self.recorder.ask_first(settler.catch_up)
+        self.meter.ask_first(settler.catch_up)
         return Pipeline(self.directory, settler, self.settings.server.request_timeout_s, self.told.received)
 
     async def _share(self, stack: AsyncExitStack, kv: KeyValues) -> Shared:

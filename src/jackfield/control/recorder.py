@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -57,10 +58,20 @@ class Recorder:
         self._closing = False
         self._writing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._sources: list[Callable[[], None]] = []
+
+    def ask_first(self, source: Callable[[], None]) -> None:
+        """`source` is to add the records that it still holds, whenever what was added is counted or written."""
+        self._sources.append(source)
+
+    def _gather(self) -> None:
+        for source in self._sources:
+            source()
 
     @property
     def depth(self) -> int:
         """Records that are not durable yet."""
+        self._gather()
         return len(self._records) + self._in_flight
 
     def add(self, record: UsageRecord) -> None:
@@ -84,9 +95,10 @@ class Recorder:
         for _ in range(excess):
             self._records.popleft()
         if excess > 0:
-            self._lose(excess, "too many records wait for the store")
+            self.lose(excess, "too many records wait for the store")
 
-    def _lose(self, count: int, reason: str) -> None:
+    def lose(self, count: int, reason: str) -> None:
+        """Counts and reports records that will never be written."""
         if self.lost == 0 or self.lost // 10_000 != (self.lost + count) // 10_000:
             log.error("usage records lost", reason=reason, lost=self.lost + count)
         self.lost += count
@@ -106,6 +118,7 @@ class Recorder:
 
     async def aclose(self) -> None:
         """Writes what is left, for a bounded time; what then is not written counts as lost."""
+        self._gather()
         self._closing = True
         self._some.set()
         self._due.set()
@@ -118,7 +131,7 @@ class Recorder:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._finish(recording), self._pace.closing_s)
         if self._records:
-            self._lose(len(self._records), "the store failed until the end")
+            self.lose(len(self._records), "the store failed until the end")
             self._records.clear()
 
     async def _finish(self, recording: asyncio.Task[None]) -> None:
@@ -157,6 +170,7 @@ class Recorder:
 
     async def flush(self) -> bool:
         """Makes durable what was added until now. False where the store failed: the records wait on."""
+        self._gather()
         async with self._writing:
             if not self._closing:
                 self._some.clear()
@@ -171,6 +185,7 @@ class Recorder:
 
     async def flush_traces(self) -> None:
         """Writes the traces that were added until now, as far as the store takes them."""
+        self._gather()
         await self._traces.write()
 
     async def _write(self) -> None:
@@ -206,7 +221,7 @@ class Recorder:
         try:
             msgspec.json.encode(record)
         except (TypeError, ValueError, OverflowError) as error:
-            self._lose(1, f"record {record.id} cannot be encoded: {error}")
+            self.lose(1, f"record {record.id} cannot be encoded: {error}")
             return False
         return True
 

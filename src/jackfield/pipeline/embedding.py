@@ -52,7 +52,8 @@ class GatewayEmbedder:
             raise
         finally:
             try:
-                await self._pipeline.settle(state)
+                if (hooks := self._pipeline.settle(state)) is not None:
+                    await hooks
             finally:
                 state.snapshot.unpin()
 

@@ -126,7 +126,8 @@ class Pipeline:
         """Sets the cost of what was used, before the exchange is settled."""
         self._settler.price(state)
 
-    def settle(self, state: State) -> Awaitable[None]:
+    def settle(self, state: State) -> Awaitable[None] | None:
+        """What is returned is to be awaited: hooks that look at the end."""
         return self._settler.settle(state)
 
 

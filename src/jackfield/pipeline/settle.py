@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
-from time import perf_counter_ns
 from typing import Any, Protocol
 
 import msgspec
@@ -15,11 +15,12 @@ from jackfield.control.recorder import Recorder
 from jackfield.control.records import UsageRecord
 from jackfield.errors import ClientGone
 from jackfield.hooks.dispatch import notify
-from jackfield.hooks.table import BoundHook
+from jackfield.hooks.table import BoundHook, Hooks
 from jackfield.hooks.trace import PASSED, Trace
 from jackfield.pipeline.exchange import State
 from jackfield.sdk.context import Attempt, Candidate, Timings
 from jackfield.sdk.outcomes import Identity
+from jackfield.telemetry.text import describe_error
 from jackfield.wire.chat import Usage
 
 LONGEST_NAME = 200
@@ -31,6 +32,12 @@ NOBODY = Identity()
 NOWHERE = (None, None, None)
 NO_TOKENS = Usage()
 
+# Exchanges whose records are made together: what is done once for many is in the processor's caches for all but the
+# first. None of them waits longer than this, nor do bodies of more than this in all.
+TOGETHER = 32
+WITHIN_S = 0.005
+MOST_HELD = 1 << 20
+
 log = structlog.get_logger("jackfield.usage")
 
 
@@ -41,7 +48,10 @@ class Meter(Protocol):
 
 
 class Settler:
-    """`observers` are told of every settled exchange, such as the exporter of spans."""
+    """`observers` are told of every settled exchange, such as the exporter of spans, and `ended` of it alone.
+
+    Records of exchanges that nobody else looks at are made some at a time, `together`: whoever reads records, traces or
+    metrics calls `catch_up` first."""
 
     def __init__(
         self,
@@ -50,9 +60,16 @@ class Settler:
         meter: Meter,
         worker: str,
         observers: tuple[Callable[[State, UsageRecord], None], ...] = (),
+        ended: Callable[[State], None] | None = None,
+        *,
+        together: int = TOGETHER,
     ) -> None:
         self._recorder, self._prices, self._meter, self._worker = recorder, prices, meter, worker
-        self._observers = observers
+        self._observers, self._ended = observers, ended
+        self._together = together
+        self._waiting: list[State] = []
+        self._held = 0
+        self._timed = False
 
     def price(self, state: State) -> None:
         """Sets the cost, as soon as the usage is known. One that cannot be is as good as none: a single wrong number
@@ -80,28 +97,69 @@ class Settler:
         link = state.snapshot.routes.links.get(served.upstream)
         return None if link is None or link.prices is None else link.prices.cost_nanousd(served.model, usage)
 
-    async def settle(self, state: State) -> None:
-        """Once for every exchange, whatever became of it. The record is kept before any hook runs, but for hooks that
-        replace it: then it is kept where none of them succeeded."""
+    def settle(self, state: State) -> Awaitable[None] | None:
+        """Once for every exchange, whatever became of it. What is returned is to be awaited."""
         if state.client_gone:
             state.error = state.error or ClientGone("the client closed the connection")
             state.status = 499
         state.trace.phase("response")
+        if self._ended is not None:
+            self._ended(state)
+        if state.row.background:
+            return self._settle_with(state, state.row.background)
+        waiting = self._waiting
+        waiting.append(state)
+        self._held += len(state.body)
+        if len(waiting) >= self._together or self._held >= MOST_HELD or self._observers:
+            self.catch_up()
+        elif not self._timed:
+            self._timed = True
+            asyncio.get_running_loop().call_later(WITHIN_S, self._catch_up_in_time)
+        return None
+
+    def catch_up(self) -> None:
+        """Makes the records of all exchanges that have ended. A boundary: one whose record cannot be made is counted as
+        lost, and keeps out no other."""
+        waiting, self._waiting, self._held = self._waiting, [], 0
+        for state in waiting:
+            try:
+                record = self._note(state)
+            except Exception as error:
+                log.exception("exchange_not_recorded", request=state.id)
+                self._recorder.lose(1, describe_error(error))
+                continue
+            self._recorder.add(record)
+            self._tell(state, record)
+
+    def _catch_up_in_time(self) -> None:
+        self._timed = False
+        self.catch_up()
+
+    def _note(self, state: State) -> UsageRecord:
+        """Makes the record, and counts and traces it."""
         if state.cost_nanousd is None:
             self.price(state)
         state.timings = timings(state)
         record = self.record(state)
-        hooks = state.row.background
-        replacing = [hook for hook in hooks if hook.spec.replaces_record] if hooks else None
-        if not replacing:
-            self._recorder.add(record)
         self._meter.count(record)
         self._recorder.trace(partial(encode_trace, record, state.trace, state.attempts, state.snapshot.generation))
+        return record
+
+    def _tell(self, state: State, record: UsageRecord) -> None:
         for observe in self._observers:
             observe(state, record)
+
+    async def _settle_with(self, state: State, hooks: Hooks) -> None:
+        """The record is kept before any hook runs, but for hooks that replace it: then it is kept where none of them
+        succeeded."""
+        record = self._note(state)
+        replacing = [hook for hook in hooks if hook.spec.replaces_record]
+        if not replacing:
+            self._recorder.add(record)
+        self._tell(state, record)
         if replacing:
             await self._leave_record(state, record, replacing)
-        elif hooks:
+        else:
             await notify(hooks, state.view, state.trace)
 
     async def _leave_record(self, state: State, record: UsageRecord, replacing: list[BoundHook]) -> None:
@@ -191,9 +249,10 @@ def _succeeded(hook: BoundHook, trace: Trace) -> bool:
 
 
 def timings(state: State) -> Timings:
+    """Of an exchange whose last phase has just been marked."""
     first = state.first_byte_ns
     return Timings(
-        total=(perf_counter_ns() - state.began) / 1e6,
+        total=(state.trace.marks[-1][1] - state.began) / 1e6,
         first_byte=None if first is None else (first - state.began) / 1e6,
         upstream=None if state.upstream_ns is None else state.upstream_ns / 1e6,
         hooks=state.trace.hooks_ns / 1e6,

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from jackfield.clock import Clock
-from jackfield.control.records import UsageRecord
 from jackfield.errors import Malformed, UpstreamError
 from jackfield.hooks.caller import caller_of
 from jackfield.pipeline.exchange import State
@@ -58,8 +57,8 @@ class Told:
             if RECEIVED in self._listened and (content := _said(state)) is not None:
                 self._bus.announce(RECEIVED, _message(state, caller, content))
 
-    def sent(self, state: State, record: UsageRecord | None = None) -> None:
-        """A settled exchange."""
+    def sent(self, state: State) -> None:
+        """An exchange that has ended."""
         caller = state.told
         if caller is None or state.error is not None or not isinstance(response := _answer(state), ChatResponse):
             return

@@ -56,7 +56,8 @@ class Exchanges:
         finally:
             self._in_flight.remove(call)
             try:
-                await self._pipeline.settle(call.state or state)
+                if (hooks := self._pipeline.settle(call.state or state)) is not None:
+                    await hooks
             finally:
                 state.snapshot.unpin()
 

@@ -126,7 +126,8 @@ def _stand_between() -> None:
         session.break_hook(hook)
 
     async def settle_and_judge(settler: Settler, state: State) -> None:
-        await settle(settler, state)
+        if (hooks := settle(settler, state)) is not None:
+            await hooks
         session.judge(state)
 
     BoundHook.__init__ = make_breakable  # type: ignore[method-assign,assignment]

@@ -57,6 +57,9 @@ class Notebook:
     def trace(self, body: object) -> None:
         """A trial reads the trace itself."""
 
+    def lose(self, count: int, reason: str) -> None:
+        raise AssertionError(f"a record could not be made: {reason}")
+
     def take(self, exchange: str) -> UsageRecord | None:
         return self._records.pop(exchange, None)
 
@@ -161,7 +164,8 @@ class Underway:
             task.uncancel()
             self.state.client_gone = True
         finally:
-            await self.pipeline.settle(self.state)
+            if (hooks := self.pipeline.settle(self.state)) is not None:
+                await hooks
 
     async def _deliver(self, answer: Answer) -> None:
         """What a server would send, kept."""

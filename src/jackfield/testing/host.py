@@ -281,5 +281,5 @@ class FakeHost:
         return route_to(self._upstream, self.plugin, self._breakers, self._models, operation, script, sent)
 
     def _pipeline(self) -> Pipeline:
-        settler = Settler(cast(Recorder, self._notebook), known_prices(), NoMeter(), "trial")
+        settler = Settler(cast(Recorder, self._notebook), known_prices(), NoMeter(), "trial", together=1)
         return Pipeline(cast(Directory, OneCaller()), settler, TIMEOUT_S)

@@ -140,7 +140,8 @@ class Course:
 
     async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Answered:
         state = self.state(path, body, headers)
-        settler = Settler(_Recorder(), PriceTable.load(), SimpleNamespace(count=lambda record: None), "test")
+        meter = SimpleNamespace(count=lambda record: None)
+        settler = Settler(_Recorder(), PriceTable.load(), meter, "test", together=1)
         pipeline = Pipeline(SimpleNamespace(identify=lambda key: None), settler, 10.0)  # type: ignore[arg-type]
         answer = await pipeline.run(state)
         sent = answer.body
@@ -149,7 +150,8 @@ class Course:
                 state.mark_first_byte()
                 sent += piece
         state.mark_first_byte()
-        await pipeline.settle(state)
+        if (hooks := pipeline.settle(state)) is not None:
+            await hooks
         told = {name.decode(): value.decode() for name, value in answer.head.headers}
         return Answered(answer.head.status, told, sent, state)
 
