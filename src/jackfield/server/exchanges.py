@@ -37,10 +37,7 @@ class Exchanges:
         return self._pipeline.run(state)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, route: Route, began: int) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        call = Call(task, receive)
-        self._in_flight.add(call)
+        call = self._in_flight.enter(receive)
         problem: JackfieldError | None = None
         body = b""
         try:

@@ -61,12 +61,22 @@ class InFlight:
 
     def __init__(self) -> None:
         self._calls: set[Call] = set()
+        # Remembered: on Python 3.11 each look for the running one is a system call.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def add(self, call: Call) -> None:
+    def enter(self, receive: Receive) -> Call:
+        """The call that the current task has begun; it is to be removed at its end."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None
+        call = Call(task, receive)
         self._calls.add(call)
+        return call
 
     def remove(self, call: Call) -> None:
         self._calls.discard(call)

@@ -69,10 +69,7 @@ class McpEndpoint:
         if rejection is not None:
             await _reject(rejection, words, send)
             return
-        task = asyncio.current_task()
-        assert task is not None
-        call = Call(task, receive)
-        self._in_flight.add(call)
+        call = self._in_flight.enter(receive)
         try:
             await self._take(call, scope, words, send, began)
         finally:

@@ -58,6 +58,7 @@ class HttpClient:
         self._openings: set[asyncio.Timeout] = set()
         self._none_opening = asyncio.Event()
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._created = self._reused = self._retried = 0
 
     async def send(self, request: OutgoingRequest, deadlines: Deadlines) -> UpstreamResponse:
@@ -70,7 +71,7 @@ class HttpClient:
         head = encode_head(target, request)
         whole_at = _NEVER
         if deadlines.whole_s is not None:
-            whole_at = asyncio.get_running_loop().time() + deadlines.whole_s
+            whole_at = self._now() + deadlines.whole_s
         for fresh in (False, True):
             pool = self._pools.get(target.key) or self._add_pool(target.key)
             connection = None if fresh or self._closed else pool.take_idle()
@@ -89,7 +90,7 @@ class HttpClient:
     async def aclose(self) -> None:
         """Ends what is under way and returns when every socket is closed."""
         self._closed = True
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         for opening in self._openings:
             if not opening.expired():
                 opening.reschedule(now)
@@ -111,6 +112,12 @@ class HttpClient:
             reused=self._reused,
             retried_stale=self._retried,
         )
+
+    def _now(self) -> float:
+        # The loop is remembered: on Python 3.11 each look for the running one is a system call.
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop.time()
 
     def _admit_url(self, url: str) -> Target:
         target = parse_target(url)
@@ -136,7 +143,7 @@ class HttpClient:
         if self._closed:
             raise ConnectFailed(f"{origin}: the client is closed")
         progress = Progress()
-        end = min(asyncio.get_running_loop().time() + deadlines.connect_s, whole_at)
+        end = min(self._now() + deadlines.connect_s, whole_at)
         timeout = asyncio.timeout_at(end)
         self._openings.add(timeout)
         try:

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_held",
         "_keep_alive",
         "_limits",
+        "_loop",
         "_moved_at",
         "_now",
         "_overhead",
@@ -83,7 +84,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, origin: Origin, limits: Limits, sweeper: Sweeper) -> None:
-        loop = asyncio.get_running_loop()
+        # Remembered: on Python 3.11 each look for the running one is a system call.
+        self._loop = loop = asyncio.get_running_loop()
         self.origin = origin
         self.address: tuple[str, int] = ("", 0)
         self.closed = False
@@ -116,7 +118,7 @@ class Connection(asyncio.Protocol):
         """Writes the request, whose head is encoded already."""
         body = request.body
         assert self._transport is not None
-        answer = self._answer = UpstreamResponse(self, self.origin, self.address, self._limits)
+        answer = self._answer = UpstreamResponse(self, self.origin, self.address, self._limits, self._loop)
         self._headers = []
         self._held = self._overhead = 0
         self._begun = self._headed = self._framed = self._ended = self._whole = False

@@ -38,6 +38,7 @@ class UpstreamResponse:
     __slots__ = (
         "_fault",
         "_limits",
+        "_loop",
         "_rest",
         "_source",
         "_waiter",
@@ -49,7 +50,14 @@ class UpstreamResponse:
         "status",
     )
 
-    def __init__(self, source: Source, origin: Origin, address: tuple[str, int], limits: Limits) -> None:
+    def __init__(
+        self,
+        source: Source,
+        origin: Origin,
+        address: tuple[str, int],
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self.status = 0
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.content_encoding = b""
@@ -59,6 +67,7 @@ class UpstreamResponse:
         """The connection had been used before and closed at once, without a byte of an answer."""
         self._source: Source | None = source
         self._limits = limits
+        self._loop = loop
         self._rest = b""
         self._fault: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -114,7 +123,7 @@ class UpstreamResponse:
         """Until the connection wakes us: a head, a piece, the end, or a fault."""
         if self._waiter is not None:
             raise RuntimeError("an answer has one reader at a time")
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         except asyncio.CancelledError:
