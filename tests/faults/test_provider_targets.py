@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from jackfield.testing import Upstream
+
 PROVIDER = """
 from jackfield.sdk import Plugin, Target
 from jackfield.errors import UpstreamRejected
@@ -70,3 +72,16 @@ async def test_where_there_is_no_other_the_upstream_is_named(start_gateway: Call
     assert called.status == 502
     assert "upstream own" in called.json["error"]["message"]
     assert (await gateway.record())["error"] in ("upstream_broken", "egress_refused")
+
+
+async def test_no_provider_is_passed_the_credential_of_a_client(
+    start_gateway: Callable[..., Any], upstream: Upstream
+) -> None:
+    """Whatever it says that it forwards, and where no hook is there for whom credentials would be taken out."""
+    target = f"return Target(url={f'{upstream.openai_url}/chat/completions'!r})"
+    forwards = provider(target)["own"].replace("frozenset()", "frozenset({b'authorization', b'x-own'})")
+    gateway = await start_gateway(upstreams=[OWN], plugins={"own": forwards})
+    async with gateway.caller() as caller:
+        called = await caller.post("/v1/chat/completions", CHAT, **{"x-own": "passed"})
+    (received,) = upstream.requests
+    assert (called.status, received.header("x-own"), received.header("authorization")) == (200, "passed", None)

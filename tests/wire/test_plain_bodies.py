@@ -81,6 +81,14 @@ def test_a_request_is_understood_alike_by_both_ways(body: dict[str, Any], layout
     assert found is None or found == requests._decode_any(text)
 
 
+@given(REQUESTS, st.sampled_from(LAYOUTS))
+def test_the_little_that_routing_needs_is_read_alike_by_both_ways(body: dict[str, Any], layout: dict[str, Any]) -> None:
+    text = written(body, layout)
+    found = plain.peek_plain(text)
+
+    assert found is None or found == requests._peek_any(text)
+
+
 @given(RESPONSES, st.sampled_from(LAYOUTS))
 def test_an_answer_is_understood_alike_by_both_ways(body: dict[str, Any], layout: dict[str, Any]) -> None:
     text = written(body, layout)
@@ -91,9 +99,10 @@ def test_an_answer_is_understood_alike_by_both_ways(body: dict[str, Any], layout
 
 @pytest.mark.parametrize("layout", [LAYOUTS[0], LAYOUTS[3]], ids=["compact", "indented"])
 def test_what_most_bodies_are_goes_the_shorter_way(layout: dict[str, Any]) -> None:
-    """Else the test above would hold of a way that nothing takes."""
+    """Else the tests above would hold of a way that nothing takes."""
     for read, body in ((plain.read_plain_request, ASKED), (plain.read_plain_response, ANSWERED)):
         assert read(written(json.loads(body), layout)) is not None
+    assert plain.peek_plain(ASKED) is not None
 
 
 @pytest.mark.parametrize("body", [ASKED, ANSWERED])
@@ -101,8 +110,10 @@ def test_what_most_bodies_are_goes_the_shorter_way(layout: dict[str, Any]) -> No
 @pytest.mark.parametrize("space", [b"", b" ", b"\n  "])
 def test_a_name_that_stands_twice_is_left_to_the_long_way(body: bytes, member: bytes, space: bytes) -> None:
     read = plain.read_plain_request if body is ASKED else plain.read_plain_response
-    if member in body:
-        assert read(body.replace(member, member + b"," + space + member)) is None
+    twice = body.replace(member, member + b"," + space + member)
+    if twice != body:
+        assert read(twice) is None
+        assert plain.peek_plain(twice) is None or member in (b'"role":"assistant"', b'"content":"Hi"')
 
 
 @pytest.mark.parametrize(

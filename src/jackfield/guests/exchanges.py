@@ -366,6 +366,9 @@ class GuestExchange:
     def inbound(self) -> InboundRequest:
         return self.opening.inbound
 
+    def shown_inbound(self) -> InboundRequest:
+        return self.opening.inbound
+
     @property
     def model(self) -> str:
         return self._peeked().model

@@ -43,13 +43,50 @@ async def decide(
 
     Raises `Refused` for a rejection and a `PluginError` for a failure of a closed hook.
     """
-    for hook in hooks:
+    decision = begin_deciding(hooks, exchange, trace, replace)
+    return await decision.finish() if type(decision) is Undecided else decision  # type: ignore[return-value]
+
+
+def begin_deciding(
+    hooks: Hooks, exchange: Exchange, trace: Trace, replace: Callable[[Any], str | None]
+) -> Decision | Undecided | None:
+    """`decide` as far as it goes without waiting."""
+    for place, hook in enumerate(hooks, 1):
         outcome = begin(hook, exchange, trace)
+        if outcome is None:
+            continue
         if type(outcome) is Unfinished:
-            outcome = await outcome.finish()
-        if outcome is not None and (decision := conclude(hook, outcome, trace, replace)) is not None:  # type: ignore[arg-type]
+            return Undecided(hook, outcome, hooks[place:], exchange, trace, replace)
+        if (decision := conclude(hook, outcome, trace, replace)) is not None:  # type: ignore[arg-type]
             return decision
     return None
+
+
+class Undecided:
+    """Hooks of which one has begun to wait: `finish` asking, whatever happens meanwhile."""
+
+    __slots__ = ("_exchange", "_hook", "_replace", "_rest", "_trace", "_unfinished")
+
+    def __init__(
+        self,
+        hook: BoundHook,
+        unfinished: Unfinished,
+        rest: Hooks,
+        exchange: Exchange,
+        trace: Trace,
+        replace: Callable[[Any], str | None],
+    ) -> None:
+        self._hook, self._unfinished, self._rest = hook, unfinished, rest
+        self._exchange, self._trace, self._replace = exchange, trace, replace
+
+    async def finish(self) -> Decision | None:
+        """As `decide`."""
+        outcome = await self._unfinished.finish()
+        if outcome is not None:
+            decision = conclude(self._hook, outcome, self._trace, self._replace)
+            if decision is not None:
+                return decision
+        return await decide(self._rest, self._exchange, self._trace, self._replace)
 
 
 def conclude(hook: BoundHook, outcome: Outcome, trace: Trace, replace: Callable[[Any], str | None]) -> Decision | None:
@@ -112,7 +149,8 @@ def begin(
 ) -> Outcome | Unfinished | None:
     """One call of one hook as far as it goes without waiting: most hooks never do, and need no coroutine of ours. Where
     there is a `tally` it may be counted in that."""
-    breaker = hook.guard.breaker
+    guard = hook.guard
+    breaker = guard.breaker
     if not (breaker.closed or breaker.allow()):
         _pass_over(hook, trace)
         return None
@@ -139,26 +177,30 @@ def begin(
         return None
     finally:
         watchdog.running = None
-    if answer is None and tally is not None:
+    if answer is None and (event is None or tally is not None):
         duration = perf_counter_ns() - began
-        if duration < tally.longest_ns and breaker.closed and not hook.guard.in_a_row:
-            if not tally.durations:
-                tally.began = began
-            tally.durations.append(duration)
+        if duration < hook.quick_ns and breaker.closed and not guard.in_a_row:
+            # Of most calls there is nothing to note but that they passed.
+            if tally is None:
+                guard.stats.add_step(duration)
+                trace.hooks_ns += duration
+                trace.hooks.append((hook.point.name, hook.plugin, hook.name, PASSED, began, duration))
+            else:
+                if not tally.durations:
+                    tally.began = began
+                tally.durations.append(duration)
             return None
     return _note_answer(hook, exchange, trace, answer, began, None)
 
 
 class Tally:
-    """The calls of one hook in one stream of which nothing has to be noted but how many nanoseconds they took: they
-    passed without waiting, and in less than `longest_ns`. They are counted together. `count` them before anybody looks,
-    which is before the stream is waited for again."""
+    """The calls of one hook in one stream of which nothing has to be noted but how many nanoseconds they took. They are
+    counted together. `count` them before anybody looks, which is before the stream is waited for again."""
 
-    __slots__ = ("_hook", "_trace", "began", "durations", "longest_ns")
+    __slots__ = ("_hook", "_trace", "began", "durations")
 
     def __init__(self, hook: BoundHook, trace: Trace) -> None:
         self._hook, self._trace = hook, trace
-        self.longest_ns = min(BLOCKED_NS, hook.deadline_ns)
         self.durations: list[int] = []
         self.began = 0
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from jackfield.hooks.guard import PluginGuard
 from jackfield.hooks.order import in_order
+from jackfield.hooks.watchdog import BLOCKED_NS
 from jackfield.sdk.hooks import POINTS, HookPoint, HookSpec, PointName
 from jackfield.wire.base import OPERATIONS, Operation
 
 
 class BoundHook:
-    """One hook of one plugin instance with everything settled: order, deadline and policy."""
+    """One hook of one plugin instance with everything settled: order, deadline and policy. A call in less than
+    `quick_ns` has neither missed its deadline nor kept the event loop."""
 
     __slots__ = (
         "after",
@@ -27,6 +29,7 @@ class BoundHook:
         "plugin",
         "point",
         "priority",
+        "quick_ns",
         "spec",
     )
 
@@ -46,6 +49,7 @@ class BoundHook:
         self.call, self.guard = call, guard
         self.priority, self.closed = priority, closed
         self.deadline_s, self.deadline_ns = timeout_ms / 1000, timeout_ms * 1_000_000
+        self.quick_ns = min(BLOCKED_NS, self.deadline_ns)
         self.before, self.after = spec.before, spec.after
 
 

@@ -11,7 +11,7 @@ from jackfield.breaker import Breaker
 from jackfield.control.accounts.accounts import AccountUse
 from jackfield.errors import ConfigError, Malformed, ModelNotFound, Unavailable, UpstreamError, UpstreamRejected
 from jackfield.host.formats import NO_FORMATS, AddedFormat, Formats
-from jackfield.sdk.context import Candidate
+from jackfield.sdk.context import CREDENTIAL_HEADERS, Candidate
 from jackfield.sdk.outcomes import Headers
 from jackfield.sdk.providers import (
     AnswerReader,
@@ -52,6 +52,7 @@ class UpstreamLink:
         "breaker",
         "client",
         "deadlines",
+        "forwards",
         "headers",
         "live",
         "max_retries",
@@ -91,6 +92,7 @@ class UpstreamLink:
         self._models, self.client, self.deadlines, self.breaker = models, client, deadlines, breaker
         self.headers, self.weight, self.priority, self.max_retries = headers, weight, priority, max_retries
         self._credential, self.account = credential, account
+        self.forwards = frozenset(getattr(provider, "forwards", ())) - CREDENTIAL_HEADERS
         # Asking whether something fits a protocol is slow: once is enough.
         self._spoken = _formats_of(provider, seen, formats)
         self._added: AddedFormat | None = None

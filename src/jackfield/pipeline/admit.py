@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from jackfield.errors import Forbidden
-from jackfield.hooks.dispatch import Decision, decide
+from jackfield.hooks.dispatch import Decision, Undecided, begin_deciding
 from jackfield.pipeline.exchange import State
 
 
-async def admit(state: State) -> Decision | None:
-    """The `pre_flight` hooks. Raises `Malformed` and `Refused`."""
-    decision = await decide(state.row.pre_flight, state.view, state.trace, state.replace_request)
-    state.trace.phase("pre_flight")
-    return decision
+def admit(state: State) -> Decision | Undecided | None:
+    """The `pre_flight` hooks, as far as they go without waiting. Raises `Malformed` and `Refused`."""
+    return begin_deciding(state.row.pre_flight, state.view, state.trace, state.replace_request)
 
 
 def check_model(state: State) -> None:

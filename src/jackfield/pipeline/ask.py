@@ -184,7 +184,7 @@ async def _have_prepared(
 
 def _passed_on_to(state: State, link: UpstreamLink) -> Headers:
     """Those of the client's headers that the provider passes on."""
-    forwards = link.provider.forwards  # type: ignore[union-attr]
+    forwards = link.forwards
     return tuple([pair for pair in state.inbound.headers if pair[0] in forwards])
 
 

@@ -79,6 +79,8 @@ class State:
     upstream_ns: int | None = None
     response_bytes = 0
     stream_ended = False
+    # Whether credentials are to be taken out of `inbound` before a hook sees it.
+    conceals = False
     client_gone = False
     synthetic = False
     # Where plugins are told of the answer: on whose behalf. And the answer, where it came whole.
@@ -156,6 +158,13 @@ class State:
     def canonical_response(self) -> Response | None:
         return self.response
 
+    def shown_inbound(self) -> InboundRequest:
+        """What hooks see of what came in: from `auth` on without credentials."""
+        if self.conceals:
+            self.conceals = False
+            self.inbound = self.inbound.without_credentials()
+        return self.inbound
+
     def stand_in(self) -> None:
         """Gives hooks an empty request to look at, where the gateway is asked for something that has none."""
         self.peek = Peek(model="")
@@ -184,7 +193,7 @@ class State:
 
 def next_turn(first: State, turn: int) -> State:
     """A further exchange for the request that `first` came with: the caller is known, the body is not its own."""
-    state = State(f"{first.id}-{turn}", first.route, first.inbound, first.snapshot, perf_counter_ns())
+    state = State(f"{first.id}-{turn}", first.route, first.shown_inbound(), first.snapshot, perf_counter_ns())
     state.identity, state.synthetic = first.identity, first.synthetic
     state.peek = msgspec.structs.replace(first.peeked(), stream_usage=True)
     return state

@@ -30,7 +30,7 @@ def identify(state: State, given: Identity | None, directory: Directory) -> None
     """
     state.identity = given or identity_of_key(state.inbound.headers, directory)
     if state.snapshot.table.hooks:
-        state.inbound = state.inbound.without_credentials()
+        state.conceals = True
         act_for(partial(caller_of, state))
     state.trace.phase("auth")
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from jackfield.control.directory import Directory
 from jackfield.errors import JackfieldError, Unavailable
-from jackfield.hooks.dispatch import Decision
+from jackfield.hooks.dispatch import Decision, Undecided
 from jackfield.pipeline.admit import admit, check_model
 from jackfield.pipeline.answers import Answer, Whole
 from jackfield.pipeline.call import call
@@ -73,7 +73,10 @@ class Pipeline:
         decision = await self._receive(state) if state.identity is None and not self._knows(state) else None
         if decision is None:
             state.peeked()
-            decision = await admit(state) if row.pre_flight else None
+            if row.pre_flight:
+                admitted = admit(state)
+                decision = await admitted.finish() if isinstance(admitted, Undecided) else admitted
+                state.trace.phase("pre_flight")
             if self._received is not None:
                 self._received(state)
         if decision is not None:
@@ -93,7 +96,7 @@ class Pipeline:
         self._settler.price(state)
         if got.format is state.route.format and not (row.response_head or row.collects or state.stream):
             return plain_answer(state, got)
-        return await _finish(state, got)
+        return await (_finish(state, got) if state.stream else respond(state, got))
 
     def _knows(self, state: State) -> bool:
         """Who calls, where no plugin has a part in it: then there is nothing to wait for."""

@@ -80,22 +80,15 @@ class Settler:
             log.warning("usage_is_nonsense", request=state.id, usage=repr(state.usage)[:200])
             state.usage = None
             return
-        if state.served_by is None:
+        if (served := state.served_by) is None:
             return
-        if state.stated_cost_usd is not None:
-            state.cost_nanousd = read_cost(state.stated_cost_usd, state.id)
-        if state.cost_nanousd is None:
-            state.cost_nanousd = self._reckon(state, state.served_by, state.usage)
-        if state.cost_nanousd is not None:
-            state.cost_usd = state.cost_nanousd / 1e9
-
-    def _reckon(self, state: State, served: Candidate, usage: Usage) -> int | None:
-        """By the operator's prices, else by the provider's own."""
-        cost = self._prices.cost_nanousd(served.provider, served.model, usage)
+        cost = None if state.stated_cost_usd is None else read_cost(state.stated_cost_usd, state.id)
+        if cost is None:
+            cost = self._prices.cost_nanousd(served.provider, served.model, state.usage)
+        if cost is None:
+            cost = _providers_own(state, served, state.usage)
         if cost is not None:
-            return cost
-        link = state.snapshot.routes.links.get(served.upstream)
-        return None if link is None or link.prices is None else link.prices.cost_nanousd(served.model, usage)
+            state.cost_nanousd, state.cost_usd = cost, cost / 1e9
 
     def settle(self, state: State) -> Awaitable[None] | None:
         """Once for every exchange, whatever became of it. What is returned is to be awaited."""
@@ -118,13 +111,12 @@ class Settler:
         return None
 
     def catch_up(self) -> None:
-        """Makes the records of all exchanges that have ended. A boundary: one whose record cannot be made is counted as
-        lost, and keeps out no other."""
+        """Makes the records of all exchanges that have ended."""
         waiting, self._waiting, self._held = self._waiting, [], 0
         for state in waiting:
             try:
                 record = self._note(state)
-            except Exception as error:
+            except Exception as error:  # a boundary: counted as lost and reported, and keeps out no other
                 log.exception("exchange_not_recorded", request=state.id)
                 self._recorder.lose(1, describe_error(error))
                 continue
@@ -213,6 +205,12 @@ class Settler:
             state.response_bytes,
             self._worker,
         )
+
+
+def _providers_own(state: State, served: Candidate, usage: Usage) -> int | None:
+    """By the prices that the provider itself tells."""
+    link = state.snapshot.routes.links.get(served.upstream)
+    return None if link is None or link.prices is None else link.prices.cost_nanousd(served.model, usage)
 
 
 def read_cost(stated: object, request: str) -> int | None:

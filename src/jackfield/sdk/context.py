@@ -105,6 +105,7 @@ class ExchangeState(Protocol):
     operation: Operation
     client_format: str
     inbound: InboundRequest
+    """As the gateway itself needs it; `shown_inbound` is what hooks may see."""
     replaced: bool
     identity: Identity | None
     candidates: tuple[Candidate, ...]
@@ -134,6 +135,7 @@ class ExchangeState(Protocol):
     def stream(self) -> bool: ...
     @property
     def local(self) -> dict[type, Any]: ...
+    def shown_inbound(self) -> InboundRequest: ...
     def canonical_request(self) -> Request: ...
     def canonical_response(self) -> Response | None: ...
 
@@ -184,9 +186,10 @@ class Exchange:
     def inbound(self) -> InboundRequest:
         """What came in. Credentials are gone after `auth`, also where the exchange ended before it."""
         state = self._state
+        inbound = state.shown_inbound()
         if state.identity is None and (state.head is not None or state.timings is not None):
-            return state.inbound.without_credentials()
-        return state.inbound
+            return inbound.without_credentials()
+        return inbound
 
     @property
     def identity(self) -> Identity | None:

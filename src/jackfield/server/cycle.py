@@ -18,6 +18,7 @@ from jackfield.server.asgi import Asgi, Message, Scope, encode_fault
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MOST_NAMES = 1024
+_FRAMING = frozenset((b"content-length: ", b"transfer-encoding: ", b"connection: "))
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
 
@@ -184,13 +185,13 @@ class Cycle:
             known = _names.get(name)
             if known is None:
                 known = _know(name)
-            if known == b"content-length: ":
-                length = int(value)
-            elif known == b"transfer-encoding: ":
-                continue
-            elif known == b"connection: ":
-                self.keep_alive = self.keep_alive and b"close" not in value.lower()
-                continue
+                if known == b"content-length: ":
+                    length = int(value)
+                elif known == b"transfer-encoding: ":
+                    continue
+                elif known == b"connection: ":
+                    self.keep_alive = self.keep_alive and b"close" not in value.lower()
+                    continue
             parts += (known, value, b"\r\n")
         lines = b"".join(parts)
         breaks = len(parts) // 3 + 1
@@ -240,10 +241,13 @@ class Cycle:
 
 
 def _know(name: bytes) -> bytes:
-    """How a header's name is written. Raises `RuntimeError` for one that is none."""
+    """How a header's name is written; remembered unless it means something to us. Raises `RuntimeError` for one that is
+    none."""
+    if name == b"content-length":
+        return b"content-length: "
     if not _TOKEN.fullmatch(name):
         raise RuntimeError(f"{name!r:.100} is not the name of a header")
     known = name.lower() + b": "
-    if len(_names) < _MOST_NAMES:
+    if known not in _FRAMING and len(_names) < _MOST_NAMES:
         _names[name] = known
     return known

@@ -150,7 +150,10 @@ class Message(Value, frozen=True, kw_only=True):
     extra: Extra = NOTHING
 
     def text(self) -> str:
-        return "".join(part.text for part in self.parts if isinstance(part, Text))
+        parts = self.parts
+        if len(parts) == 1 and type(parts[0]) is Text:
+            return parts[0].text
+        return "".join(part.text for part in parts if isinstance(part, Text))
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
         return tuple(part for part in self.parts if isinstance(part, ToolCall))

@@ -105,12 +105,13 @@ def _wanted(what: str) -> str:
     return f"expected {' or '.join(kinds)}{expected[2]}"
 
 
-def plain_reader(kind: type[T]) -> Callable[[bytes], T | None]:
+def plain_reader(kind: type[T], *, spaced: bool = True) -> Callable[[bytes], T | None]:
     """A function that decodes a body whose objects have fields of `kind`, each once, and nothing else; `None` is any
     other body. `kind` is made of structs that forbid unknown fields and leave out what is not there.
 
     Such a body is as long as what it is written back as, white space aside: strings, integers and names have no shorter
-    form, so that whatever was said twice, or otherwise, has made it longer. Fractions have one, and stay `Raw`."""
+    form, so that whatever was said twice, or otherwise, has made it longer. Fractions have one, and stay `Raw`. Where
+    whole objects do, there is no telling their white space: without `spaced` only bodies that have none are read."""
     decode = msgspec.json.Decoder(kind).decode
 
     def read(body: bytes) -> T | None:
@@ -119,9 +120,11 @@ def plain_reader(kind: type[T]) -> Callable[[bytes], T | None]:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return None
         size = len(encode(value))
-        if size == len(body) or (len(body) <= LONG_BODY and size == len(msgspec.json.format(body, indent=-1))):
+        if size == len(body):
             return value
-        return None
+        return (
+            value if spaced and len(body) <= LONG_BODY and size == len(msgspec.json.format(body, indent=-1)) else None
+        )
 
     return read
 
@@ -311,6 +314,8 @@ def _smallest_member(fields: Fields) -> int:
 def clamp_count(number: float | None) -> int:
     """Tokens that somebody is charged for: what is missing or below nothing is nothing, and no claim is so large that
     it overflows whoever adds it up."""
+    if type(number) is int and 0 <= number <= _MOST_TOKENS:
+        return number
     return min(max(int(number), 0), _MOST_TOKENS) if number else 0
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from jackfield.errors import Malformed
+from jackfield.wire.base import Peek
 from jackfield.wire.chat import (
     NOTHING,
     ChatRequest,
@@ -60,6 +61,45 @@ class _Request(_Plain):
 _read_request = plain_reader(_Request)
 # That the limit came by its older name: see `requests`.
 _OLDER_LIMIT = freeze({"max_tokens": NULL})
+
+
+class _Outline(_Plain):
+    """The fields of the API by name; of most not even the kind matters."""
+
+    model: str
+    messages: Raw
+    stream: bool | UnsetType = UNSET
+    stream_options: _StreamOptions | UnsetType = UNSET
+    frequency_penalty: OptionalRaw = None
+    logprobs: OptionalRaw = None
+    max_completion_tokens: OptionalRaw = None
+    max_tokens: OptionalRaw = None
+    metadata: OptionalRaw = None
+    n: OptionalRaw = None
+    parallel_tool_calls: OptionalRaw = None
+    presence_penalty: OptionalRaw = None
+    reasoning_effort: OptionalRaw = None
+    response_format: OptionalRaw = None
+    seed: OptionalRaw = None
+    stop: OptionalRaw = None
+    store: OptionalRaw = None
+    temperature: OptionalRaw = None
+    tool_choice: OptionalRaw = None
+    tools: OptionalRaw = None
+    top_logprobs: OptionalRaw = None
+    top_p: OptionalRaw = None
+    user: OptionalRaw = None
+
+
+_read_outline = plain_reader(_Outline, spaced=False)
+
+
+def peek_plain(body: bytes) -> Peek | None:
+    plain = _read_outline(body)
+    if plain is None:
+        return None
+    options = plain.stream_options
+    return Peek(plain.model, plain.stream is True, options is not UNSET and options.include_usage)
 
 
 def read_plain_request(body: bytes) -> ChatRequest | None:

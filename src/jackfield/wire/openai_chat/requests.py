@@ -32,7 +32,7 @@ from jackfield.wire.json import (
 )
 from jackfield.wire.openai_chat.messages import read_messages, write_messages
 from jackfield.wire.openai_chat.parts import FORMAT, SPREAD
-from jackfield.wire.openai_chat.plain import read_plain_request
+from jackfield.wire.openai_chat.plain import peek_plain, read_plain_request
 from jackfield.wire.openai_chat.tools import (
     read_tools,
     take_response_format,
@@ -201,6 +201,10 @@ _read_optional_flag: Read[bool | None] = reader(bool | None)
 
 
 def peek(body: bytes) -> Peek:
+    return peek_plain(body) or _peek_any(body)
+
+
+def _peek_any(body: bytes) -> Peek:
     fields = peek_members(body)
     model = fields.get("model", NULL)
     if model == NULL:
