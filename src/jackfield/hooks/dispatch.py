@@ -21,6 +21,7 @@ from jackfield.sdk.context import Exchange
 from jackfield.sdk.hooks import RESPONSES
 from jackfield.sdk.outcomes import Answer, Continue, Outcome, Reject, Replace
 from jackfield.sdk.shapes import is_sound
+from jackfield.telemetry.histogram import COUNTED_AT_ONCE
 from jackfield.telemetry.text import describe_error
 from jackfield.wire.base import Operation
 from jackfield.wire.chat import ChatEvent
@@ -182,7 +183,10 @@ def begin(
         if duration < hook.quick_ns and breaker.closed and not guard.in_a_row:
             # Of most calls there is nothing to note but that they passed.
             if tally is None:
-                guard.stats.add_step(duration)
+                steps = guard.stats.steps
+                steps.append(duration)
+                if len(steps) >= COUNTED_AT_ONCE:
+                    guard.stats.count_steps()
                 trace.hooks_ns += duration
                 trace.hooks.append((hook.point.name, hook.plugin, hook.name, PASSED, began, duration))
             else:

@@ -11,7 +11,7 @@ from jackfield.breaker import Breaker
 from jackfield.clock import Clock
 from jackfield.hooks.watchdog import Watched, report_blocked
 from jackfield.settings import conceal
-from jackfield.telemetry.histogram import COUNTED_AT_ONCE, Histogram
+from jackfield.telemetry.histogram import Histogram
 from jackfield.telemetry.text import escape_halves
 
 QUARANTINE_AFTER = 5
@@ -23,41 +23,38 @@ log = structlog.get_logger("jackfield.hooks")
 
 
 class PluginStats:
-    """Counts since the plugin was first seen; kept when it is replaced by a newer version."""
+    """Counts since the plugin was first seen; kept when it is replaced by a newer version.
 
-    __slots__ = ("_durations", "_steps", "blocked_loop", "blocks", "errors", "last_error", "loop_ns", "timeouts")
+    `steps` are the nanoseconds of calls that never waited, each one step on the loop: they are counted some at a time,
+    by who adds them, and before anybody looks."""
+
+    __slots__ = ("_durations", "blocked_loop", "blocks", "errors", "last_error", "loop_ns", "steps", "timeouts")
 
     def __init__(self) -> None:
         self.errors = self.blocks = self.timeouts = self.blocked_loop = self.loop_ns = 0
         self.last_error: str | None = None
         self._durations = Histogram()
-        self._steps: list[int] = []
+        self.steps: list[int] = []
 
     @property
     def durations(self) -> Histogram:
-        self._count_steps()
+        self.count_steps()
         return self._durations
 
     def add(self, duration_ns: int) -> None:
         self._durations.add(duration_ns / 1e9)
 
-    def add_step(self, duration_ns: int) -> None:
-        """A call that never waited: one step on the loop. They are counted some at a time, or before anybody looks."""
-        self._steps.append(duration_ns)
-        if len(self._steps) >= COUNTED_AT_ONCE:
-            self._count_steps()
-
     def add_steps(self, durations_ns: Sequence[int]) -> None:
         self.loop_ns += self._durations.add_all(durations_ns)
 
-    def _count_steps(self) -> None:
-        if self._steps:
-            self.add_steps(self._steps)
-            self._steps.clear()
+    def count_steps(self) -> None:
+        if self.steps:
+            self.add_steps(self.steps)
+            self.steps.clear()
 
     def freeze(self) -> dict[str, Any]:
         """As JSON can hold it, for `thaw`."""
-        self._count_steps()
+        self.count_steps()
         counts = {name: getattr(self, name) for name in _COUNTS}
         buckets = {str(index): count for index, count in self.durations.buckets.items()}
         return {**counts, "buckets": buckets, "sum_s": self.durations.sum_s}
@@ -73,7 +70,7 @@ class PluginStats:
 
     def report(self) -> dict[str, Any]:
         """The numbers as the admin API shows them."""
-        self._count_steps()
+        self.count_steps()
         return {
             "calls": self.durations.count,
             "errors": self.errors,

@@ -17,6 +17,7 @@ from jackfield.wire.chat import ChatResponse, ErrorResponse, Response, TokenCoun
 
 FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"upgrade", b"trailer"})
 JSON: Headers = ((b"content-type", b"application/json"),)
+ESTIMATED = (b"x-jackfield-estimated", b"true")
 
 
 def plain_answer(state: State, whole: Whole) -> Answer:
@@ -26,18 +27,21 @@ def plain_answer(state: State, whole: Whole) -> Answer:
 
 async def respond(state: State, whole: Whole) -> Answer:
     """The client's answer. Never raises what a hook does: that has become the answer."""
-    head = Head(_status_of(whole.response), JSON + answer_headers(state) + whole.headers + _note_of(whole.response))
+    response, headers = whole.response, JSON + answer_headers(state) + whole.headers
+    if isinstance(response, TokenCount) and response.estimated:
+        headers = (*headers, ESTIMATED)
+    head = Head(response.status if isinstance(response, ErrorResponse) else 200, headers)
     if not (state.row.response_head or state.row.collects):
-        return _answer(state, head, whole, whole.response)
+        return _answer(state, head, whole, response)
     state.head = head
-    state.response = whole.response
+    state.response = response
     if state.row.response_head:
         await run_head_hooks(state)
     await run_body_hooks(state)
     if isinstance(state.response, ErrorResponse):
         return error_answer(state)
     head = state.head
-    if isinstance(whole.response, ErrorResponse):
+    if isinstance(response, ErrorResponse):
         head = Head(200, tuple(pair for pair in head.headers if pair[0] != b"retry-after"))
     return _answer(state, head, whole, state.response)
 
@@ -72,16 +76,6 @@ def _pause_of(error: JackfieldError) -> Headers:
     if error.retry_after_s is None:
         return ()
     return ((b"retry-after", b"%d" % max(1, -(-error.retry_after_s // 1))),)
-
-
-def _status_of(response: Response | None) -> int:
-    return response.status if isinstance(response, ErrorResponse) else 200
-
-
-def _note_of(response: Response | None) -> Headers:
-    if isinstance(response, TokenCount) and response.estimated:
-        return ((b"x-jackfield-estimated", b"true"),)
-    return ()
 
 
 def due(state: State, hooks: Hooks) -> Hooks:

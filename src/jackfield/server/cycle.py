@@ -18,6 +18,8 @@ from jackfield.server.asgi import Asgi, Message, Scope, encode_fault
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MOST_NAMES = 1024
+# Up to so many bytes copying is quicker than a system call that gathers.
+_JOINED = 16 * 1024
 _FRAMING = frozenset((b"content-length: ", b"transfer-encoding: ", b"connection: "))
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
@@ -225,7 +227,10 @@ class Cycle:
                 self.transport.write(body)
             return
         self._head = None
-        self.transport.writelines((head, body))
+        if len(body) <= _JOINED:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines((head, body))
 
     def flush(self) -> None:
         """Sends a head that nothing has followed yet."""

@@ -30,7 +30,6 @@ from jackfield.wire.json import NULL, Fields, clamp_count, encoded, plain_reader
 from jackfield.wire.openai_chat.parts import FORMAT
 
 _Count = Annotated[int, Meta(ge=0, le=2**53)]
-_ZERO = Raw(b"0")
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -110,14 +109,19 @@ def read_plain_request(body: bytes) -> ChatRequest | None:
     if older is not UNSET and limit is not UNSET:
         return None
     try:
-        temperature, top_p = _number_of(plain.temperature), _number_of(plain.top_p)
+        temperature = None if plain.temperature is None else read_number(plain.temperature, "")
+        top_p = None if plain.top_p is None else read_number(plain.top_p, "")
     except Malformed:
         return None
     if older is not UNSET:
         limit = older
+    # An empty text is no part.
+    messages = [
+        Message(role=turn.role, parts=(Text(text=turn.content),) if turn.content else ()) for turn in plain.messages
+    ]
     return ChatRequest(
         model=plain.model,
-        messages=tuple([_message(turn) for turn in plain.messages]),
+        messages=tuple(messages),
         format=FORMAT,
         max_tokens=None if limit is UNSET else limit,
         temperature=temperature,
@@ -127,16 +131,6 @@ def read_plain_request(body: bytes) -> ChatRequest | None:
         stream_usage=options is not UNSET and options.include_usage,
         extra=NOTHING if older is UNSET else _OLDER_LIMIT,
     )
-
-
-def _message(turn: _Turn) -> Message:
-    """An empty text is no part."""
-    content = turn.content
-    return Message(role=turn.role, parts=(Text(text=content),) if content else ())
-
-
-def _number_of(raw: Raw | None) -> float | None:
-    return None if raw is None else read_number(raw, "")
 
 
 class _Said(_Plain):
@@ -194,6 +188,7 @@ _BESIDES: Mapping[tuple[bool, bool], Extra] = {
     (True, True): freeze({"refusal": NULL, "annotations": Raw(b"[]")}),
 }
 _READ, _WRITTEN = "usage.prompt_tokens_details.", "usage.completion_tokens_details."
+_WRITTEN_BESIDES = ("audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens")
 
 
 def read_plain_response(body: bytes) -> ChatResponse | None:
@@ -237,21 +232,17 @@ def _take_usage(usage: _Usage, extra: Fields) -> Usage:
     if read is not UNSET:
         if read.cached_tokens is not UNSET:
             cached = clamp_count(read.cached_tokens)
-        _keep(extra, _READ + "audio_tokens", read.audio_tokens)
+        if read.audio_tokens is not UNSET:
+            extra[_READ + "audio_tokens"] = encoded(read.audio_tokens)
     if written is not UNSET:
         if written.reasoning_tokens is not UNSET:
             reasoning = clamp_count(written.reasoning_tokens)
-        _keep(extra, _WRITTEN + "audio_tokens", written.audio_tokens)
-        _keep(extra, _WRITTEN + "accepted_prediction_tokens", written.accepted_prediction_tokens)
-        _keep(extra, _WRITTEN + "rejected_prediction_tokens", written.rejected_prediction_tokens)
+        for name in _WRITTEN_BESIDES:
+            if (count := getattr(written, name)) is not UNSET:
+                extra[_WRITTEN + name] = encoded(count)
     return Usage(
         input=clamp_count(usage.prompt_tokens),
         output=clamp_count(usage.completion_tokens),
         cached=cached,
         reasoning=reasoning,
     )
-
-
-def _keep(extra: Fields, name: str, count: int | UnsetType) -> None:
-    if count is not UNSET:
-        extra[name] = encoded(count) if count else _ZERO
