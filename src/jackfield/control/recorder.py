@@ -18,6 +18,8 @@ from jackfield.control.unfolding import Unfolder, UnfoldingPace
 from jackfield.stores.database import Database
 from jackfield.stores.ledger import Ledger
 
+_encode = msgspec.json.Encoder().encode
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,7 +51,8 @@ class Recorder:
         self._pace = pace or Pace()
         self._unfolder = Unfolder(self._ledger, self._pace.unfolding)
         self._traces = TraceRecorder(database, self._pace.traces_every_s if shared else None)
-        self._records: deque[UsageRecord] = deque()
+        # In JSON: what is as short-lived as a record stays in the caches of the processor, what waits here does not.
+        self._records: deque[bytes] = deque()
         self._in_flight = 0
         self._usual_crowd = min(self._pace.batch, self._pace.capacity + 1)
         self._crowd = self._usual_crowd
@@ -75,8 +78,13 @@ class Recorder:
         return len(self._records) + self._in_flight
 
     def add(self, record: UsageRecord) -> None:
+        try:
+            encoded = _encode(record)
+        except (TypeError, ValueError, OverflowError) as error:
+            self.lose(1, f"record {record.id} cannot be encoded: {error}")
+            return
         records = self._records
-        records.append(record)
+        records.append(encoded)
         waiting = len(records)
         if waiting == 1:
             self._some.set()
@@ -195,11 +203,10 @@ class Recorder:
             await self._write_batch([self._records.popleft() for _ in range(size)])
             left -= size
 
-    async def _write_batch(self, batch: list[UsageRecord]) -> None:
-        encoded = self._encode(batch)
+    async def _write_batch(self, batch: list[bytes]) -> None:
         self._in_flight = len(batch)
         try:
-            await self._ledger.append(encoded, len(batch))
+            await self._ledger.append(b"[%b]" % b",".join(batch), len(batch))
             self._unfolder.note(len(batch))
         except BaseException:
             # Perhaps written, perhaps not: the ledger takes each id once, so they may go again.
@@ -208,22 +215,6 @@ class Recorder:
             raise
         finally:
             self._in_flight = 0
-
-    def _encode(self, batch: list[UsageRecord]) -> bytes:
-        try:
-            return msgspec.json.encode(batch)
-        except (TypeError, ValueError, OverflowError):
-            # One record that cannot be encoded must not keep the others out.
-            batch[:] = [record for record in batch if self._can_encode(record)]
-            return msgspec.json.encode(batch)
-
-    def _can_encode(self, record: UsageRecord) -> bool:
-        try:
-            msgspec.json.encode(record)
-        except (TypeError, ValueError, OverflowError) as error:
-            self.lose(1, f"record {record.id} cannot be encoded: {error}")
-            return False
-        return True
 
     def _note_failure(self, error: Exception) -> None:
         self.failures += 1

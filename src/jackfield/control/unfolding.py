@@ -20,7 +20,7 @@ class UnfoldingPace(msgspec.Struct, frozen=True):
 
     every_s: float = 1.0
     busy: float = 0.1
-    backlog: int = 100_000
+    backlog: int = 300_000
 
 
 class LoopLoad:

@@ -26,6 +26,7 @@ class CallRecords:
         """`asked` is the name that the client called, `tool` the same where there is such a tool."""
         if state.client_gone:
             state.status, state.error = 499, state.error or ClientGone("the client took the call back")
+        state.trace.phase("tool")
         record = self._record(state, asked, tool)
         if record.error is None and failed:
             record.error = TOOL_FAILED

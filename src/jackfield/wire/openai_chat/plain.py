@@ -29,6 +29,7 @@ from jackfield.wire.chat import (
 from jackfield.wire.json import NULL, Fields, clamp_count, encoded, plain_reader, read_number
 from jackfield.wire.openai_chat.parts import FORMAT
 
+_ZERO = Raw(b"0")
 _Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
@@ -233,13 +234,13 @@ def _take_usage(usage: _Usage, extra: Fields) -> Usage:
         if read.cached_tokens is not UNSET:
             cached = clamp_count(read.cached_tokens)
         if read.audio_tokens is not UNSET:
-            extra[_READ + "audio_tokens"] = encoded(read.audio_tokens)
+            extra[_READ + "audio_tokens"] = encoded(read.audio_tokens) if read.audio_tokens else _ZERO
     if written is not UNSET:
         if written.reasoning_tokens is not UNSET:
             reasoning = clamp_count(written.reasoning_tokens)
         for name in _WRITTEN_BESIDES:
             if (count := getattr(written, name)) is not UNSET:
-                extra[_WRITTEN + name] = encoded(count)
+                extra[_WRITTEN + name] = encoded(count) if count else _ZERO
     return Usage(
         input=clamp_count(usage.prompt_tokens),
         output=clamp_count(usage.completion_tokens),
