@@ -1,4 +1,4 @@
-# make serve | test | lint | docs | bench; pass arguments on with ARGS, choose the interpreter with PYTHON.
+# make serve | test | lint | docs | bench | wheel; pass arguments on with ARGS, choose the interpreter with PYTHON.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -7,6 +7,9 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 ARGS ?=
+# Where the benchmarks find what a wheel would hold; empty measures the sources.
+COMPILED ?= build/compiled
+COMPILED_TESTS := $(addprefix tests/,agents clients hooks pipeline server transport wire)
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
@@ -55,7 +58,7 @@ touch "$(VENV)/.made"
 endef
 export MAKE_VENV
 
-.PHONY: serve test lint docs bench clean
+.PHONY: serve test test-compiled lint docs bench wheel compiled clean
 
 serve: $(VENV)/.installed-plain
 	exec $(BIN)/jackfield serve $(ARGS)
@@ -73,11 +76,24 @@ lint: $(VENV)/.installed-lint $(VENV)/.installed-test
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(VENV)/.installed-bench
-	$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.installed-bench $(if $(COMPILED),$(COMPILED)/.made)
+	PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m bench $(ARGS)
+
+# What is compiled, by the tests of it.
+test-compiled: $(VENV)/.installed-test $(COMPILED)/.made
+	PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m pytest -n auto --dist loadfile $(COMPILED_TESTS) $(ARGS)
+
+wheel: $(VENV)/.made
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+compiled: $(COMPILED)/.made
 
 clean:
 	rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(COMPILED)/.made: hatch_build.py pyproject.toml $(shell find src -name '*.py') $(VENV)/.installed-bench
+	$(BIN)/python hatch_build.py $(COMPILED)
+	touch $@
 
 $(VENV)/.made:
 	@eval "$$MAKE_VENV"

@@ -14,6 +14,7 @@ import msgspec
 from bench import nginx, wrk
 from bench.cores import Cores
 from bench.stage import ROOT
+from jackfield.pipeline import run
 
 _PACKAGES = ("uvicorn", "uvloop", "httptools", "msgspec", "pyreqwest", "aiohttp")
 
@@ -29,6 +30,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     memory_gb: float
     kernel: str
     python: str
+    compiled: bool
+    """The gateway is what a wheel holds, and not what the sources are."""
     versions: dict[str, str]
     load_average: tuple[float, float, float]
 
@@ -48,6 +51,7 @@ def gather(cores: Cores) -> Facts:
         memory_gb=round(int(_line_of("/proc/meminfo", "MemTotal").split()[0]) / 1e6, 1),
         kernel=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
+        compiled=not run.__file__.endswith(".py"),
         versions=versions,
         load_average=os.getloadavg(),
     )

@@ -21,7 +21,8 @@ _INTRO = """\
 # Benchmarks
 
 Written by `make bench`; do not edit. What is measured is the real `jackfield serve`, with its key check and
-its usage ledger on, in front of a mock upstream on loopback that answers at once.
+its usage ledger on, in front of a mock upstream on loopback that answers at once. It is compiled as in a wheel
+([decision 23](decisions/0023-compiled-wheels.md)); `make bench COMPILED=` measures the sources.
 
 The gateway, or what it is compared with, has one core to itself. The upstream and the load generator share
 another. Rounds alternate between the two sides, of which only one runs while the other is held, and a ratio
@@ -57,7 +58,7 @@ def disturbance(rounds: Sequence[Round]) -> str:
 
 
 def print_table(console: Console, report: Report) -> None:
-    table = Table(title=f"Jackfield {report.facts.commit} on {report.facts.cpu}")
+    table = Table(title=f"Jackfield {report.facts.commit}, {_made(report.facts)}, on {report.facts.cpu}")
     for name in ("", "what", "measured", "bar", "note"):
         table.add_column(name, overflow="fold")
     for row in report.rows:
@@ -84,11 +85,15 @@ def write_page(report: Report) -> Path:
     return PAGE
 
 
+def _made(facts: Facts) -> str:
+    return "compiled" if facts.compiled else "from source"
+
+
 def _ran_on(report: Report) -> str:
     facts = report.facts
     used = ", ".join(f"{name} {number}" for name, number in facts.versions.items())
     return (
-        f"Measured {facts.at} at commit `{facts.commit}` on {facts.cpu}, {facts.cores} cores, "
+        f"Measured {facts.at} at commit `{facts.commit}`, {_made(facts)}, on {facts.cpu}, {facts.cores} cores, "
         f"{facts.memory_gb:g} GB, {facts.kernel}, Python {facts.python}, {used}; "
         f"{report.rounds_each} rounds of {report.seconds_each:g} s each. Disturbance: {report.disturbed}.\n"
     )
