@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from jackfield.control.records import UsageRecord
-from jackfield.telemetry.histogram import COUNTED_AT_ONCE, Histogram
+from jackfield.telemetry.histogram import Histogram
 from jackfield.telemetry.metrics import MOST_SERIES, OTHER, FamilySnapshot, Labels, Metrics, Series
 
+# Few enough that what waits in all series together is little.
+ADDED_UP_AT_ONCE = 16
 LABELS = ("route", "upstream", "model", "status")
 
 
@@ -59,7 +61,7 @@ class ExchangeMeter:
         key = (record.route, record.upstream, record.upstream_model, record.status)
         tally = self._tallies.get(key) or self._place(key)
         tally.waiting.append(record)
-        if len(tally.waiting) >= COUNTED_AT_ONCE:
+        if len(tally.waiting) >= ADDED_UP_AT_ONCE:
             tally.add_up()
         if record.plugin is not None:
             self._decided.add((record.plugin,))
