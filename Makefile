@@ -81,6 +81,8 @@ bench: $(VENV)/.installed-bench $(if $(COMPILED),$(COMPILED)/.made)
 
 # What is compiled, by the tests of it.
 test-compiled: $(VENV)/.installed-test $(COMPILED)/.made
+	PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -c \
+		'from jackfield.pipeline import run; import sys; run.__file__.endswith(".so") or sys.exit("compiled for another Python: remove $(COMPILED)")'
 	PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m pytest -n auto --dist loadfile $(COMPILED_TESTS) $(ARGS)
 
 wheel: $(VENV)/.made
@@ -91,7 +93,8 @@ compiled: $(COMPILED)/.made
 clean:
 	rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
-$(COMPILED)/.made: hatch_build.py pyproject.toml $(shell find src -name '*.py') $(VENV)/.installed-bench
+$(COMPILED)/.made: hatch_build.py pyproject.toml $(shell find src -not -path '*__pycache__*') $(VENV)/.installed-bench
+	$(if $(COMPILED),,$(error COMPILED names the folder to compile into))
 	$(BIN)/python hatch_build.py $(COMPILED)
 	touch $@
 

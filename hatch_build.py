@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 import tempfile
 import tomllib
 from pathlib import Path
@@ -18,6 +19,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "jackfield"
+# Stands in a folder that this may clear.
+MARK = ".compiled"
 FLAGS = ["-O2", "-g0", "-w"]
 # Annotations stay what they are to the interpreter: said, and not enforced.
 DIRECTIVES = {"language_level": 3, "binding": True, "annotation_typing": False}
@@ -30,7 +33,12 @@ class CustomBuildHook(BuildHookInterface[Any]):
         self._folder = Path(tempfile.mkdtemp())
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        for library in compile_into(self._folder):
+        try:
+            libraries = compile_into(self._folder)
+        except BaseException:
+            shutil.rmtree(self._folder)
+            raise
+        for library in libraries:
             build_data["force_include"][str(library)] = str(library.relative_to(self._folder))
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
@@ -58,6 +66,8 @@ def compile_into(folder: Path) -> list[Path]:
     ]
     before = Path.cwd()
     os.chdir(folder)
+    # An interpreter may have been linked with a folder of whoever built it, which is nobody else's.
+    os.environ.setdefault("LDSHARED", f"{sysconfig.get_config_var('CC')} -shared")
     try:
         cores = os.cpu_count() or 1
         made = cythonize(extensions, nthreads=cores, quiet=True, build_dir="c", compiler_directives=DIRECTIVES)
@@ -72,8 +82,19 @@ def compile_into(folder: Path) -> list[Path]:
     return sorted((folder / PACKAGE.name).rglob("*.so"))
 
 
+def clear(folder: Path) -> None:
+    """Makes room in a folder that is empty, or was filled by this."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / MARK).exists():
+        sys.exit(f"hatch_build.py: {folder} holds something else")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / MARK).touch()
+
+
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("hatch_build.py: name the folder to compile into")
     target = Path(sys.argv[1]).resolve()
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    clear(target)
     sys.stdout.write(f"{len(compile_into(target))} modules compiled in {target}\n")

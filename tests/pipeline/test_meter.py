@@ -68,9 +68,11 @@ def test_what_the_client_called_the_model_is_no_label() -> None:
 def test_what_is_still_to_be_counted_is_counted_before_the_page_is_made() -> None:
     metrics = Metrics()
     meter = ExchangeMeter(metrics)
-    meter.ask_first(lambda: meter.count(record()))
+    metrics.ask_first(lambda: meter.count(record(plugin="guard")))
 
-    assert list(values(metrics.snapshot(), "jackfield_requests").values()) == [1]
+    snapshot = metrics.snapshot()
+    assert list(values(snapshot, "jackfield_requests").values()) == [1]
+    assert values(snapshot, "jackfield_plugin_decisions") == {("guard",): 1}
 
 
 def test_past_the_most_series_the_rest_is_counted_together() -> None:

@@ -145,10 +145,51 @@ async def test_records_are_made_when_there_are_some_or_much_is_held_or_somebody_
     assert len(kept.records) == 5
 
 
+@pytest.mark.parametrize("background", [False, True])
+async def test_who_is_told_of_the_end_costs_no_exchange_its_record(background: bool) -> None:
+    def fail(state: State) -> None:
+        raise RuntimeError("no")
+
+    kept = Kept()
+    settler = Settler(kept, PriceTable.load(), ExchangeMeter(Metrics()), "w", ended=fail)  # type: ignore[arg-type]
+    state = exchange()
+    if background:
+        state.row = waiting_row(replaces=False)
+    hooks = settler.settle(state)
+    if hooks is not None:
+        waiting = asyncio.ensure_future(hooks)
+        await asyncio.sleep(0)
+        waiting.cancel()
+    settler.catch_up()
+    assert [record.id for record in kept.records] == ["req_1"]
+
+
+async def test_what_is_told_of_the_end_is_what_is_recorded() -> None:
+    told: list[Usage | None] = []
+    settler = Settler(
+        Kept(),  # type: ignore[arg-type]
+        PriceTable.load(),
+        ExchangeMeter(Metrics()),
+        "w",
+        ended=lambda state: told.append(state.usage),
+    )
+    settler.settle(exchange(usage=Usage(input=-5, output=2**70)))
+    assert told == [None]
+
+
+async def test_at_the_end_times_are_known_and_credentials_gone_whenever_the_record_is_made() -> None:
+    settler = Settler(Kept(), PriceTable.load(), ExchangeMeter(Metrics()), "w")  # type: ignore[arg-type]
+    headers = ((b"authorization", b"Bearer secret"),)
+    state = exchange(inbound=InboundRequest("POST", "/v1/chat/completions", headers, b"{}"), status=401)
+    settler.settle(state)
+    assert state.view.inbound.headers == ()
+    assert state.view.timings is not None
+
+
 async def test_no_record_waits_for_others_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, timers = Kept(), []
     settler = Settler(kept, PriceTable.load(), ExchangeMeter(Metrics()), "w")  # type: ignore[arg-type]
-    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *timer: timers.append(timer))
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *timer: timers.append(timer) or timer)
     for _ in range(2):
         settler.settle(exchange())
     ((delay, catch_up),) = timers
@@ -304,7 +345,7 @@ async def test_a_task_that_is_cancelled_while_a_hook_may_replace_the_record_leav
     assert [record.id for record in kept.records] == ["req_1"]
 
 
-def waiting_row() -> Any:
+def waiting_row(*, replaces: bool = True) -> Any:
     from jackfield.clock import SystemClock
     from jackfield.hooks.guard import PluginGuard
     from jackfield.hooks.table import BoundHook
@@ -312,7 +353,7 @@ def waiting_row() -> Any:
     from jackfield.sdk.hooks import hooks_of
 
     class Waiting(Plugin):
-        @hook("background", replaces_record=True)
+        @hook("background", replaces_record=replaces)
         async def own(self, exchange: Any) -> None:
             await asyncio.Event().wait()
 

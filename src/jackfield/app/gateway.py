@@ -198,7 +198,7 @@ class Gateway:
         observers = (SpanObserver(sink),) if sink.enabled else ()
         settler = Settler(self.recorder, self.prices, self.meter, self.board.name, observers, self.told.sent)
         self.recorder.ask_first(settler.catch_up)
-        self.meter.ask_first(settler.catch_up)
+        self.metrics.ask_first(settler.catch_up)
         return Pipeline(self.directory, settler, self.settings.server.request_timeout_s, self.told.received)
 
     async def _share(self, stack: AsyncExitStack, kv: KeyValues) -> Shared:

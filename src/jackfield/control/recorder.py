@@ -138,6 +138,7 @@ class Recorder:
             await asyncio.wait(others)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._finish(recording), self._pace.closing_s)
+        self._gather()
         if self._records:
             self.lose(len(self._records), "the store failed until the end")
             self._records.clear()

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from jackfield.control.records import UsageRecord
 from jackfield.errors import ClientGone
-from jackfield.pipeline.exchange import State
-from jackfield.pipeline.settle import NOBODY, Meter, storable, timings
+from jackfield.pipeline.exchange import State, measure
+from jackfield.pipeline.settle import NOBODY, Meter, storable
 
 OPERATION, CLIENT_FORMAT, TOOL_FAILED = "tool", "mcp", "tool_failed"
 
@@ -34,7 +34,7 @@ class CallRecords:
         self._meter.count(record)
 
     def _record(self, state: State, asked: str, tool: str | None) -> UsageRecord:
-        identity, spent = state.identity or NOBODY, timings(state)
+        identity, spent = state.identity or NOBODY, measure(state)
         return UsageRecord(
             state.id,
             state.at,

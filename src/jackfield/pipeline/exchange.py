@@ -71,7 +71,6 @@ class State:
     decided_by: str | None = None
     error: JackfieldError | None = None
     status = 0
-    timings: Timings | None = None
     behind = ""
     dropped: frozenset[str] = frozenset()
     skipped: frozenset[str] = frozenset()
@@ -79,6 +78,8 @@ class State:
     upstream_ns: int | None = None
     response_bytes = 0
     stream_ended = False
+    # Its last phase is marked.
+    ended = False
     # Whether credentials are to be taken out of `inbound` before a hook sees it.
     conceals = False
     client_gone = False
@@ -127,6 +128,10 @@ class State:
             )
             for call in self.trace.calls()
         )
+
+    @property
+    def timings(self) -> Timings | None:
+        return measure(self) if self.ended else None
 
     @property
     def wire_format(self) -> WireFormat:
@@ -197,6 +202,17 @@ def next_turn(first: State, turn: int) -> State:
     state.identity, state.synthetic = first.identity, first.synthetic
     state.peek = msgspec.structs.replace(first.peeked(), stream_usage=True)
     return state
+
+
+def measure(state: State) -> Timings:
+    """Of an exchange whose last phase is marked."""
+    first = state.first_byte_ns
+    return Timings(
+        total=(state.trace.marks[-1][1] - state.began) / 1e6,
+        first_byte=None if first is None else (first - state.began) / 1e6,
+        upstream=None if state.upstream_ns is None else state.upstream_ns / 1e6,
+        hooks=state.trace.hooks_ns / 1e6,
+    )
 
 
 def error_response(error: JackfieldError) -> ErrorResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from jackfield.control.records import UsageRecord
 from jackfield.telemetry.histogram import Histogram
@@ -42,7 +42,6 @@ class ExchangeMeter:
 
     def __init__(self, metrics: Metrics) -> None:
         self._tallies: dict[tuple[str | None, str | None, str | None, int], Tally] = {}
-        self._sources: list[Callable[[], None]] = []
         self._decided = metrics.counter("jackfield_plugin_decisions", "Exchanges that a plugin decided", ("plugin",))
         for name, make in (
             ("jackfield_requests", self._requests),
@@ -52,10 +51,6 @@ class ExchangeMeter:
             ("jackfield_cost_usd", self._cost),
         ):
             metrics.computed(name, make)
-
-    def ask_first(self, source: Callable[[], None]) -> None:
-        """`source` is to count what it still holds, whenever the page is asked for."""
-        self._sources.append(source)
 
     def count(self, record: UsageRecord) -> None:
         key = (record.route, record.upstream, record.upstream_model, record.status)
@@ -72,8 +67,6 @@ class ExchangeMeter:
         return self._tallies.setdefault(key, Tally())
 
     def _each(self) -> Iterator[tuple[Labels, Tally]]:
-        for source in self._sources:
-            source()
         for (route, upstream, model, status), tally in self._tallies.items():
             tally.add_up()
             yield (route or "", upstream or "", model or "", str(status)), tally

@@ -17,8 +17,8 @@ from jackfield.errors import ClientGone
 from jackfield.hooks.dispatch import notify
 from jackfield.hooks.table import BoundHook, Hooks
 from jackfield.hooks.trace import PASSED, Trace
-from jackfield.pipeline.exchange import State
-from jackfield.sdk.context import Attempt, Candidate, Timings
+from jackfield.pipeline.exchange import State, measure
+from jackfield.sdk.context import Attempt, Candidate
 from jackfield.sdk.outcomes import Identity
 from jackfield.telemetry.text import describe_error
 from jackfield.wire.chat import Usage
@@ -50,8 +50,8 @@ class Meter(Protocol):
 class Settler:
     """`observers` are told of every settled exchange, such as the exporter of spans, and `ended` of it alone.
 
-    Records of exchanges that nobody else looks at are made some at a time, `together`: whoever reads records, traces or
-    metrics calls `catch_up` first."""
+    Belongs to one event loop. Records of exchanges that nobody else looks at are made some at a time, `together`:
+    whoever reads records, traces or metrics calls `catch_up` first."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Settler:
         self._together = together
         self._waiting: list[State] = []
         self._held = 0
-        self._timed = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def price(self, state: State) -> None:
         """Sets the cost, as soon as the usage is known. One that cannot be is as good as none: a single wrong number
@@ -96,8 +96,9 @@ class Settler:
             state.error = state.error or ClientGone("the client closed the connection")
             state.status = 499
         state.trace.phase("response")
-        if self._ended is not None:
-            self._ended(state)
+        state.ended = True
+        if state.cost_nanousd is None:
+            self.price(state)
         if state.row.background:
             return self._settle_with(state, state.row.background)
         waiting = self._waiting
@@ -105,9 +106,9 @@ class Settler:
         self._held += len(state.body)
         if len(waiting) >= self._together or self._held >= MOST_HELD or self._observers:
             self.catch_up()
-        elif not self._timed:
-            self._timed = True
-            asyncio.get_running_loop().call_later(WITHIN_S, self._catch_up_in_time)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WITHIN_S, self._catch_up_in_time)
+        self._tell_end(state)
         return None
 
     def catch_up(self) -> None:
@@ -124,14 +125,19 @@ class Settler:
             self._tell(state, record)
 
     def _catch_up_in_time(self) -> None:
-        self._timed = False
+        self._timer = None
         self.catch_up()
+
+    def _tell_end(self, state: State) -> None:
+        if self._ended is None:
+            return
+        try:
+            self._ended(state)
+        except Exception:  # a boundary: reported, and whoever is told of exchanges costs none its record
+            log.exception("end_not_told", request=state.id)
 
     def _note(self, state: State) -> UsageRecord:
         """Makes the record, and counts and traces it."""
-        if state.cost_nanousd is None:
-            self.price(state)
-        state.timings = timings(state)
         record = self.record(state)
         self._meter.count(record)
         self._recorder.trace(partial(encode_trace, record, state.trace, state.attempts, state.snapshot.generation))
@@ -149,6 +155,7 @@ class Settler:
         if not replacing:
             self._recorder.add(record)
         self._tell(state, record)
+        self._tell_end(state)
         if replacing:
             await self._leave_record(state, record, replacing)
         else:
@@ -164,8 +171,7 @@ class Settler:
                 self._recorder.add(record)
 
     def record(self, state: State) -> UsageRecord:
-        identity, served, peek, spent = state.identity or NOBODY, state.served_by, state.peek, state.timings
-        assert spent is not None
+        identity, served, peek, spent = state.identity or NOBODY, state.served_by, state.peek, measure(state)
         provider, upstream, model = (served.provider, served.upstream, served.model) if served else NOWHERE
         asked, stream = (storable(peek.model), peek.stream) if peek else (None, False)
         usage, error = state.usage or NO_TOKENS, state.error
@@ -244,17 +250,6 @@ def storable(text: str | None) -> str | None:
 
 def _succeeded(hook: BoundHook, trace: Trace) -> bool:
     return any(call[:4] == ("background", hook.plugin, hook.name, PASSED) for call in trace.hooks)
-
-
-def timings(state: State) -> Timings:
-    """Of an exchange whose last phase has just been marked."""
-    first = state.first_byte_ns
-    return Timings(
-        total=(state.trace.marks[-1][1] - state.began) / 1e6,
-        first_byte=None if first is None else (first - state.began) / 1e6,
-        upstream=None if state.upstream_ns is None else state.upstream_ns / 1e6,
-        hooks=state.trace.hooks_ns / 1e6,
-    )
 
 
 def encode_trace(record: UsageRecord, trace: Trace, attempts: tuple[Attempt, ...], generation: int) -> bytes:

@@ -119,10 +119,11 @@ class ExchangeState(Protocol):
     finish_reason: FinishReason | None
     cost_usd: float | None
     decided_by: str | None
-    timings: Timings | None
     behind: str
     synthetic: bool
 
+    @property
+    def timings(self) -> Timings | None: ...
     @property
     def calls(self) -> tuple[HookCall, ...]: ...
     @property

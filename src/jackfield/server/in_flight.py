@@ -69,11 +69,11 @@ class InFlight:
 
     def enter(self, receive: Receive) -> Call:
         """The call that the current task has begun; it is to be removed at its end."""
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
-        assert task is not None
+        task = None if self._loop is None else asyncio.current_task(self._loop)
+        if task is None:
+            self._loop = asyncio.get_running_loop()
+            task = asyncio.current_task(self._loop)
+            assert task is not None
         call = Call(task, receive)
         self._calls.add(call)
         return call

@@ -123,6 +123,11 @@ class Metrics:
     def __init__(self) -> None:
         self._families: dict[str, Counter | Gauge | Histograms] = {}
         self._computed: dict[str, Callable[[], FamilySnapshot]] = {}
+        self._sources: list[Callable[[], None]] = []
+
+    def ask_first(self, source: Callable[[], None]) -> None:
+        """`source` is to count what it still holds, before each snapshot."""
+        self._sources.append(source)
 
     def counter(self, name: str, text: str, labels: Labels = ()) -> Counter:
         return self._keep(name, Counter(text, labels))
@@ -139,6 +144,8 @@ class Metrics:
         self._computed[name] = make
 
     def snapshot(self) -> Snapshot:
+        for source in self._sources:
+            source()
         kept = {name: family.snapshot() for name, family in self._families.items()}
         return kept | {name: make() for name, make in self._computed.items()}
 
