@@ -11,12 +11,14 @@ from pathlib import Path
 
 import msgspec
 
+import jackfield
 from bench import bodies, nginx
 from bench.child import Child, free_port
 from bench.cores import Cores
 from bench.plugin_files import write_plugins
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = Path(jackfield.__file__).resolve().parent.parent
 KEY = "jf-bench-inference-0123456789abcdefghijklmnopqrstuvwxyz"
 ADMIN_KEY = "jf-bench-admin-0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -110,13 +112,14 @@ class Stage:
 
 
 def environment() -> dict[str, str]:
-    """What children see: no Jackfield settings of the caller; compiled modules are kept, as in real use."""
+    """What children see: the package that is seen here, from its sources or compiled, and no Jackfield settings of the
+    caller; compiled modules are kept, as in real use."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("JACKFIELD_") and name != "PYTHONDONTWRITEBYTECODE"
     }
-    path = os.pathsep.join(filter(None, [str(ROOT / "src"), str(ROOT), kept.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(PACKAGES), str(ROOT), kept.get("PYTHONPATH", "")]))
     keys = {"JACKFIELD_API_KEY": KEY, "JACKFIELD_ADMIN_KEY": ADMIN_KEY, "BENCH_UPSTREAM_KEY": "sk-bench"}
     return {**kept, **keys, "PYTHONPATH": path}
 

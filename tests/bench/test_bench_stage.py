@@ -6,6 +6,7 @@ import importlib.util
 import os
 import select
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bench.cores import choose_cores, pinned
 from bench.plugin_files import write_plugins
 from bench.stage import Stage, Target, environment, open_stage
 
+import jackfield
 from bench import __main__ as bench
 from bench import nginx
 from jackfield import settings
@@ -107,3 +109,10 @@ def test_an_unknown_scenario_is_refused_by_name(capsys: pytest.CaptureFixture[st
 def test_quick_is_short() -> None:
     chosen = bench.read_arguments(["--quick"])
     assert (chosen.rounds, chosen.seconds, chosen.names) == (2, 1.0, list(bench.SCENARIOS))
+
+
+def test_children_run_the_package_that_is_seen_here() -> None:
+    """Sources or compiled: what a result says of itself is what was measured."""
+    script = "import jackfield; print(jackfield.__file__)"
+    said = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == jackfield.__file__
