@@ -108,8 +108,9 @@ async def measure() -> dict[str, float]:
 
 
 def grpc_calls(recorder: Recorder) -> list[Row]:
-    """Not pinned to a core: a call runs on both sides."""
-    found = run_apart("bench.grpc_calls")
+    """Not pinned to a core: a call runs on both sides. From the sources, where the interpreter that a plugin in Python
+    is started with finds the package."""
+    found = run_apart("bench.grpc_calls", ROOT / "src")
     rows = []
     for name in HOOKS:
         what = f"one hook over gRPC, {name.rpartition('-')[2].capitalize()}"

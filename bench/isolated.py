@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.child import ChildError
 from bench.rounds import Recorder
-from bench.stage import ROOT, environment
+from bench.stage import PACKAGES, ROOT, environment
 from bench.verdicts import Row, at_least, at_most
 
 PROGRAM = Path(__file__).with_name("isolated.mjs")
@@ -154,11 +154,11 @@ def rate_python(found: dict[str, float]) -> list[Row]:
     ]
 
 
-def run_apart(module: str) -> dict[str, float]:
+def run_apart(module: str, packages: Path = PACKAGES) -> dict[str, float]:
     """What a module of measurements prints, run in a process of its own."""
     command = [sys.executable, "-m", module]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=120, check=False
+        command, capture_output=True, text=True, env=environment(packages), cwd=ROOT, timeout=120, check=False
     )
     if done.returncode != 0:
         raise ChildError(f"{module} ended with {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")

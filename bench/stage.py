@@ -111,7 +111,7 @@ class Stage:
         return folder
 
 
-def environment() -> dict[str, str]:
+def environment(packages: Path = PACKAGES) -> dict[str, str]:
     """What children see: the package that is seen here, from its sources or compiled, and no Jackfield settings of the
     caller; compiled modules are kept, as in real use."""
     kept = {
@@ -119,7 +119,7 @@ def environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("JACKFIELD_") and name != "PYTHONDONTWRITEBYTECODE"
     }
-    path = os.pathsep.join(filter(None, [str(PACKAGES), str(ROOT), kept.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(packages), str(ROOT), kept.get("PYTHONPATH", "")]))
     keys = {"JACKFIELD_API_KEY": KEY, "JACKFIELD_ADMIN_KEY": ADMIN_KEY, "BENCH_UPSTREAM_KEY": "sk-bench"}
     return {**kept, **keys, "PYTHONPATH": path}
 
