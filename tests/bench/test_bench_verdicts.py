@@ -119,6 +119,7 @@ def test_the_page_has_a_line_for_every_row(tmp_path: Path, monkeypatch: pytest.M
             memory_gb=8,
             kernel="Linux",
             python="3.11",
+            compiled=True,
             versions={"uvloop": "1"},
             load_average=(0, 0, 0),
         ),
@@ -131,4 +132,5 @@ def test_the_page_has_a_line_for_every_row(tmp_path: Path, monkeypatch: pytest.M
     page = report.write_page(found).read_text()
     assert "| to relay | >= 0.8 | 0.90 | pass | why |" in page
     assert "| plain | relay | 9 requests/s |" in page
+    assert "at commit `abc`, compiled, on one" in page
     assert report.write_json(found).read_bytes().startswith(b"{")
