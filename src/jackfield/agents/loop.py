@@ -186,6 +186,5 @@ class Run:
         self._turn = Turn(state, keep_answer(state))
         self._set_request(state, self._request)
         self._follow(state)
-        if (hooks := self._pipeline.settle(former)) is not None:
-            await hooks
+        await self._pipeline.settle(former)
         await self._ask()

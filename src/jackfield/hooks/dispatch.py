@@ -45,7 +45,7 @@ async def decide(
     Raises `Refused` for a rejection and a `PluginError` for a failure of a closed hook.
     """
     decision = begin_deciding(hooks, exchange, trace, replace)
-    return await decision.finish() if type(decision) is Undecided else decision  # type: ignore[return-value]
+    return await decision.finish() if isinstance(decision, Undecided) else decision
 
 
 def begin_deciding(

@@ -82,9 +82,16 @@ class Stage:
         self.goes_back_to: int | None = None
         self.retired = Retired(drain_s)
         self._stats: dict[str, PluginStats] = {}
-        self.has_begun = False
-        # The newest; there is none before the host has begun.
-        self.snapshot: Snapshot
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._snapshot is not None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        assert self._snapshot is not None, "the host has not started"
+        return self._snapshot
 
     async def begin(self, world: World, sightings: list[Sighting], latest: Generation | None) -> None:
         """Goes on from the latest generation; makes the next one where the disk tells something else by now. Raises
@@ -205,8 +212,8 @@ class Stage:
     async def stop(self) -> None:
         await self.readings.aclose()
         await self.retired.end()
-        if self.has_begun:
-            await stop_all(self.snapshot.plugins.values())
+        if self._snapshot is not None:
+            await stop_all(self._snapshot.plugins.values())
 
     async def digests_in_use(self) -> set[str]:
         """Of the code that some kept generation names."""
@@ -244,8 +251,7 @@ class Stage:
 
     def _switch(self, snapshot: Snapshot, world: World, sightings: list[Sighting], back: int | None) -> None:
         """No await in here: it has happened whole, or not at all."""
-        former = self.snapshot if self.has_begun else None
-        self.snapshot, self.has_begun = snapshot, True
+        former, self._snapshot = self._snapshot, snapshot
         self.world, self.sightings, self.goes_back_to = world, sightings, back
         self._stats.update({name: plugin.guard.stats for name, plugin in snapshot.plugins.items()})
         if former is None:

@@ -52,8 +52,7 @@ class GatewayEmbedder:
             raise
         finally:
             try:
-                if (hooks := self._pipeline.settle(state)) is not None:
-                    await hooks
+                await self._pipeline.settle(state)
             finally:
                 state.snapshot.unpin()
 

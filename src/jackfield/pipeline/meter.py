@@ -8,30 +8,17 @@ from jackfield.control.records import UsageRecord
 from jackfield.telemetry.histogram import Histogram
 from jackfield.telemetry.metrics import MOST_SERIES, OTHER, FamilySnapshot, Labels, Metrics, Series
 
-# Few enough that what waits in all series together is little.
-ADDED_UP_AT_ONCE = 16
 LABELS = ("route", "upstream", "model", "status")
 
 
 class Tally:
-    """What exchanges with the same labels add up to: some at a time, or before anybody looks."""
+    """What exchanges with the same labels add up to."""
 
-    __slots__ = ("cost_nanousd", "first_byte", "input_tokens", "output_tokens", "total", "waiting")
+    __slots__ = ("cost_nanousd", "first_byte", "input_tokens", "output_tokens", "total")
 
     def __init__(self) -> None:
         self.total, self.first_byte = Histogram(), Histogram()
         self.input_tokens = self.output_tokens = self.cost_nanousd = 0
-        self.waiting: list[UsageRecord] = []
-
-    def add_up(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        self.total.add_all([int((record.total_ms or 0.0) * 1e6) for record in waiting])
-        self.first_byte.add_all(
-            [int(record.first_byte_ms * 1e6) for record in waiting if record.first_byte_ms is not None]
-        )
-        self.input_tokens += sum([record.input_tokens for record in waiting])
-        self.output_tokens += sum([record.output_tokens for record in waiting])
-        self.cost_nanousd += sum([record.cost_nanousd or 0 for record in waiting])
 
 
 class ExchangeMeter:
@@ -55,9 +42,12 @@ class ExchangeMeter:
     def count(self, record: UsageRecord) -> None:
         key = (record.route, record.upstream, record.upstream_model, record.status)
         tally = self._tallies.get(key) or self._place(key)
-        tally.waiting.append(record)
-        if len(tally.waiting) >= ADDED_UP_AT_ONCE:
-            tally.add_up()
+        tally.total.add((record.total_ms or 0.0) / 1000)
+        if record.first_byte_ms is not None:
+            tally.first_byte.add(record.first_byte_ms / 1000)
+        tally.input_tokens += record.input_tokens
+        tally.output_tokens += record.output_tokens
+        tally.cost_nanousd += record.cost_nanousd or 0
         if record.plugin is not None:
             self._decided.add((record.plugin,))
 
@@ -68,7 +58,6 @@ class ExchangeMeter:
 
     def _each(self) -> Iterator[tuple[Labels, Tally]]:
         for (route, upstream, model, status), tally in self._tallies.items():
-            tally.add_up()
             yield (route or "", upstream or "", model or "", str(status)), tally
 
     def _requests(self) -> FamilySnapshot:

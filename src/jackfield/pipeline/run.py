@@ -96,7 +96,7 @@ class Pipeline:
         self._settler.price(state)
         if got.format is state.route.format and not (row.response_head or row.collects or state.stream):
             return plain_answer(state, got)
-        return await (_finish(state, got) if state.stream else respond(state, got))
+        return await _finish(state, got)
 
     def _knows(self, state: State) -> bool:
         """Who calls, where no plugin has a part in it: then there is nothing to wait for."""
@@ -129,15 +129,17 @@ class Pipeline:
         """Sets the cost of what was used, before the exchange is settled."""
         self._settler.price(state)
 
-    def settle(self, state: State) -> Awaitable[None] | None:
-        """What is returned is to be awaited: hooks that look at the end."""
-        return self._settler.settle(state)
+    async def settle(self, state: State) -> None:
+        if (hooks := self._settler.settle(state)) is not None:
+            await hooks
 
 
-async def _finish(state: State, whole: Whole) -> Answer:
+def _finish(state: State, whole: Whole) -> Awaitable[Answer]:
     """A whole answer, as a stream where the client wants one and the upstream had none."""
-    if not (state.stream and state.operation == "chat"):
-        return await respond(state, whole)
+    return _stream_whole(state, whole) if state.stream and state.operation == "chat" else respond(state, whole)
+
+
+async def _stream_whole(state: State, whole: Whole) -> Answer:
     response = whole.response
     if response is None and whole.format is not None:
         response = whole.format.decode_response(whole.body)

@@ -53,8 +53,7 @@ class Exchanges:
         finally:
             self._in_flight.remove(call)
             try:
-                if (hooks := self._pipeline.settle(call.state or state)) is not None:
-                    await hooks
+                await self._pipeline.settle(call.state or state)
             finally:
                 state.snapshot.unpin()
 

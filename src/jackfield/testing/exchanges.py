@@ -164,8 +164,7 @@ class Underway:
             task.uncancel()
             self.state.client_gone = True
         finally:
-            if (hooks := self.pipeline.settle(self.state)) is not None:
-                await hooks
+            await self.pipeline.settle(self.state)
 
     async def _deliver(self, answer: Answer) -> None:
         """What a server would send, kept."""

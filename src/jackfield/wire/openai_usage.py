@@ -30,20 +30,13 @@ class Counts(msgspec.Struct):
     completion_tokens_details: CompletionDetails | None = None
 
     def usage(self) -> Usage:
-        cached = kept = reasoning = 0
-        if (read := self.prompt_tokens_details) is not None:
-            if read.cached_tokens:
-                cached = clamp_count(read.cached_tokens)
-            if read.cache_write_tokens:
-                kept = clamp_count(read.cache_write_tokens)
-        if (written := self.completion_tokens_details) is not None and written.reasoning_tokens:
-            reasoning = clamp_count(written.reasoning_tokens)
+        read, written = self.prompt_tokens_details, self.completion_tokens_details
         return Usage(
             input=clamp_count(self.prompt_tokens),
             output=clamp_count(self.completion_tokens),
-            cached=cached,
-            cache_write=kept,
-            reasoning=reasoning,
+            cached=clamp_count(read.cached_tokens) if read is not None else 0,
+            cache_write=clamp_count(read.cache_write_tokens) if read is not None else 0,
+            reasoning=clamp_count(written.reasoning_tokens) if written is not None else 0,
         )
 
 

@@ -150,8 +150,7 @@ class Course:
                 state.mark_first_byte()
                 sent += piece
         state.mark_first_byte()
-        if (hooks := pipeline.settle(state)) is not None:
-            await hooks
+        await pipeline.settle(state)
         told = {name.decode(): value.decode() for name, value in answer.head.headers}
         return Answered(answer.head.status, told, sent, state)
 
